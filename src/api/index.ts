@@ -1,0 +1,22 @@
+export type * from "./apps/v1/types.ts";
+export type * from "./batch/v1/types.ts";
+export type * from "./coordination/v1/types.ts";
+export type * from "./core/v1/types.ts";
+export type {
+  Endpoint,
+  EndpointConditions,
+  EndpointHints,
+  EndpointPort as EndpointSlicePort,
+  EndpointSlice,
+  EndpointSliceList,
+} from "./discovery/v1/types.ts";
+export type * from "./meta/v1/types.ts";
+export type * from "./networking/v1/types.ts";
+export type * from "./node/v1/types.ts";
+export type * from "./policy/v1/types.ts";
+export type * from "./rbac/v1/types.ts";
+export type * from "./scheduling/v1/types.ts";
+export type * from "./storage/v1/types.ts";
+export type * as autoscalingV1 from "./autoscaling/v1/types.ts";
+export type * as autoscalingV2 from "./autoscaling/v2/types.ts";
+export type * as eventsV1 from "./events/v1/types.ts";

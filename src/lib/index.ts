@@ -1,0 +1,10 @@
+export { assert, AssertionError, unreachable } from "./assert.ts";
+export type { Brand } from "./brand.ts";
+export { sleep } from "./clock.ts";
+export type { CancelTimer, Clock } from "./clock.ts";
+export type { Fetch } from "./fetch.ts";
+export { silentLogger } from "./logger.ts";
+export type { LogFields, Logger } from "./logger.ts";
+export { drainMicrotasks, ManualClock } from "./manual-clock.ts";
+export { randomInteger, randomUuid, SeededRandom } from "./random.ts";
+export type { Random } from "./random.ts";

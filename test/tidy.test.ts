@@ -1,0 +1,157 @@
+import { describe, expect, test } from "bun:test";
+import { Glob } from "bun";
+import { readFileSync } from "node:fs";
+import { dirname, join, normalize, relative } from "node:path";
+
+const root = join(import.meta.dir, "..");
+const SHARED = ["lib", "apimachinery", "api"];
+
+/** Room → rooms it may import, besides itself. The two towers meet as HTTP, never as imports. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  apimachinery: ["lib"],
+  api: ["lib", "apimachinery"],
+  raft: ["lib"],
+  mvcc: ["lib"],
+  store: ["lib", "raft", "mvcc"],
+  registry: [...SHARED, "store"],
+  apiserver: [...SHARED, "registry"],
+  client: SHARED,
+  controllers: [...SHARED, "client"],
+  scheduler: [...SHARED, "client"],
+  images: ["lib"],
+  runtime: ["lib", "images"],
+  kubelet: [...SHARED, "client", "runtime"],
+  proxy: [...SHARED, "client"],
+  cli: [...SHARED, "client"],
+  // os implements what these rooms declare, and imports nothing but their interfaces.
+  os: ["lib", "store", "runtime", "kubelet", "proxy", "apiserver"],
+};
+
+const PURE_ROOMS = new Set(["lib", "apimachinery", "api", "raft", "mvcc"]);
+const IMPURE_CALLS =
+  /\b(Date\.now|performance\.now|new Date\(\)|setTimeout|setInterval|Math\.random|crypto\.\w+)\b/;
+const IMPURE_ALLOWED = new Set(["src/lib/testing/eventually.ts", "src/api/generate-types.ts"]);
+const FORBIDDEN_NAMES = /(^|[/-])(utils?|helpers?|manager|common|misc)([-.]|$)/;
+const MAX_LINES = 500;
+const MAX_COLUMNS = 100;
+
+interface SourceFile {
+  readonly path: string;
+  readonly room: string;
+  readonly text: string;
+  readonly generated: boolean;
+  readonly test: boolean;
+}
+
+const sources: SourceFile[] = [...new Glob("src/**/*.ts").scanSync(root)].sort().map((path) => {
+  const text = readFileSync(join(root, path), "utf8");
+  return {
+    path,
+    room: path.split("/")[1] ?? "",
+    text,
+    generated: text.startsWith("// Generated"),
+    test: path.endsWith(".test.ts") || path.includes("/testing/"),
+  };
+});
+
+/** Every relative import, type-only ones and re-exports included, as paths from the root. */
+function importsOf(file: SourceFile): string[] {
+  const pattern = /(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
+  return [...file.text.matchAll(pattern)].map((match) =>
+    normalize(relative(root, join(root, dirname(file.path), match[1] ?? ""))),
+  );
+}
+
+function offences(check: (file: SourceFile) => string[]): string[] {
+  return sources.flatMap((file) => check(file).map((offence) => `${file.path}: ${offence}`));
+}
+
+describe("tidy", () => {
+  test("tidy: a room imports only the rooms the table allows, through their index.ts", () => {
+    const found = offences((file) => {
+      if (file.room === "cmd") return [];
+      const allowed = MAY_IMPORT[file.room];
+      if (allowed === undefined) return [`room ${file.room} is not in the table`];
+      return importsOf(file).flatMap((path) => {
+        const [top, room] = path.split("/");
+        if (top !== "src") return file.test ? [] : [`imports ${path} from outside src`];
+        if (room === file.room || room === undefined) return [];
+        const door = path === `src/${room}/index.ts` || path.startsWith("src/lib/testing/");
+        if (!door) return [`imports ${path} past the door of ${room}`];
+        return allowed.includes(room) || file.test ? [] : [`must not import ${room}`];
+      });
+    });
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: only cmd imports os", () => {
+    const found = offences((file) =>
+      file.room === "cmd" || file.room === "os" || file.test
+        ? []
+        : importsOf(file).filter((path) => path.startsWith("src/os/")),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: pure rooms read no clock, timer or random source", () => {
+    const found = offences((file) => {
+      if (!PURE_ROOMS.has(file.room) || file.test || IMPURE_ALLOWED.has(file.path)) return [];
+      return file.text
+        .split("\n")
+        .filter((line) => !/^\s*(\*|\/\/|\/\*)/.test(line) && IMPURE_CALLS.test(line));
+    });
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: files keep their size limits", () => {
+    const found = offences((file) => {
+      if (file.generated) return [];
+      const lines = file.text.split("\n");
+      const long = lines
+        .map((line, index) => ({ index, length: [...line].length }))
+        .filter((line) => line.length > MAX_COLUMNS)
+        .map((line) => `line ${line.index + 1} has ${line.length} columns of ${MAX_COLUMNS}`);
+      const tall = lines.length > MAX_LINES + 1 ? [`${lines.length} lines of ${MAX_LINES}`] : [];
+      return [...tall, ...long];
+    });
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: names say what a file holds", () => {
+    const found = offences((file) => {
+      const kebab = /^[a-z0-9]+([.-][a-z0-9]+)*\.ts$/.test(file.path.split("/").at(-1) ?? "");
+      return [
+        ...(kebab ? [] : ["is not kebab-case"]),
+        ...(FORBIDDEN_NAMES.test(file.path) ? ["has a name that says nothing"] : []),
+      ];
+    });
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: no default export, enum, empty catch, loosened check or unfinished work", () => {
+    const rules: readonly [RegExp, string][] = [
+      [/^export default\b/m, "has a default export"],
+      [/^\s*(export )?(const )?enum\b/m, "has an enum"],
+      [/catch\s*(\([^)]*\))?\s*\{\s*\}/, "swallows an error"],
+      [/@ts-(ignore|nocheck|expect-error)|oxlint-disable|eslint-disable/, "loosens a check"],
+      [/\b(TODO|FIXME|XXX|HACK)\b/, "has unfinished work"],
+      [/^(export )?let\b/m, "has module-level mutable state"],
+    ];
+    const found = offences((file) =>
+      rules.filter(([pattern]) => pattern.test(file.text)).map(([, message]) => message),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: tests neither sleep nor skip silently", () => {
+    const found = [...new Glob("{src,test}/**/*.test.ts").scanSync(root)].sort().flatMap((path) => {
+      if (path === "test/tidy.test.ts") return [];
+      const text = readFileSync(join(root, path), "utf8");
+      return [/\bBun\.sleep\(/, /\bsetTimeout\(/, /\b(test|describe)\.(only|todo)\b/]
+        .filter((pattern) => pattern.test(text))
+        .map((pattern) => `${path}: ${pattern.source}`);
+    });
+    expect(found).toEqual([]);
+  });
+});
