@@ -57,7 +57,7 @@ const sources: SourceFile[] = [...new Glob("src/**/*.ts").scanSync(root)].sort()
 
 /** Every relative import, type-only ones and re-exports included, as paths from the root. */
 function importsOf(file: SourceFile): string[] {
-  const pattern = /(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"']+)["']/g;
+  const pattern = /(?:from|import)\s*\(?\s*["'](\.{1,2}\/[^"'$]+)["']/g;
   return [...file.text.matchAll(pattern)].map((match) =>
     normalize(relative(root, join(root, dirname(file.path), match[1] ?? ""))),
   );
@@ -109,7 +109,7 @@ describe("tidy", () => {
       if (file.generated) return [];
       const lines = file.text.split("\n");
       const long = lines
-        .map((line, index) => ({ index, length: [...line].length }))
+        .map((line, index) => ({ index, length: line.length }))
         .filter((line) => line.length > MAX_COLUMNS)
         .map((line) => `line ${line.index + 1} has ${line.length} columns of ${MAX_COLUMNS}`);
       const tall = lines.length > MAX_LINES + 1 ? [`${lines.length} lines of ${MAX_LINES}`] : [];
