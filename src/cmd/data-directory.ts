@@ -1,0 +1,133 @@
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import { writeFileAtomically } from "../os/index.ts";
+
+/** Where everything of one cluster lives; every path below is absolute. */
+export interface DataDirectory {
+  readonly path: string;
+  readonly kubeconfig: string;
+  /** What later starts must find again: ports and address ranges. */
+  readonly settings: string;
+  /** The running server's pid and ports; there only while it runs, or after it was killed. */
+  readonly serverRecord: string;
+  readonly serverLog: string;
+  readonly tls: string;
+  readonly store: string;
+  readonly images: string;
+  readonly kubelet: string;
+  readonly runtime: string;
+  readonly podLogs: string;
+  /** A short path for Unix sockets, whose names hold 107 bytes at most. */
+  readonly sockets: string;
+}
+
+const SOCKET_DIRECTORY_HASH_LENGTH = 10;
+
+export function defaultDataDirectory(): string {
+  return process.env["KUBUN_DATA_DIR"] ?? join(homedir(), ".kubun");
+}
+
+/** Names the parts of a data directory without touching the disk. */
+export function locateDataDirectory(given: string): DataDirectory {
+  const path = existsSync(given) ? realpathSync(given) : resolve(given);
+  return {
+    path,
+    kubeconfig: join(path, "kubeconfig.yaml"),
+    settings: join(path, "settings.json"),
+    serverRecord: join(path, "server.json"),
+    serverLog: join(path, "server.log"),
+    tls: join(path, "tls"),
+    store: join(path, "store"),
+    images: join(path, "images"),
+    kubelet: join(path, "kubelet"),
+    runtime: join(path, "runtime"),
+    podLogs: join(path, "pod-logs"),
+    sockets: socketDirectory(path),
+  };
+}
+
+/** Makes the directory and its parts, closed to other users. */
+export function createDataDirectory(given: string): DataDirectory {
+  mkdirSync(given, { recursive: true, mode: 0o700 });
+  const directory = locateDataDirectory(given);
+  chmodSync(directory.path, 0o700);
+  const parts = [
+    directory.tls,
+    directory.store,
+    directory.images,
+    directory.kubelet,
+    directory.runtime,
+    directory.podLogs,
+    directory.sockets,
+  ];
+  for (const part of parts) mkdirSync(part, { recursive: true, mode: 0o700 });
+  chmodSync(directory.sockets, 0o700);
+  return directory;
+}
+
+function socketDirectory(path: string): string {
+  const hash = createHash("sha256").update(path).digest("hex");
+  const base = process.env["XDG_RUNTIME_DIR"];
+  const usable = base !== undefined && existsSync(base) ? base : tmpdir();
+  const user = process.getuid?.() ?? 0;
+  return join(usable, `kubun-${user}`, hash.slice(0, SOCKET_DIRECTORY_HASH_LENGTH));
+}
+
+const portSchema = z.int().min(1).max(65_535);
+
+const settingsSchema = z.object({
+  httpsPort: portSchema.optional(),
+  httpPort: portSchema.optional(),
+  clusterCidr: z.string().optional(),
+  serviceCidr: z.string().optional(),
+});
+
+/** Choices made at the first start and kept, so that a kubeconfig stays good. */
+export type Settings = z.infer<typeof settingsSchema>;
+
+export function readSettings(directory: DataDirectory): Settings {
+  if (!existsSync(directory.settings)) return {};
+  return parseFile(directory.settings, settingsSchema);
+}
+
+export function writeSettings(directory: DataDirectory, settings: Settings): void {
+  const text = JSON.stringify(settings);
+  if (existsSync(directory.settings) && readFileSync(directory.settings, "utf8") === text) return;
+  writeFileAtomically(directory.settings, text, { mode: 0o600 });
+}
+
+const serverRecordSchema = z.object({
+  pid: z.int().positive(),
+  /** Field 22 of /proc/PID/stat: a pid alone may by now be somebody else's. */
+  startTime: z.string(),
+  version: z.string(),
+  server: z.string(),
+  ingress: z.string(),
+  startedAt: z.string(),
+});
+
+export type ServerRecord = z.infer<typeof serverRecordSchema>;
+
+export function readServerRecord(directory: DataDirectory): ServerRecord | undefined {
+  if (!existsSync(directory.serverRecord)) return undefined;
+  return parseFile(directory.serverRecord, serverRecordSchema);
+}
+
+export function writeServerRecord(directory: DataDirectory, record: ServerRecord): void {
+  writeFileAtomically(directory.serverRecord, JSON.stringify(record), { mode: 0o600 });
+}
+
+function parseFile<T>(path: string, schema: z.ZodType<T>): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new Error(`${path} is not JSON: ${String(error)}`, { cause: error });
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new Error(`${path}: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}

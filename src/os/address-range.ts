@@ -1,0 +1,54 @@
+/** The loopback ranges of one cluster on this machine: pods in one /16, Services in the next. */
+export interface AddressRanges {
+  readonly clusterCidr: string;
+  readonly serviceCidr: string;
+}
+
+export interface ClaimedRanges extends AddressRanges {
+  /** Lets another cluster have the ranges. They also fall free when this process ends. */
+  release(): void;
+}
+
+const FIRST_SECOND_OCTET = 42;
+const MAX_CLUSTERS = 40;
+/** A cluster holds its ranges by listening here, on the last Service address of its range. */
+const CLAIM_PORT = 42_643;
+
+/**
+ * Takes `preferred`, or else the first free pair from 127.42.0.0/16 and 127.43.0.0/16 on. Linux
+ * answers on all of 127.0.0.0/8, so that nothing has to be set up.
+ */
+export function claimLoopbackRanges(preferred?: AddressRanges): ClaimedRanges {
+  if (preferred !== undefined) {
+    const claim = listen(preferred.serviceCidr);
+    if (claim !== undefined) return { ...preferred, release: claim };
+  }
+  for (let index = 0; index < MAX_CLUSTERS; index++) {
+    const octet = FIRST_SECOND_OCTET + 2 * index;
+    const serviceCidr = `127.${octet + 1}.0.0/16`;
+    const claim = listen(serviceCidr);
+    if (claim !== undefined) {
+      return { clusterCidr: `127.${octet}.0.0/16`, serviceCidr, release: claim };
+    }
+  }
+  throw new Error(
+    `all ${MAX_CLUSTERS} loopback ranges are taken by other clusters; ` +
+      "name free ones with --cluster-cidr and --service-cidr",
+  );
+}
+
+function listen(serviceCidr: string): (() => void) | undefined {
+  const [first, second] = serviceCidr.split(".");
+  try {
+    const listener = Bun.listen({
+      hostname: `${first}.${second}.255.254`,
+      port: CLAIM_PORT,
+      socket: { open: (socket) => socket.end(), data: () => undefined },
+    });
+    listener.unref();
+    return () => listener.stop(true);
+  } catch {
+    // Taken by another cluster, or not an address of this machine: the caller tries the next.
+    return undefined;
+  }
+}
