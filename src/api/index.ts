@@ -20,3 +20,14 @@ export type * from "./storage/v1/types.ts";
 export type * as autoscalingV1 from "./autoscaling/v1/types.ts";
 export type * as autoscalingV2 from "./autoscaling/v2/types.ts";
 export type * as eventsV1 from "./events/v1/types.ts";
+export type { ApiResource } from "./api-resource.ts";
+export * from "./api-resources.ts";
+export { groupVersions, typeTable } from "./group-versions.ts";
+export type {
+  Cell,
+  Column,
+  ResourceDefinition,
+  ScaleMapping,
+  Subresource,
+} from "./resource-definition.ts";
+export { findKind, findResource, resourceDefinitions, schemaOf } from "./resource-definitions.ts";

@@ -1,0 +1,74 @@
+import type { FieldError, KubeObject, Schema } from "../apimachinery/index.ts";
+
+/** A cell of a Table row: what `kubectl get` prints in one column. */
+export type Cell = string | number | boolean;
+
+/** A column of a Table answer (metav1.TableColumnDefinition). */
+export interface Column {
+  readonly name: string;
+  readonly type: "string" | "integer" | "boolean";
+  /** "name" marks the column that names the object; otherwise empty. */
+  readonly format: string;
+  readonly description: string;
+  /** 0 is always shown, 1 with `-o wide`. */
+  readonly priority: number;
+}
+
+export interface Subresource {
+  readonly name: string;
+  readonly kind: string;
+  /** Group and version of the body, where they are not the resource's own. */
+  readonly group?: string;
+  readonly version?: string;
+  readonly verbs: readonly string[];
+}
+
+/** Where a kind keeps what its scale subresource shows; absent for kinds that do not scale. */
+export interface ScaleMapping {
+  readonly specReplicasPath: readonly string[];
+  readonly statusReplicasPath: readonly string[];
+  /** Leads to a LabelSelector, or to a plain label map (ReplicationController). */
+  readonly selectorPath: readonly string[];
+  readonly selectorForm: "label-selector" | "label-map";
+}
+
+/**
+ * Everything the servers and clients know about one served resource, as data and pure functions.
+ * Objects handed in have passed structural validation: fields have the types of the schema.
+ */
+export interface ResourceDefinition {
+  readonly group: string;
+  readonly version: string;
+  /** Plural. */
+  readonly resource: string;
+  readonly kind: string;
+  readonly listKind: string;
+  readonly singular: string;
+  readonly namespaced: boolean;
+  readonly shortNames: readonly string[];
+  readonly categories: readonly string[];
+  readonly verbs: readonly string[];
+  readonly subresources: readonly Subresource[];
+  /** Name of the kind's type in the type tables: "core.v1.Pod". */
+  readonly typeName: string;
+  /** Compiled at first use. */
+  readonly schema: Schema;
+  /** Whose keys the objects are stored under: two versions of a kind share one storage. */
+  readonly storage: { readonly group: string; readonly resource: string };
+  readonly scale?: ScaleMapping;
+  /** Only for kinds stored in another form: served form → stored form. Does not change its input. */
+  toStorage?(object: KubeObject): KubeObject;
+  /** The way back. Does not change its input. */
+  fromStorage?(object: KubeObject): KubeObject;
+  /** Fills in what Kubernetes fills in for absent fields, nested templates too; mutates. */
+  defaults(object: KubeObject): void;
+  /** Everything wrong with an object about to be created, its metadata included. */
+  validate(object: KubeObject): FieldError[];
+  /** Everything wrong with replacing `old` by `next`: what validate says, and immutable fields. */
+  validateUpdate(next: KubeObject, old: KubeObject): FieldError[];
+  readonly columns: readonly Column[];
+  /** One cell a column; `now` is milliseconds since the Unix epoch. */
+  row(object: KubeObject, now: number): Cell[];
+  /** What field selectors may ask for, with the object's values; "" where unset. */
+  selectableFields(object: KubeObject): Record<string, string>;
+}
