@@ -1,0 +1,10 @@
+export * from "./runtime.ts";
+export type {
+  ProcessIdentity,
+  ProcessSpawner,
+  ProcessUsage,
+  SpawnedWorker,
+  WorkerCommand,
+} from "./process-spawner.ts";
+export { createWasiRuntime } from "./wasi/wasi-runtime.ts";
+export type { WasiRuntime, WasiRuntimeOptions } from "./wasi/wasi-runtime.ts";

@@ -1,0 +1,203 @@
+/**
+ * What a kubelet asks of a container runtime: the verbs of the Kubernetes CRI, so that the WASI
+ * runtime and a container runtime are two implementations with one contract suite
+ * (`contract/runtime-contract.ts`). All times are milliseconds since the Unix epoch.
+ */
+export interface ContainerRuntime {
+  /** The scheme of container ids in pod status: `wasi` gives `wasi://<id>`. */
+  readonly name: string;
+  readonly version: string;
+  /** RuntimeClass handlers that this runtime serves; the first is the default. */
+  readonly handlers: readonly string[];
+
+  /** Gives the pod its address and directories. Errors: `unsupported`, `exhausted`. */
+  runPodSandbox(config: PodSandboxConfig): Promise<PodSandbox>;
+  /** Stops every container of the sandbox at once. Idempotent. */
+  stopPodSandbox(sandboxId: string): Promise<void>;
+  /** Stops and forgets the sandbox with its containers; its address becomes free. Idempotent. */
+  removePodSandbox(sandboxId: string): Promise<void>;
+  podSandboxStatus(sandboxId: string): Promise<PodSandbox>;
+  listPodSandboxes(): Promise<readonly PodSandbox[]>;
+
+  /** Errors: `not-found`, `image-missing`, `image-unsupported`, `invalid-config`. */
+  createContainer(sandboxId: string, config: ContainerConfig): Promise<string>;
+  /** Resolves when the program entered its start function. Errors: `start-failed`, `not-found`. */
+  startContainer(containerId: string): Promise<void>;
+  /** Asks the program to end, then kills it. Resolves when it is gone. Idempotent. */
+  stopContainer(containerId: string, options: StopOptions): Promise<void>;
+  /** Kills the program if it runs, and forgets the container. Idempotent. */
+  removeContainer(containerId: string): Promise<void>;
+  containerStatus(containerId: string): Promise<ContainerStatus>;
+  listContainers(): Promise<readonly ContainerStatus[]>;
+  /** Memory and CPU time of a running container; undefined when it does not run. */
+  containerStats(containerId: string): Promise<ContainerStats | undefined>;
+
+  /**
+   * Every change from the call on. A consumer that falls behind by {@link MAX_PENDING_EVENTS} gets
+   * a `slow-consumer` error: it subscribes again, then lists.
+   */
+  events(signal: AbortSignal): AsyncIterable<ContainerEvent>;
+
+  /** Errors: the `image-…` codes. */
+  pullImage(reference: string, options: PullOptions): Promise<ImageStatus>;
+  imageStatus(reference: string): Promise<ImageStatus | undefined>;
+  listImages(): Promise<readonly ImageStatus[]>;
+  removeImage(reference: string): Promise<void>;
+  imageFsInfo(): Promise<{ readonly usedBytes: number }>;
+
+  exec(containerId: string, command: readonly string[]): Promise<never>;
+  attach(containerId: string): Promise<never>;
+  portForward(sandboxId: string, port: number): Promise<never>;
+
+  /**
+   * The Unix socket that reaches `port` of the pod with address `ip`, while a container that
+   * serves it runs here. Undefined: dial the address itself.
+   */
+  endpoint(ip: string, port: number): string | undefined;
+}
+
+/** How many events a consumer may leave unread. */
+export const MAX_PENDING_EVENTS = 4096;
+
+export interface PodSandboxConfig {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  /** Counts the sandboxes of one pod from 0. */
+  readonly attempt: number;
+  /** A RuntimeClass handler; the runtime's default without one. */
+  readonly handler?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface PodSandbox {
+  readonly id: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly attempt: number;
+  readonly handler: string;
+  readonly state: "ready" | "notready";
+  readonly ip: string;
+  readonly createdAt: number;
+}
+
+export interface Mount {
+  readonly guestPath: string;
+  /** A directory or a file on this machine. */
+  readonly hostPath: string;
+  readonly readOnly: boolean;
+}
+
+export interface ContainerPort {
+  readonly name?: string;
+  readonly port: number;
+  readonly protocol: "TCP" | "UDP" | "SCTP";
+}
+
+export interface ContainerConfig {
+  readonly name: string;
+  /** How often this container was created in its pod before. */
+  readonly attempt: number;
+  /** The reference in the pod's spec; it must have been pulled. */
+  readonly image: string;
+  /** Replaces the image's entrypoint. */
+  readonly command?: readonly string[];
+  /** Replaces the image's default arguments. */
+  readonly args?: readonly string[];
+  /** Added to the image's environment; the last of a name counts. */
+  readonly env: readonly (readonly [name: string, value: string])[];
+  readonly mounts: readonly Mount[];
+  readonly ports: readonly ContainerPort[];
+  /** Absolute; lines have the CRI's log format. */
+  readonly logPath: string;
+  readonly memoryLimitBytes?: number;
+  /** Kept with the container and given back by its status: the kubelet's own notes. */
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export type ContainerState = "created" | "running" | "exited" | "unknown";
+export type ExitReason = "Completed" | "Error" | "OOMKilled" | "ContainerCannotRun";
+
+export interface ContainerStatus {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly name: string;
+  readonly attempt: number;
+  readonly state: ContainerState;
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  /** Set in state `exited`; 128 + n after signal n. */
+  readonly exitCode?: number;
+  readonly reason?: ExitReason;
+  readonly message?: string;
+  readonly image: string;
+  /** `repository@sha256:…`. */
+  readonly imageRef: string;
+  readonly logPath: string;
+  readonly pid?: number;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+export interface ContainerStats {
+  readonly memoryBytes: number;
+  readonly cpuNanoseconds: number;
+}
+
+export interface StopOptions {
+  readonly gracePeriodMs: number;
+}
+
+export type ContainerEventType = "created" | "started" | "stopped" | "deleted";
+
+export interface ContainerEvent {
+  readonly type: ContainerEventType;
+  readonly containerId: string;
+  readonly sandboxId: string;
+  readonly podUid: string;
+}
+
+export interface RegistryCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface PullOptions {
+  readonly auth?: RegistryCredentials;
+  readonly signal: AbortSignal;
+}
+
+export interface ImageStatus {
+  readonly reference: string;
+  /** `repository@sha256:…`. */
+  readonly imageRef: string;
+  readonly kind: "wasm" | "oci";
+  readonly sizeBytes: number;
+}
+
+export type RuntimeErrorCode =
+  | "not-found"
+  | "unsupported"
+  | "invalid-config"
+  | "exhausted"
+  | "start-failed"
+  | "slow-consumer"
+  | "image-missing"
+  | "image-unsupported"
+  | "image-not-found"
+  | "image-unreachable"
+  | "image-unauthorized"
+  | "image-invalid-reference"
+  | "image-damaged";
+
+/** An operational failure of a runtime; the message names what was asked and what was found. */
+export class RuntimeError extends Error {
+  override readonly name = "RuntimeError";
+  readonly code: RuntimeErrorCode;
+
+  constructor(code: RuntimeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
