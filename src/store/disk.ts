@@ -1,0 +1,42 @@
+/**
+ * Files as the store needs them, so that the simulation can lose, tear and refuse writes under the
+ * real code. Nothing here may block the event loop. Errors are the operating system's, with a
+ * `code` ("ENOSPC", "EIO", "ENOENT", …).
+ */
+export interface Disk {
+  /** Names in a directory, sorted; empty when there is no such directory. */
+  list(directory: string): Promise<readonly string[]>;
+  /** Makes the directory and its parents; fine when it exists. */
+  makeDirectory(directory: string): Promise<void>;
+  /** Opens for reading and writing, creating the file when it is missing. */
+  open(path: string): Promise<DiskFile>;
+  /** Replaces `to` atomically; durable after syncDirectory. */
+  rename(from: string, to: string): Promise<void>;
+  /** Durable after syncDirectory. */
+  remove(path: string): Promise<void>;
+  /** Makes the names in a directory durable. */
+  syncDirectory(directory: string): Promise<void>;
+  /**
+   * Takes the directory for this process. The lock dies with the process, however it ends.
+   * @throws Error naming the directory and, if known, the pid of its holder.
+   */
+  lock(directory: string): Promise<DirectoryLock>;
+}
+
+export interface DiskFile {
+  size(): Promise<number>;
+  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes all bytes; durable after the next datasync. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Resolves when the bytes, and all written before, are on the medium. */
+  writeDurably(offset: number, bytes: Uint8Array): Promise<void>;
+  /** A rejection leaves unknown what is on the medium: it is fatal, never retried. */
+  datasync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DirectoryLock {
+  release(): Promise<void>;
+}
