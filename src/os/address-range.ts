@@ -43,7 +43,12 @@ function listen(serviceCidr: string): (() => void) | undefined {
     const listener = Bun.listen({
       hostname: `${first}.${second}.255.254`,
       port: CLAIM_PORT,
-      socket: { open: (socket) => socket.end(), data: () => undefined },
+      socket: {
+        data: () => undefined,
+        open: (socket) => {
+          socket.end();
+        },
+      },
     });
     listener.unref();
     return () => listener.stop(true);

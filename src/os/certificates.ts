@@ -64,7 +64,9 @@ export async function issueServerCertificate(options: IssueServerOptions): Promi
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
       new x509.SubjectAlternativeNameExtension(
-        options.names.map((name) => ({ type: isIpAddress(name) ? "ip" : "dns", value: name })),
+        options.names.map((value) =>
+          isIpAddress(value) ? { type: "ip" as const, value } : { type: "dns" as const, value },
+        ),
       ),
       await x509.AuthorityKeyIdentifierExtension.create(issuer),
     ],

@@ -1,0 +1,120 @@
+import { describe, expect, test } from "bun:test";
+import { runProgram } from "./program.ts";
+import type { Verbs } from "./program.ts";
+import { CommandError } from "./usage-error.ts";
+
+interface Run {
+  readonly exitStatus: number;
+  readonly calls: unknown[][];
+  readonly out: string;
+  readonly error: string;
+}
+
+async function run(args: string[], override: Partial<Verbs> = {}): Promise<Run> {
+  const calls: unknown[][] = [];
+  let [out, error] = ["", ""];
+  const record =
+    (name: string) =>
+    async (...given: unknown[]): Promise<void> => {
+      calls.push([name, ...given]);
+    };
+  const verbs: Verbs = {
+    server: record("server"),
+    up: record("up"),
+    status: record("status"),
+    stop: record("stop"),
+    delete: record("delete"),
+    service: record("service"),
+    imagePush: record("imagePush"),
+    imageList: record("imageList"),
+    kubectl: async (...given) => {
+      calls.push(["kubectl", ...given]);
+      return 7;
+    },
+    ...override,
+  };
+  const exitStatus = await runProgram(args, {
+    version: "1.2.3",
+    defaultDataDir: "/data",
+    verbs,
+    writeOut: (text) => (out += text),
+    writeError: (text) => (error += text),
+  });
+  return { exitStatus, calls, out, error };
+}
+
+describe("runProgram", () => {
+  test("runProgram hands checked flags to the server verb", async () => {
+    const { exitStatus, calls } = await run([
+      "server",
+      "--https-port",
+      "0",
+      "--tls-san",
+      "a.example",
+    ]);
+    expect(exitStatus).toBe(0);
+    expect(calls).toEqual([
+      [
+        "server",
+        {
+          dataDir: "/data",
+          httpsPort: 0,
+          bindAddress: "127.0.0.1",
+          tlsSan: ["a.example"],
+          serviceNodePortRange: { from: 30_000, to: 32_767 },
+          logLevel: "info",
+        },
+      ],
+    ]);
+  });
+
+  test("runProgram says which flag is wrong, with exit status 2", async () => {
+    const { exitStatus, error, calls } = await run(["server", "--https-port", "http"]);
+    expect(exitStatus).toBe(2);
+    expect(error).toContain('--https-port "http" is not allowed');
+    expect(calls).toEqual([]);
+  });
+
+  test("runProgram gives help for the program and every verb with exit status 0", async () => {
+    const verbs = ["server", "up", "status", "stop", "delete", "service", "image"];
+    for (const words of [[], ...verbs.map((verb) => [verb]), ["image", "push"]]) {
+      const { exitStatus, out } = await run([...words, "--help"]);
+      expect(exitStatus).toBe(0);
+      expect(out).toContain(`Usage: kubun${words.length > 0 ? ` ${words.join(" ")}` : ""}`);
+    }
+  });
+
+  test("runProgram refuses an unknown verb and an unknown flag with exit status 2", async () => {
+    expect((await run(["fly"])).exitStatus).toBe(2);
+    const { exitStatus, error } = await run(["status", "--loud"]);
+    expect(exitStatus).toBe(2);
+    expect(error).toContain("unknown option '--loud'");
+  });
+
+  test("runProgram hands kubectl its words as they are and passes its exit status on", async () => {
+    const { exitStatus, calls } = await run(["kubectl", "get", "pods", "-o", "wide", "--help"]);
+    expect(exitStatus).toBe(7);
+    expect(calls[0]?.[1]).toEqual(["get", "pods", "-o", "wide", "--help"]);
+  });
+
+  test("runProgram takes --data-dir before kubectl's own words", async () => {
+    const { calls } = await run(["kubectl", "--data-dir", "/other", "get", "pods"]);
+    expect(calls).toEqual([["kubectl", ["get", "pods"], { dataDir: "/other" }]]);
+  });
+
+  test("runProgram refuses an image name in upper case before any file is read", async () => {
+    const { exitStatus, error } = await run(["image", "push", "app.wasm", "App:1"]);
+    expect(exitStatus).toBe(2);
+    expect(error).toContain("hello-http:v1");
+  });
+
+  test("runProgram shows a command's failure as one line with exit status 1", async () => {
+    const { exitStatus, error } = await run(["status"], {
+      status: async () => {
+        throw new CommandError("no cluster runs in /data");
+      },
+    });
+    expect(exitStatus).toBe(1);
+    expect(error).toBe("error: no cluster runs in /data\n");
+  });
+});
