@@ -1,0 +1,38 @@
+export {
+  ApiError,
+  apiErrorFrom,
+  isAlreadyExists,
+  isConflict,
+  isExpired,
+  isNamespaceTerminating,
+  isNotFound,
+} from "./api-error.ts";
+export { Backoff } from "./backoff.ts";
+export type { BackoffOptions } from "./backoff.ts";
+export { createClient, isTransient } from "./client.ts";
+export type {
+  CallOptions,
+  Client,
+  ClientOptions,
+  DeleteCallOptions,
+  ListOptions,
+  ObjectList,
+  PatchOptions,
+  PatchType,
+  ResourceClient,
+  ResourceOptions,
+  SelectorOptions,
+  WatchOptions,
+  WriteOptions,
+} from "./client.ts";
+export { createInformer } from "./informer.ts";
+export type { Informer, InformerHandler, InformerOptions } from "./informer.ts";
+export { keyOf, objectKey, splitKey } from "./kube-object.ts";
+export type { KubeObject } from "./kube-object.ts";
+export type { IndexFunction, Lister } from "./object-store.ts";
+export { resourcePath } from "./resource-path.ts";
+export * from "./resources.ts";
+export { SharedInformers } from "./shared-informers.ts";
+export type { SharedInformersOptions } from "./shared-informers.ts";
+export { decodeLines, MAX_WATCH_LINE_LENGTH } from "./watch-decoder.ts";
+export type { WatchEvent } from "./watch-decoder.ts";
