@@ -6,3 +6,4 @@ export type { IssueServerOptions, KeyPair } from "./certificates.ts";
 export { createLogger } from "./pino-logger.ts";
 export type { LogLevel } from "./pino-logger.ts";
 export { isSameProcess, processStartTime } from "./process-identity.ts";
+export { createProcessSpawner } from "./process-spawner.ts";

@@ -11,8 +11,8 @@ export interface WorkerCommand {
   /** The whole environment of the worker: nothing is inherited. */
   readonly env: Readonly<Record<string, string>>;
   /**
-   * Receives `pid` (the worker's) at the start and `exit-code` (0–255, 128 + n after signal n) at
-   * the end, both written atomically, whether or not the server lives.
+   * Receives `exit-code` (0–255, 128 + n after signal n) when the worker ended, written atomically
+   * whether or not the server lives, and `stderr`.
    */
   readonly directory: string;
   readonly maxOpenFiles: number;

@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { eventually } from "../lib/testing/eventually.ts";
+import { createProcessSpawner } from "./process-spawner.ts";
+
+let directory = "";
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "kubun-spawner-"));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const spawner = createProcessSpawner();
+
+function start(script: string, env: Record<string, string> = {}) {
+  const argv = ["/bin/sh", "-c", script];
+  return spawner.spawnWorker({ argv, env, directory, maxOpenFiles: 256 });
+}
+
+function exitCode(): Promise<string> {
+  return eventually(() => readFileSync(join(directory, "exit-code"), "utf8").trim());
+}
+
+describe("createProcessSpawner", () => {
+  test("createProcessSpawner: records the exit code of a released worker", async () => {
+    const worker = await start("exec sleep 0.1");
+    worker.release();
+    expect(await exitCode()).toBe("0");
+    expect(spawner.isAlive(worker.identity)).toBe(false);
+    expect(spawner.kill(worker.identity, "SIGKILL")).toBe(false);
+  });
+
+  test("createProcessSpawner: a worker that is not released ends with its server", async () => {
+    const worker = await start("exec sleep 300");
+    expect(spawner.isAlive(worker.identity)).toBe(true);
+    worker.discard();
+    expect(await exitCode()).toBe("137");
+  });
+
+  test("createProcessSpawner: a signal shows as 128 + n", async () => {
+    const worker = await start("exec sleep 300");
+    worker.release();
+    expect(spawner.kill(worker.identity, "SIGTERM")).toBe(true);
+    expect(await exitCode()).toBe("143");
+  });
+
+  test("createProcessSpawner: refuses to signal a process that only has the same pid", async () => {
+    const worker = await start("exec sleep 300");
+    const stranger = { pid: worker.identity.pid, startTime: "1" };
+    expect(spawner.kill(stranger, "SIGKILL")).toBe(false);
+    expect(spawner.usage(stranger)).toBeUndefined();
+    expect(spawner.isAlive(worker.identity)).toBe(true);
+    worker.discard();
+    await exitCode();
+  });
+
+  test("createProcessSpawner: gives a worker nothing but its own environment", async () => {
+    const worker = await start("exec sleep 300", { ONLY: "this" });
+    const proc = `/proc/${worker.identity.pid}`;
+    const comm = () => readFileSync(`${proc}/comm`, "utf8").trim() === "sleep";
+    await eventually(comm);
+    const env = readFileSync(`${proc}/environ`, "utf8").split("\0").filter(Boolean);
+    expect(env.filter((pair) => !/^(PWD|OLDPWD|SHLVL|_)=/.test(pair))).toEqual(["ONLY=this"]);
+    expect(readdirSync(`${proc}/fd`).sort()).toEqual(["0", "1", "2"]);
+    expect(readlinkSync(`${proc}/fd/0`)).toBe("/dev/null");
+    expect(readFileSync(`${proc}/limits`, "utf8")).toMatch(/Max open files\s+256\s+256/);
+    const session = readFileSync(`${proc}/stat`, "utf8").split(" ")[5];
+    expect(session).not.toBe(readFileSync("/proc/self/stat", "utf8").split(" ")[5]);
+    expect(spawner.usage(worker.identity)?.residentBytes).toBeGreaterThan(0);
+    worker.discard();
+    await exitCode();
+  });
+
+  test("createProcessSpawner: says what a worker that ended at once printed", async () => {
+    const command = { argv: ["/nonexistent"], env: {}, directory, maxOpenFiles: 256 };
+    const outcome = await spawner.spawnWorker(command).catch((error: unknown) => String(error));
+    if (typeof outcome === "string") expect(outcome).toContain("ended at once");
+    else outcome.discard();
+  });
+});
