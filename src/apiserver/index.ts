@@ -1,0 +1,10 @@
+export { createApiServer } from "./api-server.ts";
+export type { ApiServerOptions, NodeConnector, VersionInfo } from "./api-server.ts";
+export { tokenAuthenticator } from "./authenticator.ts";
+export type { Authenticator } from "./authenticator.ts";
+export { componentAuthorizer } from "./authorizer.ts";
+export type { Attributes, Authorizer } from "./authorizer.ts";
+export { bootstrap } from "./bootstrap.ts";
+export type { BootstrapOptions } from "./bootstrap.ts";
+export { ADMINISTRATORS, ANONYMOUS, AUTHENTICATED } from "./user.ts";
+export type { User } from "./user.ts";

@@ -1,0 +1,18 @@
+export type { ListRequest, ObjectList, Selection } from "./list-page.ts";
+export type { StoredObject } from "./object-codec.ts";
+export { createRegistry } from "./registry.ts";
+export type { Registry, RegistryOptions } from "./registry.ts";
+export type {
+  Change,
+  DeleteRequest,
+  DeleteResult,
+  Preconditions,
+  PropagationPolicy,
+  ReadOptions,
+  ResourceRegistry,
+  UpdateOptions,
+  UpdateResult,
+  WriteOptions,
+  WriteScope,
+} from "./resource-registry.ts";
+export type { WatchEvent, WatchRequest } from "./watch-objects.ts";
