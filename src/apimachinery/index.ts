@@ -1,0 +1,148 @@
+export { compileTypes } from "./compile-types.ts";
+export type { FieldNotation, FieldOptions, TypeNotation, TypeTable } from "./compile-types.ts";
+export { DecodeError } from "./decode-error.ts";
+export { decodeErrors, decodeInto, prune } from "./decode.ts";
+export {
+  duplicateField,
+  fieldErrorBody,
+  fieldErrorText,
+  forbiddenField,
+  IMMUTABLE_DETAIL,
+  immutableField,
+  internalField,
+  invalidField,
+  notFoundField,
+  notSupportedField,
+  requiredField,
+  tooLongField,
+  tooManyField,
+  typeInvalidField,
+} from "./field-error.ts";
+export type { FieldError, FieldErrorType } from "./field-error.ts";
+export { FieldPath } from "./field-path.ts";
+export {
+  assertSelectable,
+  exactFieldValue,
+  fieldSelectorText,
+  matchesFields,
+  parseFieldSelector,
+} from "./field-selector.ts";
+export type { FieldRequirement, FieldSelector } from "./field-selector.ts";
+export { goQuote } from "./go-text.ts";
+export {
+  apiVersionOf,
+  groupKindText,
+  groupResourceText,
+  groupVersionKindOf,
+  parseApiVersion,
+} from "./group-version.ts";
+export type {
+  GroupKind,
+  GroupResource,
+  GroupVersion,
+  GroupVersionKind,
+  GroupVersionResource,
+} from "./group-version.ts";
+export { ipAddressText, ipRangeContains, parseCidr, parseIpAddress } from "./ip-address.ts";
+export type { IpAddress, IpRange } from "./ip-address.ts";
+export { cloneJson, getField, isJsonObject, jsonEquals, setField } from "./json-value.ts";
+export type { JsonObject } from "./json-value.ts";
+export {
+  EVERYTHING,
+  labelSelectorFrom,
+  labelSelectorOfSet,
+  labelSelectorText,
+  matchesLabels,
+  NOTHING,
+  parseLabelSelector,
+} from "./label-selector.ts";
+export type { LabelOperator, LabelRequirement, Labels, LabelSelector } from "./label-selector.ts";
+export type {
+  KubeList,
+  KubeObject,
+  ListMeta,
+  ManagedFieldsEntry,
+  MetaLabelSelector,
+  MetaLabelSelectorRequirement,
+  ObjectMeta,
+  OwnerReference,
+  Status,
+  StatusCause,
+  StatusDetails,
+} from "./meta.ts";
+export {
+  maskTrailingDash,
+  MAX_LABEL_BYTES,
+  MAX_SUBDOMAIN_BYTES,
+  validateCidr,
+  validateConfigMapKey,
+  validateDns1035Label,
+  validateDns1123Label,
+  validateDns1123Subdomain,
+  validateEnvVarName,
+  validateHttpHeaderName,
+  validateIpAddress,
+  validateLabelValue,
+  validateLocalDescendingPath,
+  validatePathSegmentName,
+  validatePercent,
+  validatePortName,
+  validatePortNumber,
+  validateQualifiedName,
+  validateWildcardDns1123Subdomain,
+} from "./names.ts";
+export { canonicalQuantity, parseQuantity, Quantity, QuantityError } from "./quantity.ts";
+export type { QuantityFormat } from "./quantity.ts";
+export { ANY_SCHEMA } from "./schema.ts";
+export type {
+  AnySchema,
+  FieldSchema,
+  IntOrStringSchema,
+  ListSchema,
+  ListType,
+  MapSchema,
+  MapType,
+  ObjectSchema,
+  PatchStrategy,
+  ScalarKind,
+  ScalarSchema,
+  Schema,
+  SchemaExtras,
+  ValueRules,
+} from "./schema.ts";
+export {
+  alreadyExists,
+  badRequest,
+  conflict,
+  expired,
+  forbidden,
+  generateNameConflict,
+  gone,
+  internalError,
+  invalid,
+  isStatusError,
+  methodNotSupported,
+  MODIFIED_MESSAGE,
+  notAcceptable,
+  notFound,
+  pathNotFound,
+  requestEntityTooLarge,
+  serverTimeout,
+  serviceUnavailable,
+  StatusError,
+  successStatus,
+  timeout,
+  tooManyRequests,
+  unauthorized,
+  unprocessable,
+  unsupportedMediaType,
+} from "./status-error.ts";
+export type { StatusReason } from "./status-error.ts";
+export {
+  humanDuration,
+  parseGoDuration,
+  parseRfc3339,
+  rfc3339,
+  rfc3339Micro,
+  rfc3339Nano,
+} from "./time.ts";
