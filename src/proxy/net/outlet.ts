@@ -1,0 +1,73 @@
+import type { Socket } from "bun";
+
+/** Bytes one outlet holds for a slow reader before it gives the connection up. */
+export const MAX_HELD_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The writing side of a socket. Whoever feeds it stops reading its source when {@link write} says
+ * false, so that what is held stays at about one read; the limit is for a source that does not.
+ */
+export class Outlet {
+  readonly #socket: Socket<unknown>;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #finishing = false;
+
+  constructor(socket: Socket<unknown>) {
+    this.#socket = socket;
+  }
+
+  get empty(): boolean {
+    return this.#heldBytes === 0;
+  }
+
+  /** Takes all bytes, which may be reused afterwards; false asks the source to pause. */
+  write(bytes: Uint8Array): boolean {
+    if (this.#heldBytes > 0) {
+      this.#hold(bytes);
+      return false;
+    }
+    const written = this.#socket.write(bytes);
+    if (written === bytes.length) return true;
+    // A closed socket answers -1: its close event tells the rest.
+    if (written < 0) return true;
+    this.#hold(bytes.subarray(written));
+    return false;
+  }
+
+  /** After a drain event: true when nothing is held any more. */
+  flush(): boolean {
+    while (this.#held.length > 0) {
+      const bytes = this.#held[0] ?? new Uint8Array();
+      const written = this.#socket.write(bytes);
+      if (written < bytes.length) {
+        if (written > 0) {
+          this.#held[0] = bytes.subarray(written);
+          this.#heldBytes -= written;
+        }
+        return false;
+      }
+      this.#held.shift();
+      this.#heldBytes -= bytes.length;
+    }
+    if (this.#finishing) this.#socket.shutdown();
+    return true;
+  }
+
+  /** Ends the writing side once everything is written. */
+  finish(): void {
+    if (this.#finishing) return;
+    this.#finishing = true;
+    if (this.#heldBytes === 0) this.#socket.shutdown();
+  }
+
+  #hold(bytes: Uint8Array): void {
+    this.#held.push(bytes.slice());
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes > MAX_HELD_BYTES) {
+      this.#held = [];
+      this.#heldBytes = 0;
+      this.#socket.terminate();
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import type { HostRules } from "./ingress-rules.ts";
+
+/** Where a Service port's traffic can go: one pod, or an address outside. */
+export interface Endpoint {
+  /** `ip:port`; the same for every Service that has this endpoint. */
+  readonly key: string;
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** One port of one Service. Its identity changes exactly when something in it does. */
+export interface ServicePort {
+  /** `namespace/service:port number`. */
+  readonly key: string;
+  readonly namespace: string;
+  readonly service: string;
+  /** Empty when the Service has one unnamed port. */
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: string;
+  /** Absent for headless Services. */
+  readonly clusterIp?: string;
+  readonly nodePort?: number;
+  /** Seconds a client stays with its endpoint; absent without session affinity. */
+  readonly affinitySeconds?: number;
+  /** Ready ones; when there is none, those that still serve while they terminate. */
+  readonly endpoints: readonly Endpoint[];
+}
+
+/** Everything the data path looks at. Swapped whole; never changed in place. */
+export interface RoutingTable {
+  /** By {@link ServicePort.key}. */
+  readonly ports: ReadonlyMap<string, ServicePort>;
+  readonly ingress: HostRules;
+}
+
+export function servicePortKey(namespace: string, service: string, port: number): string {
+  return `${namespace}/${service}:${port}`;
+}

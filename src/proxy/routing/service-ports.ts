@@ -1,0 +1,95 @@
+import type { EndpointSlice, Service, ServicePort as ApiServicePort } from "../../api/index.ts";
+import { servicePortKey, type Endpoint, type ServicePort } from "./routing-table.ts";
+
+const DEFAULT_AFFINITY_SECONDS = 10_800;
+
+/**
+ * The ports of one Service with their endpoints, in the order of its spec. `slices` are the
+ * EndpointSlices labelled with its name; ExternalName Services have no ports of their own here.
+ */
+export function compileService(
+  service: Service,
+  slices: readonly EndpointSlice[],
+): readonly ServicePort[] {
+  const spec = service.spec;
+  if (spec === undefined || spec.type === "ExternalName") return [];
+  return (spec.ports ?? []).map((port) => compilePort(service, port, slices));
+}
+
+function compilePort(
+  service: Service,
+  port: ApiServicePort,
+  slices: readonly EndpointSlice[],
+): ServicePort {
+  const namespace = service.metadata.namespace ?? "";
+  const name = service.metadata.name ?? "";
+  const spec = service.spec;
+  const clusterIp = spec?.clusterIP;
+  const affinity =
+    spec?.sessionAffinity === "ClientIP"
+      ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS)
+      : undefined;
+  const hasNodePort = spec?.type === "NodePort" || spec?.type === "LoadBalancer";
+  return {
+    key: servicePortKey(namespace, name, port.port),
+    namespace,
+    service: name,
+    name: port.name ?? "",
+    port: port.port,
+    protocol: port.protocol ?? "TCP",
+    ...(clusterIp === undefined || clusterIp === "" || clusterIp === "None" ? {} : { clusterIp }),
+    ...(hasNodePort && port.nodePort !== undefined ? { nodePort: port.nodePort } : {}),
+    ...(affinity === undefined ? {} : { affinitySeconds: affinity }),
+    endpoints: collectEndpoints(port, slices),
+  };
+}
+
+/** Sorted by key without repetition, so that equal sets compile to equal lists. */
+function collectEndpoints(
+  port: ApiServicePort,
+  slices: readonly EndpointSlice[],
+): readonly Endpoint[] {
+  const ready = new Map<string, Endpoint>();
+  const leaving = new Map<string, Endpoint>();
+  for (const slice of slices) {
+    if (slice.addressType !== "IPv4") continue;
+    const number = slicePort(port, slice);
+    if (number === undefined) continue;
+    for (const { addresses, conditions } of slice.endpoints ?? []) {
+      const ip = addresses[0];
+      if (ip === undefined) continue;
+      const endpoint: Endpoint = { key: `${ip}:${number}`, ip, port: number };
+      // An unknown condition counts as ready (the EndpointSlice API's own reading).
+      if (conditions?.ready !== false) ready.set(endpoint.key, endpoint);
+      else if (conditions.serving !== false && conditions.terminating === true) {
+        leaving.set(endpoint.key, endpoint);
+      }
+    }
+  }
+  const chosen = ready.size > 0 ? ready : leaving;
+  return [...chosen.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** A slice's port belongs to the Service's port of the same name and protocol. */
+function slicePort(port: ApiServicePort, slice: EndpointSlice): number | undefined {
+  const found = (slice.ports ?? []).find(
+    (candidate) =>
+      (candidate.name ?? "") === (port.name ?? "") &&
+      (candidate.protocol ?? "TCP") === (port.protocol ?? "TCP"),
+  );
+  return found?.port;
+}
+
+/** Whether two compilations say the same, so that the older identity is kept. */
+export function sameServicePort(left: ServicePort, right: ServicePort): boolean {
+  return (
+    left.key === right.key &&
+    left.name === right.name &&
+    left.protocol === right.protocol &&
+    left.clusterIp === right.clusterIp &&
+    left.nodePort === right.nodePort &&
+    left.affinitySeconds === right.affinitySeconds &&
+    left.endpoints.length === right.endpoints.length &&
+    left.endpoints.every((endpoint, index) => endpoint.key === right.endpoints[index]?.key)
+  );
+}
