@@ -1,0 +1,90 @@
+import type { Clock } from "../lib/index.ts";
+import type { Revision, Store, StoreWatchEvent } from "../store/index.ts";
+
+/** What a watch hears next. */
+export type WatchStep =
+  | { readonly type: "events"; readonly events: readonly StoreWatchEvent[] }
+  /** `settled`: every event up to `revision` was taken before this step. */
+  | { readonly type: "tick"; readonly revision: Revision; readonly settled: boolean }
+  | { readonly type: "failed"; readonly error: unknown }
+  | { readonly type: "end" };
+
+export interface WatchFeedOptions {
+  readonly events: AsyncIterable<readonly StoreWatchEvent[]>;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The store's events of one watch and the ticks of its timer in one sequence. Takes the next batch
+ * from the store only when the one before was taken, so that the store sees who is slow.
+ */
+export class WatchFeed {
+  readonly #iterator: AsyncIterator<readonly StoreWatchEvent[]>;
+  readonly #options: WatchFeedOptions;
+  #arrived: WatchStep | undefined;
+  #tick: WatchStep | undefined;
+  #fetching = false;
+  #wake: (() => void) | undefined;
+  #cancelTimer: () => void = () => undefined;
+
+  constructor(options: WatchFeedOptions) {
+    this.#options = options;
+    this.#iterator = options.events[Symbol.asyncIterator]();
+    const stop = (): void => {
+      this.#cancelTimer();
+      this.#wake?.();
+    };
+    options.signal.addEventListener("abort", stop, { once: true });
+  }
+
+  /** Puts one tick into the sequence. */
+  tickAfter(delayMs: number): void {
+    const { clock, store } = this.#options;
+    this.#cancelTimer = clock.after(delayMs, () => {
+      const { revision } = store;
+      // What happened up to now may still be on its way to this watch: it has arrived when the
+      // event loop has gone round once.
+      this.#cancelTimer = clock.after(0, () => {
+        const settled = this.#arrived === undefined && this.#fetching;
+        this.#tick = { type: "tick", revision, settled };
+        this.#wake?.();
+      });
+    });
+  }
+
+  /** Waits for the next step; to be called by one caller at a time. */
+  async take(): Promise<WatchStep> {
+    for (;;) {
+      if (this.#options.signal.aborted) return { type: "end" };
+      const step = this.#arrived ?? this.#tick;
+      if (step !== undefined) {
+        if (step === this.#arrived) this.#arrived = undefined;
+        else this.#tick = undefined;
+        return step;
+      }
+      if (!this.#fetching) void this.#fetch();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = undefined;
+    }
+  }
+
+  async #fetch(): Promise<void> {
+    this.#fetching = true;
+    this.#arrived = await this.#next();
+    this.#fetching = false;
+    this.#wake?.();
+  }
+
+  async #next(): Promise<WatchStep> {
+    try {
+      const { done, value } = await this.#iterator.next();
+      return done === true ? { type: "end" } : { type: "events", events: value };
+    } catch (error) {
+      return { type: "failed", error };
+    }
+  }
+}
