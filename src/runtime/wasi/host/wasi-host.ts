@@ -1,0 +1,142 @@
+import { constants, openSync } from "node:fs";
+import { ConnectionBudget } from "./connection.ts";
+import { DescriptorTable, fullDescriptor } from "./descriptor-table.ts";
+import { ERRNO, errnoOf } from "./errno.ts";
+import { fdFunctions } from "./fd-functions.ts";
+import { GuestMemory, guestString } from "./guest-memory.ts";
+import type { HostClock } from "./host-clock.ts";
+import type { HostState } from "./host-state.ts";
+import { Listener } from "./listener.ts";
+import { OpenDirectory } from "./open-directory.ts";
+import { pathFunctions } from "./path-functions.ts";
+import { pollFunctions } from "./poll-functions.ts";
+import { processFunctions } from "./process-functions.ts";
+import { streamFunctions } from "./stream-functions.ts";
+import type { InputStream, OutputStream } from "./streams.ts";
+import { Wakeup } from "./wakeup.ts";
+
+/** What a guest finds when it starts. */
+export interface WasiHostOptions {
+  readonly args: readonly string[];
+  readonly env: readonly (readonly [name: string, value: string])[];
+  readonly stdin: InputStream;
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  /** Become descriptors 3 and following, before the directories. */
+  readonly ports: readonly number[];
+  readonly preopens: readonly {
+    readonly guestPath: string;
+    readonly hostPath: string;
+    readonly readOnly: boolean;
+  }[];
+  readonly clock: HostClock;
+}
+
+/** The module name guests import preview 1 from. */
+export const PREVIEW1 = "wasi_snapshot_preview1";
+
+type GuestFunction = (...args: never[]) => number | Promise<number>;
+
+/** `WebAssembly.Suspending` and `promising` (JSPI), which TypeScript does not know yet. */
+interface StackSwitching {
+  readonly Suspending: new (fn: GuestFunction) => WebAssembly.ImportValue;
+  promising(fn: WebAssembly.ExportValue): () => Promise<unknown>;
+}
+const jspi = WebAssembly as unknown as StackSwitching;
+
+/**
+ * WASI preview 1 for one guest: the import object and what stands behind it. A host serves one
+ * instance and is closed after it.
+ */
+export class WasiHost {
+  readonly listeners: readonly Listener[];
+  readonly connections = new ConnectionBudget();
+  readonly #state: HostState;
+
+  /** Opens the preopened directories; throws what the system says when one is missing. */
+  constructor(options: WasiHostOptions) {
+    const wakeup = new Wakeup(options.clock);
+    const descriptors = new DescriptorTable();
+    this.#state = {
+      memory: new GuestMemory(),
+      descriptors,
+      clock: options.clock,
+      wakeup,
+      args: options.args.map(guestString),
+      env: options.env.map(([name, value]) => guestString(`${name}=${value}`)),
+    };
+    descriptors.insert(fullDescriptor(options.stdin));
+    descriptors.insert(fullDescriptor(options.stdout));
+    descriptors.insert(fullDescriptor(options.stderr));
+    this.listeners = options.ports.map((port) => new Listener(port, wakeup, this.connections));
+    for (const listener of this.listeners) {
+      const name = guestString(`:${listener.port}`);
+      descriptors.insert({ ...fullDescriptor(listener), preopen: { name } });
+    }
+    for (const { guestPath, hostPath, readOnly } of options.preopens) {
+      const directory = new OpenDirectory(openDirectory(hostPath), { readOnly });
+      descriptors.insert({
+        ...fullDescriptor(directory),
+        preopen: { name: guestString(guestPath) },
+      });
+    }
+  }
+
+  /** The functions for a module's imports, by module name. */
+  imports(): Record<string, Record<string, WebAssembly.ImportValue>> {
+    const state = this.#state;
+    const plain = { ...processFunctions(state), ...fdFunctions(state), ...pathFunctions(state) };
+    const waiting = { ...streamFunctions(state), ...pollFunctions(state) };
+    const functions: Record<string, WebAssembly.ImportValue> = {};
+    for (const [name, fn] of Object.entries<GuestFunction>(plain)) functions[name] = guarded(fn);
+    for (const [name, fn] of Object.entries<GuestFunction>(waiting)) {
+      functions[name] = new jspi.Suspending(guarded(fn));
+    }
+    return { [PREVIEW1]: functions };
+  }
+
+  /**
+   * Runs `_start` to its end. Rejects with ProcExit when the guest exits, and with what the engine
+   * throws when it traps.
+   */
+  async run(instance: WebAssembly.Instance): Promise<void> {
+    const { memory, _start: start } = instance.exports;
+    if (memory instanceof WebAssembly.Memory) this.#state.memory.attach(memory);
+    if (start === undefined) throw new Error("the module exports no _start function");
+    await jspi.promising(start)();
+  }
+
+  /** Bytes of the guest's linear memory. */
+  get memoryBytes(): number {
+    return this.#state.memory.size;
+  }
+
+  close(): void {
+    this.#state.descriptors.closeAll();
+    for (const connection of this.connections.open) connection.close();
+  }
+}
+
+function openDirectory(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+}
+
+/** Turns what a function throws into its error number; what has none ends the guest. */
+function guarded(fn: GuestFunction): GuestFunction {
+  return (...args) => {
+    try {
+      const answer = fn(...args);
+      return typeof answer === "number" ? answer : answer.catch(toErrno);
+    } catch (error) {
+      return toErrno(error);
+    }
+  };
+}
+
+function toErrno(error: unknown): number {
+  // DataView and typed arrays say RangeError for an address outside of memory.
+  if (error instanceof RangeError) return ERRNO.fault;
+  const errno = errnoOf(error);
+  if (errno === undefined) throw error;
+  return errno;
+}
