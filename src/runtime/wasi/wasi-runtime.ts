@@ -1,14 +1,41 @@
-import type { Clock, Logger, Random } from "../../lib/index.ts";
 import type { ImageStore } from "../../images/index.ts";
+import type { CancelTimer, Clock, Logger, Random } from "../../lib/index.ts";
+import { EventBroadcast } from "../event-broadcast.ts";
 import type { ProcessSpawner } from "../process-spawner.ts";
-import { type ContainerRuntime, RuntimeError } from "../runtime.ts";
+import {
+  type ContainerConfig,
+  type ContainerEvent,
+  type ContainerEventType,
+  type ContainerRuntime,
+  type ContainerStats,
+  type ContainerStatus,
+  type ImageStatus,
+  type PodSandbox,
+  type PodSandboxConfig,
+  type PullOptions,
+  RuntimeError,
+  type StopOptions,
+} from "../runtime.ts";
+import { AddressPool } from "./address-pool.ts";
+import { ContainerProcess } from "./container-process.ts";
+import {
+  asRuntimeError,
+  guestArguments,
+  guestEnvironment,
+  imageRefOf,
+  imageStatusOf,
+} from "./image-status.ts";
+import { type ContainerRecord, type SandboxRecord, StateDirectory } from "./state-directory.ts";
+import { WarmPool } from "./warm-pool.ts";
+import { forgetWorker, launchWorker } from "./worker-process.ts";
+import { workerSpec } from "./worker-spec.ts";
 
 export interface WasiRuntimeOptions {
   /** Sandboxes, containers and workers as directories; made if missing. */
   readonly stateDirectory: string;
   /** Unix sockets; keep it short, because their paths may have 107 bytes at most. */
   readonly socketDirectory: string;
-  readonly images: ImageStore;
+  readonly images: Pick<ImageStore, "pull" | "get" | "list" | "remove">;
   /** IPv4, for example `127.42.0.0/24`. */
   readonly podCidr: string;
   readonly spawner: ProcessSpawner;
@@ -17,7 +44,7 @@ export interface WasiRuntimeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Workers kept ready. Default 2. */
+  /** Workers kept ready. Default {@link DEFAULT_WARM_WORKERS}. */
   readonly warmWorkers?: number;
 }
 
@@ -26,9 +53,366 @@ export interface WasiRuntime extends ContainerRuntime {
   start(): Promise<void>;
   /** Lets go of every worker: those with a container run on, warm ones end. */
   shutdown(): void;
+  /** Workers that wait for a container. */
+  readonly warmWorkers: number;
 }
+
+export const DEFAULT_WARM_WORKERS = 2;
+/** `wasi` runs a module as a program, `wagi` once per HTTP request. */
+export const WASI_HANDLERS = ["wasi", "wagi"] as const;
+const MEMORY_CHECK_INTERVAL_MS = 10_000;
+/** What a worker needs beside its guest's memory; only far above it is a leak beyond the limit. */
+export const WORKER_OVERHEAD_BYTES = 256 * 1024 * 1024;
 
 /** The container runtime for WASI modules: one worker process a container. */
 export function createWasiRuntime(options: WasiRuntimeOptions): WasiRuntime {
-  throw new RuntimeError("unsupported", `no runtime for ${options.podCidr} yet`);
+  return new WorkerRuntime(options);
+}
+
+class WorkerRuntime implements WasiRuntime {
+  readonly name = "wasi";
+  readonly version = "0.1.0";
+  readonly handlers = WASI_HANDLERS;
+  readonly #options: WasiRuntimeOptions;
+  readonly #directory: StateDirectory;
+  readonly #addresses: AddressPool;
+  readonly #pool: WarmPool;
+  readonly #events = new EventBroadcast();
+  readonly #sandboxes = new Map<string, SandboxRecord>();
+  readonly #containers = new Map<string, ContainerProcess>();
+  /** `ip:port` → socket, for running containers. */
+  readonly #endpoints = new Map<string, string>();
+  #memoryCheck: CancelTimer | undefined;
+
+  constructor(options: WasiRuntimeOptions) {
+    this.#options = options;
+    this.#directory = new StateDirectory(options);
+    this.#addresses = new AddressPool(options.podCidr, this.#directory.addressCursor);
+    const launcher = { ...options, ...this.#directoryPlaces() };
+    this.#pool = new WarmPool({
+      size: options.warmWorkers ?? DEFAULT_WARM_WORKERS,
+      launch: () => launchWorker(launcher, this.#newId(6)),
+      discard: (worker) => {
+        worker.spawned?.discard();
+        worker.connection.close();
+        forgetWorker(this.#directory, worker.id);
+      },
+      clock: options.clock,
+      logger: options.logger,
+    });
+  }
+
+  get warmWorkers(): number {
+    return this.#pool.ready;
+  }
+
+  async start(): Promise<void> {
+    for (const sandbox of this.#directory.loadSandboxes()) {
+      this.#sandboxes.set(sandbox.id, sandbox);
+      if (!this.#addresses.hold(sandbox.ip)) {
+        this.#options.logger.warn("a pod's address is not free", { ...sandbox });
+      }
+    }
+    const records = this.#directory.loadContainers();
+    await Promise.all(records.map((record) => this.#adopt(record)));
+    this.#sweep();
+    this.#pool.open();
+  }
+
+  shutdown(): void {
+    this.#memoryCheck?.();
+    this.#pool.close();
+    for (const container of this.#containers.values()) container.abandon();
+  }
+
+  async runPodSandbox(config: PodSandboxConfig): Promise<PodSandbox> {
+    const handler = config.handler ?? WASI_HANDLERS[0];
+    if (!WASI_HANDLERS.some((known) => known === handler)) {
+      const why = `handler ${handler}: the WASI runtime has ${WASI_HANDLERS.join(", ")}`;
+      throw new RuntimeError("unsupported", why);
+    }
+    const { name, namespace, uid, attempt } = config;
+    const ip = this.#addresses.take();
+    this.#directory.saveAddressCursor(this.#addresses.cursor);
+    const sandbox: SandboxRecord = {
+      id: this.#newId(32),
+      socketName: this.#newId(4),
+      name,
+      namespace,
+      uid,
+      attempt,
+      handler,
+      ip,
+      state: "ready",
+      createdAt: this.#options.clock.now(),
+    };
+    this.#directory.saveSandbox(sandbox);
+    this.#sandboxes.set(sandbox.id, sandbox);
+    return sandbox;
+  }
+
+  async stopPodSandbox(sandboxId: string): Promise<void> {
+    const sandbox = this.#sandboxes.get(sandboxId);
+    if (sandbox === undefined) return;
+    const stops = this.#containersOf(sandboxId).map((one) => one.stop({ gracePeriodMs: 0 }));
+    await Promise.all(stops);
+    const stopped: SandboxRecord = { ...sandbox, state: "notready" };
+    this.#directory.saveSandbox(stopped);
+    this.#sandboxes.set(sandboxId, stopped);
+  }
+
+  async removePodSandbox(sandboxId: string): Promise<void> {
+    const containers = this.#containersOf(sandboxId);
+    await Promise.all(containers.map((one) => this.removeContainer(one.record.id)));
+    const sandbox = this.#sandboxes.get(sandboxId);
+    if (sandbox === undefined) return;
+    this.#sandboxes.delete(sandboxId);
+    this.#directory.removeSandbox(sandbox);
+    this.#addresses.release(sandbox.ip);
+  }
+
+  async podSandboxStatus(sandboxId: string): Promise<PodSandbox> {
+    return this.#sandbox(sandboxId);
+  }
+
+  async listPodSandboxes(): Promise<readonly PodSandbox[]> {
+    return [...this.#sandboxes.values()];
+  }
+
+  async createContainer(sandboxId: string, config: ContainerConfig): Promise<string> {
+    const sandbox = this.#sandbox(sandboxId);
+    const image = this.#image(config.image);
+    if (image === undefined) {
+      throw new RuntimeError("image-missing", `image ${config.image} was not pulled to this node`);
+    }
+    if (image.modulePath === undefined) {
+      const why = `image ${config.image} is a container image: this node runs WASM modules only`;
+      throw new RuntimeError("image-unsupported", why);
+    }
+    const record: ContainerRecord = {
+      id: this.#newId(32),
+      sandboxId,
+      podUid: sandbox.uid,
+      config,
+      imageRef: imageRefOf(image),
+      modulePath: image.modulePath,
+      argv: guestArguments(image, config),
+      env: guestEnvironment(image, config.env),
+      state: "created",
+      createdAt: this.#options.clock.now(),
+    };
+    // The spec is made here too, so that what cannot run is refused before anything starts.
+    workerSpec(this.#directory, sandbox, record);
+    this.#directory.saveContainer(record);
+    this.#containers.set(record.id, this.#process(record));
+    this.#publish("created", record);
+    return record.id;
+  }
+
+  async startContainer(containerId: string): Promise<void> {
+    const container = this.#container(containerId);
+    const sandbox = this.#sandbox(container.record.sandboxId);
+    await container.start(workerSpec(this.#directory, sandbox, container.record));
+  }
+
+  async stopContainer(containerId: string, options: StopOptions): Promise<void> {
+    await this.#containers.get(containerId)?.stop(options);
+  }
+
+  async removeContainer(containerId: string): Promise<void> {
+    const container = this.#containers.get(containerId);
+    if (container === undefined) return;
+    await container.stop({ gracePeriodMs: 0 });
+    if (!this.#containers.delete(containerId)) return;
+    this.#directory.removeContainer(containerId);
+    this.#publish("deleted", container.record);
+  }
+
+  async containerStatus(containerId: string): Promise<ContainerStatus> {
+    return statusOf(this.#container(containerId).record);
+  }
+
+  async listContainers(): Promise<readonly ContainerStatus[]> {
+    return [...this.#containers.values()].map(({ record }) => statusOf(record));
+  }
+
+  async containerStats(containerId: string): Promise<ContainerStats | undefined> {
+    const usage = this.#container(containerId).usage();
+    if (usage === undefined) return undefined;
+    return { memoryBytes: usage.residentBytes, cpuNanoseconds: usage.cpuNanoseconds };
+  }
+
+  events(signal: AbortSignal): AsyncIterable<ContainerEvent> {
+    return this.#events.subscribe(signal);
+  }
+
+  async pullImage(reference: string, { auth, signal }: PullOptions): Promise<ImageStatus> {
+    try {
+      const options = { signal, ...(auth === undefined ? {} : { auth }) };
+      return imageStatusOf(await this.#options.images.pull(reference, options));
+    } catch (error) {
+      throw asRuntimeError(error);
+    }
+  }
+
+  async imageStatus(reference: string): Promise<ImageStatus | undefined> {
+    const image = this.#image(reference);
+    return image === undefined ? undefined : imageStatusOf(image);
+  }
+
+  async listImages(): Promise<readonly ImageStatus[]> {
+    return this.#options.images.list().map(imageStatusOf);
+  }
+
+  async removeImage(reference: string): Promise<void> {
+    await this.#options.images.remove(reference);
+  }
+
+  async imageFsInfo(): Promise<{ usedBytes: number }> {
+    const images = this.#options.images.list();
+    return { usedBytes: images.reduce((sum, image) => sum + image.sizeBytes, 0) };
+  }
+
+  exec(): Promise<never> {
+    return unsupported("exec: a WASM module has no second program to run");
+  }
+
+  attach(): Promise<never> {
+    return unsupported("attach: a WASM module has no standard input to attach to");
+  }
+
+  portForward(): Promise<never> {
+    return unsupported("portForward: use the endpoint of the port");
+  }
+
+  endpoint(ip: string, port: number): string | undefined {
+    return this.#endpoints.get(`${ip}:${port}`);
+  }
+
+  async #adopt(record: ContainerRecord): Promise<void> {
+    const container = this.#process(record);
+    this.#containers.set(record.id, container);
+    await container.adopt();
+    if (this.#sandboxes.has(record.sandboxId)) {
+      if (container.record.state === "running") this.#publish("started", container.record);
+      return;
+    }
+    this.#options.logger.warn("a container without a sandbox is removed", { id: record.id });
+    await this.removeContainer(record.id);
+  }
+
+  /** Workers that belong to no container end by themselves; their files go here. */
+  #sweep(): void {
+    const records = [...this.#containers.values()].map(({ record }) => record);
+    const workers = new Set(
+      records.flatMap(({ state, worker }) =>
+        state === "exited" || worker === undefined ? [] : [worker.id],
+      ),
+    );
+    const sockets = new Set([...this.#sandboxes.values()].map(({ socketName }) => socketName));
+    for (const id of this.#directory.workerIds()) {
+      if (!workers.has(id)) forgetWorker(this.#directory, id);
+    }
+    this.#directory.sweepSockets({ workers, sockets });
+  }
+
+  #process(record: ContainerRecord): ContainerProcess {
+    return new ContainerProcess(record, {
+      directory: this.#directory,
+      pool: this.#pool,
+      spawner: this.#options.spawner,
+      clock: this.#options.clock,
+      logger: this.#options.logger,
+      onChange: (type, changed) => this.#publish(type, changed),
+    });
+  }
+
+  #publish(type: ContainerEventType, record: ContainerRecord): void {
+    const sandbox = this.#sandboxes.get(record.sandboxId);
+    for (const { port, protocol } of sandbox === undefined ? [] : record.config.ports) {
+      const key = `${sandbox?.ip}:${port}`;
+      if (protocol !== "TCP" || sandbox === undefined) continue;
+      if (type === "started") this.#endpoints.set(key, this.#directory.portPath(sandbox, port));
+      else if (type !== "created") this.#endpoints.delete(key);
+    }
+    if (type === "started" && record.config.memoryLimitBytes !== undefined) this.#watchMemory();
+    const { id: containerId, sandboxId, podUid } = record;
+    this.#events.publish({ type, containerId, sandboxId, podUid });
+  }
+
+  /** Looks at resident memory while a container with a limit runs. */
+  #watchMemory(): void {
+    this.#memoryCheck ??= this.#options.clock.after(MEMORY_CHECK_INTERVAL_MS, () => {
+      this.#memoryCheck = undefined;
+      let watched = false;
+      for (const container of this.#containers.values()) {
+        const limit = container.record.config.memoryLimitBytes;
+        if (limit === undefined || container.record.state !== "running") continue;
+        watched = true;
+        const resident = container.usage()?.residentBytes ?? 0;
+        if (resident > 2 * limit + WORKER_OVERHEAD_BYTES) container.kill({ outOfMemory: true });
+      }
+      if (watched) this.#watchMemory();
+    });
+  }
+
+  #containersOf(sandboxId: string): ContainerProcess[] {
+    return [...this.#containers.values()].filter(({ record }) => record.sandboxId === sandboxId);
+  }
+
+  #sandbox(id: string): SandboxRecord {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox === undefined) throw new RuntimeError("not-found", `no pod sandbox ${id}`);
+    return sandbox;
+  }
+
+  #container(id: string): ContainerProcess {
+    const container = this.#containers.get(id);
+    if (container === undefined) throw new RuntimeError("not-found", `no container ${id}`);
+    return container;
+  }
+
+  #image(reference: string) {
+    try {
+      return this.#options.images.get(reference);
+    } catch (error) {
+      throw asRuntimeError(error);
+    }
+  }
+
+  #directoryPlaces() {
+    const { workersDirectory, controlDirectory } = this.#directory;
+    return { workersDirectory, controlDirectory };
+  }
+
+  #newId(bytes: number): string {
+    return Buffer.from(this.#options.random.bytes(bytes)).toString("hex");
+  }
+}
+
+function statusOf(record: ContainerRecord): ContainerStatus {
+  const { id, sandboxId, config, state, createdAt, imageRef, worker } = record;
+  const { startedAt, finishedAt, exitCode, reason, message } = record;
+  return {
+    id,
+    sandboxId,
+    state,
+    createdAt,
+    imageRef,
+    name: config.name,
+    attempt: config.attempt,
+    image: config.image,
+    logPath: config.logPath,
+    annotations: config.annotations ?? {},
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(finishedAt === undefined ? {} : { finishedAt }),
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(message === undefined ? {} : { message }),
+    ...(worker === undefined || state === "exited" ? {} : { pid: worker.identity.pid }),
+  };
+}
+
+function unsupported(why: string): Promise<never> {
+  return Promise.reject(new RuntimeError("unsupported", why));
 }

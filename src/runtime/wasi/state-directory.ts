@@ -1,0 +1,153 @@
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ContainerConfig, ContainerState, ExitReason, PodSandbox } from "../runtime.ts";
+import { readSmallFile, type WorkerAddress, type WorkerPlaces } from "./worker-process.ts";
+
+export interface SandboxRecord extends PodSandbox {
+  /** Counts up with every sandbox of this node: names its socket directory. */
+  readonly socketName: string;
+}
+
+/** What is known of a container, as it stands in its state.json. */
+export interface ContainerRecord {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly podUid: string;
+  readonly config: ContainerConfig;
+  readonly imageRef: string;
+  readonly modulePath: string;
+  /** argv of the guest, image and configuration combined. */
+  readonly argv: readonly string[];
+  readonly env: readonly (readonly [string, string])[];
+  readonly state: ContainerState;
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  readonly exitCode?: number;
+  readonly reason?: ExitReason;
+  readonly message?: string;
+  /** Set from the moment a worker was chosen. */
+  readonly worker?: WorkerAddress;
+}
+
+/**
+ * The runtime's memory on disk: `sandboxes/<id>/state.json`, `containers/<id>/state.json`,
+ * `workers/<id>/`. Files are replaced as a whole; they need no fsync, because after a power cut no
+ * worker is left that they could describe.
+ */
+export class StateDirectory implements WorkerPlaces {
+  readonly workersDirectory: string;
+  readonly controlDirectory: string;
+  readonly #root: string;
+  readonly #socketRoot: string;
+
+  constructor(options: { stateDirectory: string; socketDirectory: string }) {
+    this.#root = options.stateDirectory;
+    this.#socketRoot = options.socketDirectory;
+    this.workersDirectory = join(this.#root, "workers");
+    this.controlDirectory = join(this.#socketRoot, "w");
+    for (const directory of [
+      join(this.#root, "sandboxes"),
+      join(this.#root, "containers"),
+      this.workersDirectory,
+      this.controlDirectory,
+      join(this.#socketRoot, "p"),
+    ]) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+    }
+  }
+
+  /** Where a container's worker leaves its result. */
+  resultPath(containerId: string): string {
+    return join(this.#root, "containers", containerId, "result.json");
+  }
+
+  /** The sockets of one pod's ports. */
+  portDirectory(sandbox: SandboxRecord): string {
+    return join(this.#socketRoot, "p", sandbox.socketName);
+  }
+
+  portPath(sandbox: SandboxRecord, port: number): string {
+    return join(this.portDirectory(sandbox), `${port}`);
+  }
+
+  saveSandbox(record: SandboxRecord): void {
+    this.#save("sandboxes", record);
+    mkdirSync(this.portDirectory(record), { recursive: true, mode: 0o700 });
+  }
+
+  saveContainer(record: ContainerRecord): void {
+    this.#save("containers", record);
+  }
+
+  removeSandbox(record: SandboxRecord): void {
+    rmSync(this.portDirectory(record), { recursive: true, force: true });
+    rmSync(join(this.#root, "sandboxes", record.id), { recursive: true, force: true });
+  }
+
+  removeContainer(containerId: string): void {
+    rmSync(join(this.#root, "containers", containerId), { recursive: true, force: true });
+  }
+
+  loadSandboxes(): SandboxRecord[] {
+    return this.#load<SandboxRecord>("sandboxes");
+  }
+
+  loadContainers(): ContainerRecord[] {
+    return this.#load<ContainerRecord>("containers");
+  }
+
+  workerIds(): string[] {
+    return readdirSync(this.workersDirectory);
+  }
+
+  /** Removes sockets and port directories that belong to nothing known. */
+  sweepSockets(known: { workers: ReadonlySet<string>; sockets: ReadonlySet<string> }): void {
+    for (const name of readdirSync(this.controlDirectory)) {
+      if (known.workers.has(name.replace(/\.sock$/, ""))) continue;
+      rmSync(join(this.controlDirectory, name), { force: true });
+    }
+    for (const name of readdirSync(join(this.#socketRoot, "p"))) {
+      if (known.sockets.has(name)) continue;
+      rmSync(join(this.#socketRoot, "p", name), { recursive: true, force: true });
+    }
+  }
+
+  get addressCursor(): number {
+    const text = readSmallFile(join(this.#root, "address-cursor")).trim();
+    return /^\d+$/.test(text) ? Number(text) : 0;
+  }
+
+  saveAddressCursor(cursor: number): void {
+    replaceFile(join(this.#root, "address-cursor"), `${cursor}\n`);
+  }
+
+  #save(kind: "sandboxes" | "containers", record: { readonly id: string }): void {
+    const directory = join(this.#root, kind, record.id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    replaceFile(join(directory, "state.json"), JSON.stringify(record));
+  }
+
+  /** Directories without a readable state were being made or removed when the server ended. */
+  #load<T extends { readonly id: string }>(kind: "sandboxes" | "containers"): T[] {
+    return readdirSync(join(this.#root, kind)).flatMap((id) => {
+      const record = parseRecord<T>(readSmallFile(join(this.#root, kind, id, "state.json")));
+      if (record?.id === id) return [record];
+      rmSync(join(this.#root, kind, id), { recursive: true, force: true });
+      return [];
+    });
+  }
+}
+
+function parseRecord<T>(text: string): T | undefined {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    return undefined; // A cut file; the caller removes its directory.
+  }
+}
+
+function replaceFile(path: string, content: string): void {
+  writeFileSync(`${path}.tmp`, content, { mode: 0o600 });
+  renameSync(`${path}.tmp`, path);
+}

@@ -1,0 +1,113 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Clock, sleep } from "../../lib/index.ts";
+import type { ProcessIdentity, ProcessSpawner, SpawnedWorker } from "../process-spawner.ts";
+import { RuntimeError } from "../runtime.ts";
+import { ControlConnection } from "./control-connection.ts";
+
+/** What is kept on disk of a worker, so that the next server finds it again. */
+export interface WorkerAddress {
+  readonly id: string;
+  readonly identity: ProcessIdentity;
+}
+
+/** A worker process that answers on its control socket. */
+export interface WorkerProcess extends WorkerAddress {
+  readonly connection: ControlConnection;
+  /** Absent for a worker that an earlier server started. */
+  readonly spawned?: SpawnedWorker;
+}
+
+export interface WorkerPlaces {
+  /** One directory a worker: `exit-code`, `stderr`. */
+  readonly workersDirectory: string;
+  /** One socket a worker. */
+  readonly controlDirectory: string;
+}
+
+export interface WorkerLauncher extends WorkerPlaces {
+  readonly spawner: ProcessSpawner;
+  readonly workerCommand: readonly string[];
+  readonly clock: Clock;
+}
+
+/** A worker that has not opened its control socket by then is given up. */
+export const WORKER_START_TIMEOUT_MS = 20_000;
+const CONNECT_INTERVAL_MS = 3;
+const MAX_OPEN_FILES = 4096;
+const MAX_STDERR_LENGTH = 1024;
+
+export function workerDirectory(places: WorkerPlaces, workerId: string): string {
+  return join(places.workersDirectory, workerId);
+}
+
+export function controlPath(places: WorkerPlaces, workerId: string): string {
+  return join(places.controlDirectory, `${workerId}.sock`);
+}
+
+/** Starts a worker and waits until it takes orders. Errors: `start-failed`. */
+export async function launchWorker(launcher: WorkerLauncher, id: string): Promise<WorkerProcess> {
+  const directory = workerDirectory(launcher, id);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = controlPath(launcher, id);
+  let spawned: SpawnedWorker | undefined;
+  try {
+    spawned = await launcher.spawner.spawnWorker({
+      argv: [...launcher.workerCommand, path],
+      env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: directory, TMPDIR: directory },
+      directory,
+      maxOpenFiles: MAX_OPEN_FILES,
+    });
+    const connection = await connectTo(launcher, path, spawned.identity);
+    return { id, identity: spawned.identity, connection, spawned };
+  } catch (error) {
+    spawned?.discard();
+    const stderr = readSmallFile(join(directory, "stderr")).slice(-MAX_STDERR_LENGTH).trim();
+    forgetWorker(launcher, id);
+    const message = `the worker did not start: ${(error as Error).message}`;
+    throw new RuntimeError("start-failed", stderr === "" ? message : `${message}: ${stderr}`, {
+      cause: error,
+    });
+  }
+}
+
+async function connectTo(
+  launcher: WorkerLauncher,
+  path: string,
+  identity: ProcessIdentity,
+): Promise<ControlConnection> {
+  const { clock, spawner } = launcher;
+  const deadlineMs = clock.monotonic() + WORKER_START_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await ControlConnection.connect(path);
+    } catch (error) {
+      if (!spawner.isAlive(identity)) throw new Error("it ended at once", { cause: error });
+      if (clock.monotonic() > deadlineMs) {
+        throw new Error(`no control socket after ${WORKER_START_TIMEOUT_MS} ms`, { cause: error });
+      }
+    }
+    await sleep(clock, CONNECT_INTERVAL_MS);
+  }
+}
+
+/** Removes what a dead worker left behind. */
+export function forgetWorker(places: WorkerPlaces, workerId: string): void {
+  rmSync(workerDirectory(places, workerId), { recursive: true, force: true });
+  rmSync(controlPath(places, workerId), { force: true });
+}
+
+/** The exit code that the shell around the worker recorded; undefined while there is none. */
+export function recordedExitCode(places: WorkerPlaces, workerId: string): number | undefined {
+  const text = readSmallFile(join(workerDirectory(places, workerId), "exit-code")).trim();
+  return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
+}
+
+/** `""` for a file that is not there. */
+export function readSmallFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // Not written yet, or removed: the caller treats both as nothing to read.
+  }
+}

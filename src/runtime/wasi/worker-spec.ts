@@ -1,0 +1,50 @@
+import { RuntimeError } from "../runtime.ts";
+import type { ContainerRecord, SandboxRecord, StateDirectory } from "./state-directory.ts";
+import { MAX_UNIX_PATH_BYTES, type WorkerPort, type WorkerSpec } from "./worker-protocol.ts";
+
+/** At this size a worker starts a new log file and keeps the former one. */
+export const LOG_MAX_BYTES = 10 * 1024 * 1024;
+
+/** What the worker of a container is told. Throws `invalid-config`. */
+export function workerSpec(
+  directory: StateDirectory,
+  sandbox: SandboxRecord,
+  record: ContainerRecord,
+): WorkerSpec {
+  const { config } = record;
+  const memoryLimitBytes = config.memoryLimitBytes;
+  return {
+    containerId: record.id,
+    modulePath: record.modulePath,
+    args: record.argv,
+    env: record.env,
+    preopens: config.mounts,
+    ports: portsOf(directory, sandbox, record),
+    logPath: config.logPath,
+    logMaxBytes: LOG_MAX_BYTES,
+    ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
+    style: sandbox.handler === "wagi" ? "wagi" : "command",
+    resultPath: directory.resultPath(record.id),
+  };
+}
+
+/** Preview 1 modules get TCP listeners; ports of other protocols are only documentation. */
+function portsOf(
+  directory: StateDirectory,
+  sandbox: SandboxRecord,
+  record: ContainerRecord,
+): WorkerPort[] {
+  const ports = new Set(
+    record.config.ports.filter(({ protocol }) => protocol === "TCP").map(({ port }) => port),
+  );
+  return [...ports].map((port) => {
+    const unixPath = directory.portPath(sandbox, port);
+    if (Buffer.byteLength(unixPath) > MAX_UNIX_PATH_BYTES) {
+      throw new RuntimeError(
+        "invalid-config",
+        `socket ${unixPath} is longer than ${MAX_UNIX_PATH_BYTES} bytes: use a shorter directory`,
+      );
+    }
+    return { port, protocol: "TCP", unixPath, address: sandbox.ip };
+  });
+}
