@@ -23,7 +23,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   runtime: ["lib", "images"],
   kubelet: [...SHARED, "client", "runtime"],
   proxy: [...SHARED, "client"],
-  cli: [...SHARED, "client"],
+  cli: [...SHARED, "client", "images"],
   // os implements what these rooms declare, and imports nothing but their interfaces.
   os: ["lib", "store", "runtime", "kubelet", "proxy", "apiserver"],
 };

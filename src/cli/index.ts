@@ -1,4 +1,10 @@
+export type { ClusterConnection } from "./cluster-connection.ts";
 export { runProgram } from "./program.ts";
 export type { DataDirOption, ProgramOptions, Verbs } from "./program.ts";
 export type { PortRange, ServerFlags } from "./server-flags.ts";
 export { CommandError, UsageError } from "./usage-error.ts";
+export { describeServiceRoutes, findServiceRoutes } from "./service.ts";
+export { describeStatus } from "./status.ts";
+export { applyObjects } from "./apply-objects.ts";
+export { describeImages, listImages, pushImage } from "./image.ts";
+export type { ListedImage } from "./image.ts";

@@ -1,0 +1,86 @@
+import { formatReference, moduleArtifact, parseReference } from "../images/index.ts";
+import type { Reference } from "../images/index.ts";
+import type { ClusterConnection } from "./cluster-connection.ts";
+import { CommandError } from "./usage-error.ts";
+
+/** An image of the cluster's registry and where it is named. */
+export interface ListedImage {
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: string;
+}
+
+/** Pushes a WASM module as an OCI artifact over the distribution API. Gives its digest. */
+export async function pushImage(
+  cluster: ClusterConnection,
+  image: { reference: string; module: Uint8Array },
+): Promise<string> {
+  const reference = parseReference(image.reference);
+  const artifact = moduleArtifact(image.module);
+  for (const blob of artifact.blobs) await pushBlob(cluster, reference, blob);
+  const response = await cluster.client.raw(
+    `/v2/${reference.repository}/manifests/${reference.tag ?? "latest"}`,
+    {
+      method: "PUT",
+      headers: { "content-type": artifact.manifest.mediaType },
+      body: artifact.manifest.bytes,
+    },
+  );
+  await expectSuccess(response, `storing ${formatReference(reference)}`);
+  return artifact.manifest.digest;
+}
+
+async function pushBlob(
+  cluster: ClusterConnection,
+  reference: Reference,
+  blob: { digest: string; bytes: Uint8Array<ArrayBuffer> },
+): Promise<void> {
+  const path = `/v2/${reference.repository}/blobs`;
+  const existing = await cluster.client.raw(`${path}/${blob.digest}`, { method: "HEAD" });
+  if (existing.ok) return;
+  const response = await cluster.client.raw(`${path}/uploads/?digest=${blob.digest}`, {
+    method: "POST",
+    headers: { "content-type": "application/octet-stream" },
+    body: blob.bytes,
+  });
+  await expectSuccess(response, `storing blob ${blob.digest}`);
+}
+
+/** Every tag of the cluster's registry, by name. */
+export async function listImages(cluster: ClusterConnection): Promise<ListedImage[]> {
+  const { repositories } = (await getJson(cluster, "/v2/_catalog")) as { repositories: string[] };
+  const images = await Promise.all(
+    repositories.map(async (repository) => {
+      const answer = (await getJson(cluster, `/v2/${repository}/tags/list`)) as { tags: string[] };
+      return Promise.all(
+        answer.tags.map(async (tag) => {
+          const path = `/v2/${repository}/manifests/${tag}`;
+          const response = await cluster.client.raw(path, { method: "HEAD" });
+          return { repository, tag, digest: response.headers.get("docker-content-digest") ?? "" };
+        }),
+      );
+    }),
+  );
+  return images.flat();
+}
+
+/** What `kubun image list` prints. */
+export function describeImages(images: readonly ListedImage[]): string {
+  const rows = images.map((image) => [image.repository, image.tag, image.digest.slice(0, 19)]);
+  const table = [["NAME", "TAG", "DIGEST"], ...rows];
+  const widths = [0, 1].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+  return table
+    .map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("   ")}\n`)
+    .join("");
+}
+
+async function getJson(cluster: ClusterConnection, path: string): Promise<unknown> {
+  const response = await cluster.client.raw(path);
+  await expectSuccess(response.clone(), `asking for ${path}`);
+  return response.json();
+}
+
+async function expectSuccess(response: Response, what: string): Promise<void> {
+  if (response.ok) return;
+  throw new CommandError(`${what} failed: ${response.status} ${await response.text()}`);
+}

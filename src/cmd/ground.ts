@@ -1,0 +1,79 @@
+import type { ServerFlags } from "../cli/index.ts";
+import { openImageStore } from "../images/index.ts";
+import type { ImageStore } from "../images/index.ts";
+import type { Clock, Logger, Random } from "../lib/index.ts";
+import {
+  claimLoopbackRanges,
+  createLogger,
+  createSystemClock,
+  createSystemDisk,
+  createSystemRandom,
+} from "../os/index.ts";
+import type { ClaimedRanges } from "../os/index.ts";
+import { openStore } from "../store/index.ts";
+import type { Store } from "../store/index.ts";
+import { createDataDirectory, readSettings } from "./data-directory.ts";
+import type { DataDirectory, Settings } from "./data-directory.ts";
+
+/** What everything else of a server stands on. */
+export interface Ground {
+  readonly directory: DataDirectory;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly images: ImageStore;
+  readonly ranges: ClaimedRanges;
+  /** Resolves when the state can be written no more. */
+  readonly failed: Promise<Error>;
+}
+
+/** Opens the data directory, which refuses a second server, and claims the address ranges. */
+export async function openGround(flags: ServerFlags): Promise<Ground> {
+  const logger = createLogger({ level: flags.logLevel });
+  const [clock, random] = [createSystemClock(), createSystemRandom()];
+  const directory = createDataDirectory(flags.dataDir);
+  const failed = Promise.withResolvers<Error>();
+  const store = await openStore({
+    directory: directory.store,
+    disk: createSystemDisk(),
+    clock,
+    random,
+    logger: logger.child({ room: "store" }),
+    onFatal: failed.resolve,
+  });
+  const settings = readSettings(directory);
+  return {
+    directory,
+    settings,
+    clock,
+    random,
+    logger,
+    store,
+    images: openImageStore({
+      directory: directory.images,
+      clock,
+      logger: logger.child({ room: "images" }),
+    }),
+    ranges: chooseRanges(flags, settings),
+    failed: failed.promise,
+  };
+}
+
+function chooseRanges(flags: ServerFlags, settings: Settings): ClaimedRanges {
+  const { clusterCidr, serviceCidr } = flags;
+  if (clusterCidr !== undefined && serviceCidr !== undefined) {
+    return { clusterCidr, serviceCidr, release: () => undefined };
+  }
+  const claimed = claimLoopbackRanges(
+    settings.clusterCidr === undefined || settings.serviceCidr === undefined
+      ? undefined
+      : { clusterCidr: settings.clusterCidr, serviceCidr: settings.serviceCidr },
+  );
+  return {
+    clusterCidr: clusterCidr ?? claimed.clusterCidr,
+    serviceCidr: serviceCidr ?? claimed.serviceCidr,
+    release: () => claimed.release(),
+  };
+}

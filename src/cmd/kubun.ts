@@ -1,0 +1,84 @@
+#!/usr/bin/env bun
+import { existsSync } from "node:fs";
+import {
+  CommandError,
+  describeImages,
+  describeServiceRoutes,
+  describeStatus,
+  findServiceRoutes,
+  listImages,
+  pushImage,
+  runProgram,
+} from "../cli/index.ts";
+import type { ClusterConnection, DataDirOption, Verbs } from "../cli/index.ts";
+import { defaultDataDirectory, locateDataDirectory } from "./data-directory.ts";
+import { runKubectl } from "./kubectl.ts";
+import { connectToCluster } from "./running-cluster.ts";
+import { VERSION } from "./version.ts";
+
+const write = (text: string): void => void process.stdout.write(text);
+
+function connect(options: DataDirOption): ClusterConnection {
+  return connectToCluster(locateDataDirectory(options.dataDir));
+}
+
+// A verb that only asks does not load the server.
+const verbs: Verbs = {
+  async server(flags) {
+    const { runServer } = await import("./server.ts");
+    await runServer(flags, { write });
+  },
+  async up(flags, { detach }) {
+    const { up, upDetached } = await import("./up.ts");
+    await (detach ? upDetached : up)(flags, { write });
+  },
+  async status(options) {
+    write(await describeStatus(connect(options), Date.now()));
+  },
+  async stop({ dataDir }) {
+    const { stopCluster } = await import("./stop.ts");
+    const stopped = await stopCluster(dataDir);
+    write(stopped ? "stopped\n" : `no cluster runs in ${dataDir}\n`);
+  },
+  async delete({ dataDir }) {
+    const { deleteCluster } = await import("./stop.ts");
+    await deleteCluster(dataDir);
+    write(`deleted ${dataDir}\n`);
+  },
+  async service(name, options) {
+    const { namespace, url } = options;
+    const query = { name, namespace, canConnect };
+    const routes = await findServiceRoutes(connect(options), query);
+    write(url ? `${routes[0]?.url}\n` : describeServiceRoutes(routes));
+  },
+  async imagePush(file, reference, options) {
+    if (!existsSync(file)) throw new CommandError(`there is no file ${file}`);
+    const module = await Bun.file(file).bytes();
+    const digest = await pushImage(connect(options), { reference, module });
+    write(`pushed ${reference} (${digest})\n`);
+  },
+  async imageList(options) {
+    write(describeImages(await listImages(connect(options))));
+  },
+  kubectl: (args, options) => runKubectl(args, connect(options)),
+};
+
+async function canConnect(hostname: string, port: number): Promise<boolean> {
+  try {
+    const socket = await Bun.connect({ hostname, port, socket: { data: () => undefined } });
+    socket.end();
+    return true;
+  } catch {
+    // Refused or unreachable: that is the answer.
+    return false;
+  }
+}
+
+process.exitCode = await runProgram(process.argv.slice(2), {
+  version: VERSION,
+  defaultDataDir: defaultDataDirectory(),
+  verbs,
+  writeOut: write,
+  writeError: (text) => void process.stderr.write(text),
+});
+process.exit();

@@ -1,0 +1,107 @@
+import { availableParallelism, hostname, totalmem, release } from "node:os";
+import { mkdirSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import type { ImageStore } from "../images/index.ts";
+import { createKubelet } from "../kubelet/index.ts";
+import type { Kubelet, NodeCapacity } from "../kubelet/index.ts";
+import type { Clock, Logger, Random } from "../lib/index.ts";
+import type { Client } from "../client/index.ts";
+import { createProcessSpawner } from "../os/index.ts";
+import { createWasiRuntime } from "../runtime/index.ts";
+import type { WasiRuntime } from "../runtime/index.ts";
+import type { DataDirectory } from "./data-directory.ts";
+import { GIT_VERSION } from "./version.ts";
+
+export interface NodeOptions {
+  readonly directory: DataDirectory;
+  readonly client: Client;
+  readonly images: ImageStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly nodeName: string;
+  readonly nodeAddress: string;
+  readonly podCidr: string;
+}
+
+export interface LocalNode {
+  readonly kubelet: Kubelet;
+  readonly runtime: WasiRuntime;
+}
+
+/** A node's share of the cluster range: 4,094 pods. */
+const NODE_PREFIX_LENGTH = 20;
+
+const WORKER_ENTRY = join(import.meta.dir, "wasi-worker.ts");
+
+/** The node agent of this machine and the runtime under it, neither started yet. */
+export function createLocalNode(options: NodeOptions): LocalNode {
+  const { directory, clock, random, logger, podCidr } = options;
+  const runtime = createRuntime(options);
+  const kubelet = createKubelet({
+    nodeName: options.nodeName,
+    client: options.client,
+    runtime,
+    clock,
+    random,
+    logger: logger.child({ room: "kubelet" }),
+    rootDirectory: directory.kubelet,
+    logDirectory: directory.podLogs,
+    nodeAddress: options.nodeAddress,
+    podCidr,
+    capacity: measureCapacity(directory),
+    kubeletVersion: GIT_VERSION,
+    machine: {
+      architecture: process.arch === "x64" ? "amd64" : process.arch,
+      kernelVersion: release(),
+      osImage: `Bun ${Bun.version}`,
+    },
+  });
+  return { kubelet, runtime };
+}
+
+/** The WASI runtime over a data directory, not started yet. */
+export function createRuntime(
+  options: Pick<NodeOptions, "directory" | "images" | "podCidr" | "clock" | "random" | "logger"> & {
+    warmWorkers?: number;
+  },
+): WasiRuntime {
+  const { directory, warmWorkers } = options;
+  mkdirSync(directory.sockets, { recursive: true, mode: 0o700 });
+  return createWasiRuntime({
+    stateDirectory: directory.runtime,
+    socketDirectory: directory.sockets,
+    images: options.images,
+    podCidr: options.podCidr,
+    spawner: createProcessSpawner(),
+    workerCommand: [process.execPath, WORKER_ENTRY],
+    clock: options.clock,
+    random: options.random,
+    logger: options.logger.child({ room: "runtime" }),
+    ...(warmWorkers === undefined ? {} : { warmWorkers }),
+  });
+}
+
+/** The machine's name as a Kubernetes object name: lower case letters, digits, `-` and `.`. */
+export function localNodeName(): string {
+  const name = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9.-]+/g, "-")
+    .replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, "");
+  return name === "" ? "node" : name;
+}
+
+/** The first node's part of the cluster range, "127.42.0.0/16" → "127.42.0.0/20". */
+export function podCidrOfFirstNode(clusterCidr: string): string {
+  const [base, bits] = clusterCidr.split("/");
+  return `${base}/${Math.max(Number(bits), NODE_PREFIX_LENGTH)}`;
+}
+
+function measureCapacity(directory: DataDirectory): NodeCapacity {
+  const disk = statfsSync(directory.path);
+  return {
+    cpuMillis: availableParallelism() * 1000,
+    memoryBytes: totalmem(),
+    ephemeralStorageBytes: disk.blocks * disk.bsize,
+  };
+}

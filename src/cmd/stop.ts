@@ -1,0 +1,51 @@
+import { existsSync, rmSync } from "node:fs";
+import { CommandError } from "../cli/index.ts";
+import { isSameProcess } from "../os/index.ts";
+import { locateDataDirectory } from "./data-directory.ts";
+import type { DataDirectory, ServerRecord } from "./data-directory.ts";
+import { findRunningServer } from "./running-cluster.ts";
+
+/** Tells a server to end its pods and then itself; SIGTERM would leave the pods running. */
+export const STOP_WITH_PODS_SIGNAL = "SIGUSR2";
+
+const STOP_DEADLINE_MS = 60_000;
+const POLL_INTERVAL_MS = 25;
+
+/** Ends the server and the pods of a data directory. Resolves to false when none ran. */
+export async function stopCluster(dataDir: string): Promise<boolean> {
+  const directory = locateDataDirectory(dataDir);
+  const record = findRunningServer(directory);
+  if (record === undefined) return false;
+  process.kill(record.pid, STOP_WITH_PODS_SIGNAL);
+  await waitForEnd(record, directory);
+  return true;
+}
+
+/** Removes a data directory, after its cluster was stopped. */
+export async function deleteCluster(dataDir: string): Promise<void> {
+  const directory = locateDataDirectory(dataDir);
+  if (!existsSync(directory.path)) {
+    throw new CommandError(`there is no ${directory.path}: nothing to delete`);
+  }
+  if (!existsSync(directory.settings)) {
+    throw new CommandError(
+      `${directory.path} holds no cluster (no settings.json in it), so it is left alone`,
+    );
+  }
+  await stopCluster(dataDir);
+  rmSync(directory.path, { recursive: true, force: true });
+  rmSync(directory.sockets, { recursive: true, force: true });
+}
+
+async function waitForEnd(record: ServerRecord, directory: DataDirectory): Promise<void> {
+  const deadlineMs = performance.now() + STOP_DEADLINE_MS;
+  while (isSameProcess(record.pid, record.startTime)) {
+    if (performance.now() > deadlineMs) {
+      throw new CommandError(
+        `the server (pid ${record.pid}) of ${directory.path} did not end within ` +
+          `${STOP_DEADLINE_MS / 1000} s; its log may tell why: ${directory.serverLog}`,
+      );
+    }
+    await Bun.sleep(POLL_INTERVAL_MS);
+  }
+}
