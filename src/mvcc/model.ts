@@ -6,9 +6,6 @@ export type Revision = Brand<number, "Revision">;
 /** Names a lease; given out by the state machine, from 1. */
 export type LeaseId = Brand<number, "LeaseId">;
 
-/** Position in the replicated log, from 1. */
-export type AppliedIndex = number;
-
 /**
  * One key at one revision. Immutable, and the same object as long as the key does not change, so
  * that a caller can keep what it decoded from `value` in a `WeakMap<KeyValue, …>`.

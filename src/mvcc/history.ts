@@ -1,0 +1,220 @@
+import { and, asc, eq, gt, inArray, lte, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/better-sqlite3";
+import type { SqliteConnection } from "./database.ts";
+import type { LeaseId, Revision } from "./model.ts";
+import { history, leases, local, replicated } from "./schema.ts";
+
+/** One change as it is kept: `value` is absent in a delete. */
+export interface HistoryRow {
+  readonly revision: Revision;
+  readonly key: string;
+  readonly createRevision: Revision;
+  readonly version: number;
+  /** Revision of the value this row replaces or deletes; 0 when there was none. */
+  readonly previous: Revision;
+  readonly lease: LeaseId | null;
+  readonly value: Uint8Array | null;
+}
+
+/** The numbers of the state machine; they are written with every log entry. */
+export interface ReplicatedNumbers {
+  appliedIndex: number;
+  appliedTerm: number;
+  revision: Revision;
+  compactedRevision: Revision;
+  featureLevel: number;
+  nextLease: LeaseId;
+}
+
+export interface StoredLease {
+  readonly id: LeaseId;
+  readonly ttlMs: number;
+}
+
+/** What one log entry changed. */
+export interface HistoryChanges {
+  readonly rows: readonly HistoryRow[];
+  readonly granted: readonly StoredLease[];
+  readonly revoked: readonly LeaseId[];
+}
+
+/** The state machine's rows in SQLite: prepared statements, and one transaction an entry. */
+export class History {
+  readonly #db: SqliteConnection;
+  readonly #statements: ReturnType<typeof prepare>;
+
+  constructor(db: SqliteConnection) {
+    this.#db = db;
+    this.#statements = prepare(db);
+  }
+
+  numbers(): ReplicatedNumbers {
+    const row = this.#statements.numbers.get();
+    if (row === undefined) throw new Error(`${this.#db.name} has lost its replicated row`);
+    return {
+      appliedIndex: row.appliedIndex,
+      appliedTerm: row.appliedTerm,
+      revision: row.revision as Revision,
+      compactedRevision: row.compactedRevision as Revision,
+      featureLevel: row.featureLevel,
+      nextLease: row.nextLease as LeaseId,
+    };
+  }
+
+  leases(): StoredLease[] {
+    return this.#statements.leases.all().map((row) => ({ ...row, id: row.id as LeaseId }));
+  }
+
+  /** The last row of every living key. */
+  *present(): Generator<HistoryRow> {
+    for (const row of this.#statements.present.raw().iterate()) yield rowFrom(row as RawRow);
+  }
+
+  /** Writes what one log entry changed, with its index, in one transaction. */
+  commit(changes: HistoryChanges, numbers: ReplicatedNumbers): void {
+    const { begin, insert, commit, rollback, grant, revoke, update } = this.#statements;
+    begin.run();
+    try {
+      for (const row of changes.rows) insert.run(...rawRow(row));
+      for (const lease of changes.granted) grant.run({ ...lease });
+      for (const lease of changes.revoked) revoke.run({ id: lease });
+      update.run({ ...numbers });
+      commit.run();
+    } catch (error) {
+      if (this.#db.inTransaction) rollback.run();
+      throw error;
+    }
+  }
+
+  /** Rows behind a revision, oldest first. */
+  page(after: Revision, limit: number): HistoryRow[] {
+    const rows = this.#statements.page.raw().all(after, limit);
+    return rows.map((row) => rowFrom(row as RawRow));
+  }
+
+  row(revision: Revision): HistoryRow | undefined {
+    const row = this.#statements.row.raw().get(revision);
+    return row === undefined ? undefined : rowFrom(row as RawRow);
+  }
+
+  /**
+   * Deletes rows that no state from `compacted` on can reach, looking at `limit` rows at most.
+   * A row up to the compacted revision hides the one it replaced; a delete hides itself too.
+   */
+  scavenge(compacted: Revision, limit: number): "done" | "more" {
+    const from = this.#statements.scavenged.get()?.revision ?? 0;
+    if (from >= compacted) return "done";
+    const rows = this.#statements.hiding.all({ from, compacted, limit });
+    const hidden = rows.flatMap((row) => [
+      ...(row.previous > 0 ? [row.previous] : []),
+      ...(row.deleted === 1 ? [row.revision] : []),
+    ]);
+    const upTo = rows.length < limit ? compacted : (rows.at(-1)?.revision ?? compacted);
+    const orm = drizzle(this.#db);
+    orm.transaction((transaction) => {
+      if (hidden.length > 0) {
+        transaction.delete(history).where(inArray(history.revision, hidden)).run();
+      }
+      transaction.update(local).set({ scavengedRevision: upTo }).run();
+    });
+    return upTo >= compacted ? "done" : "more";
+  }
+
+  /** Gives free pages back to the file system, `pages` at most. */
+  vacuum(pages: number): "done" | "more" {
+    const free = Number(this.#db.pragma("freelist_count", { simple: true }));
+    if (free > 0) this.#db.pragma(`incremental_vacuum(${pages})`);
+    return free > pages ? "more" : "done";
+  }
+}
+
+type RawRow = [number, string, number, number, number, number | null, Buffer | null];
+
+function rowFrom(row: RawRow): HistoryRow {
+  const value = row[6];
+  return {
+    revision: row[0] as Revision,
+    key: row[1],
+    createRevision: row[2] as Revision,
+    version: row[3],
+    previous: row[4] as Revision,
+    lease: row[5] as LeaseId | null,
+    value: value && new Uint8Array(value.buffer, value.byteOffset, value.byteLength),
+  };
+}
+
+function rawRow(row: HistoryRow): unknown[] {
+  const { revision, key, createRevision, version, previous, lease, value } = row;
+  return [revision, key, createRevision, version, previous, lease, value];
+}
+
+/** Queries are built by drizzle from the schema; the hot ones then run without it. */
+function prepare(db: SqliteConnection) {
+  const orm = drizzle(db);
+  const hole = sql.placeholder;
+  const raw = (query: { toSQL(): { sql: string } }) => db.prepare(query.toSQL().sql);
+  const replaced = orm.select({ previous: history.previous }).from(history);
+  const insert = orm.insert(history).values({
+    revision: hole("revision"),
+    key: hole("key"),
+    createRevision: hole("createRevision"),
+    version: hole("version"),
+    previous: hole("previous"),
+    lease: hole("lease"),
+    value: hole("value"),
+  });
+  const behind = gt(history.revision, hole("after"));
+  const page = orm.select().from(history).where(behind).orderBy(asc(history.revision));
+  return {
+    begin: db.prepare("BEGIN IMMEDIATE"),
+    commit: db.prepare("COMMIT"),
+    rollback: db.prepare("ROLLBACK"),
+    insert: raw(insert),
+    page: raw(page.limit(hole("limit"))),
+    row: raw(
+      orm
+        .select()
+        .from(history)
+        .where(eq(history.revision, hole("revision"))),
+    ),
+    present: raw(
+      orm
+        .select()
+        .from(history)
+        .where(sql`${history.value} is not null and ${history.revision} not in (${replaced})`),
+    ),
+    numbers: orm.select().from(replicated).prepare(),
+    leases: orm.select().from(leases).prepare(),
+    update: orm
+      .update(replicated)
+      .set({
+        appliedIndex: sql`${hole("appliedIndex")}`,
+        appliedTerm: sql`${hole("appliedTerm")}`,
+        revision: sql`${hole("revision")}`,
+        compactedRevision: sql`${hole("compactedRevision")}`,
+        featureLevel: sql`${hole("featureLevel")}`,
+        nextLease: sql`${hole("nextLease")}`,
+      })
+      .prepare(),
+    grant: orm
+      .insert(leases)
+      .values({ id: hole("id"), ttlMs: hole("ttlMs") })
+      .prepare(),
+    revoke: orm
+      .delete(leases)
+      .where(eq(leases.id, hole("id")))
+      .prepare(),
+    scavenged: orm.select({ revision: local.scavengedRevision }).from(local).prepare(),
+    hiding: orm
+      .select({
+        revision: history.revision,
+        previous: history.previous,
+        deleted: sql<number>`${history.value} is null`,
+      })
+      .from(history)
+      .where(and(gt(history.revision, hole("from")), lte(history.revision, hole("compacted"))))
+      .orderBy(asc(history.revision))
+      .limit(hole("limit"))
+      .prepare(),
+  };
+}

@@ -1,0 +1,80 @@
+import { assert } from "../lib/index.ts";
+import type {
+  LogEntry,
+  LogIndex,
+  ProposeResult,
+  RaftCore,
+  ReadState,
+  Ready,
+  Term,
+} from "./types.ts";
+
+export interface SoloCoreOptions {
+  /** The last entry in the log; all of them are committed, because the quorum is one. */
+  readonly lastIndex: LogIndex;
+  readonly term: Term;
+}
+
+/**
+ * A group of one member: always the leader, and an entry is committed once it is durable here.
+ * What is committed leaves with the ready after the one that persisted it, so that the driver
+ * writes the next batch while it applies the last.
+ */
+export function createSoloCore(options: SoloCoreOptions): RaftCore {
+  return new SoloCore(options);
+}
+
+class SoloCore implements RaftCore {
+  readonly term: Term;
+  /** Proposed, not handed out yet. */
+  #unstable: LogEntry[] = [];
+  /** Durable, not handed out for applying yet. */
+  #committed: LogEntry[] = [];
+  #reads: ReadState[] = [];
+  #lastIndex: LogIndex;
+  #commitIndex: LogIndex;
+  #outstanding: Ready | undefined;
+
+  constructor(options: SoloCoreOptions) {
+    assert(options.term >= 1, `a leader's term is at least 1, not ${options.term}`);
+    this.term = options.term;
+    this.#lastIndex = options.lastIndex;
+    this.#commitIndex = options.lastIndex;
+  }
+
+  propose(data: Uint8Array): ProposeResult {
+    this.#lastIndex = (this.#lastIndex + 1) as LogIndex;
+    this.#unstable.push({ index: this.#lastIndex, term: this.term, data });
+    return { type: "accepted", index: this.#lastIndex };
+  }
+
+  readIndex(context: number): void {
+    this.#reads.push({ context, index: this.#commitIndex });
+  }
+
+  hasReady(): boolean {
+    const waiting = this.#unstable.length + this.#committed.length + this.#reads.length;
+    return this.#outstanding === undefined && waiting > 0;
+  }
+
+  ready(): Ready {
+    assert(this.#outstanding === undefined, "one ready at a time: advance comes first");
+    const ready: Ready = {
+      entries: this.#unstable,
+      committed: this.#committed,
+      readStates: this.#reads,
+    };
+    this.#unstable = [];
+    this.#committed = [];
+    this.#reads = [];
+    this.#outstanding = ready;
+    return ready;
+  }
+
+  advance(ready: Ready): void {
+    assert(ready === this.#outstanding, "advance takes the ready that was handed out");
+    this.#outstanding = undefined;
+    this.#committed = [...ready.entries];
+    this.#commitIndex = this.#committed.at(-1)?.index ?? this.#commitIndex;
+  }
+}
