@@ -16,6 +16,8 @@ type TypeTable = Readonly<Record<string, TypeNotation>>;
 
 const apiDirectory = import.meta.dir;
 
+const MAX_COLUMNS = 100;
+
 const SCALARS: Readonly<Record<string, string>> = {
   any: "unknown",
   boolean: "boolean",
@@ -56,10 +58,7 @@ function renderFile(folder: string, table: TypeTable, home: Map<string, string>)
       return shortName(reference);
     }),
   );
-  const importLines = [...imports].map(
-    ([from, names]) =>
-      `import type { ${[...names].sort().join(", ")} } from "../../${from}/types.ts";`,
-  );
+  const importLines = [...imports].map(([from, names]) => renderImport(from, [...names].sort()));
   return [
     "// Generated from types.json by `bun run generate`; change the data, not this file.",
     ...importLines.sort(),
@@ -67,6 +66,14 @@ function renderFile(folder: string, table: TypeTable, home: Map<string, string>)
     body.join("\n\n"),
     "",
   ].join("\n");
+}
+
+/** Breaks the line where the formatter would, so that rendering twice changes nothing. */
+function renderImport(from: string, names: readonly string[]): string {
+  const line = `import type { ${names.join(", ")} } from "../../${from}/types.ts";`;
+  if (line.length <= MAX_COLUMNS) return line;
+  const broken = names.map((name) => `  ${name},`);
+  return ["import type {", ...broken, `} from "../../${from}/types.ts";`].join("\n");
 }
 
 function renderType(

@@ -1,32 +1,46 @@
 import type { TypeTable } from "../apimachinery/index.ts";
+import { appsKinds } from "./apps/v1/kinds.ts";
 import appsResources from "./apps/v1/resources.json";
 import appsTypes from "./apps/v1/types.json";
+import { autoscalingV1Kinds } from "./autoscaling/v1/kinds.ts";
 import autoscalingV1Resources from "./autoscaling/v1/resources.json";
 import autoscalingV1Types from "./autoscaling/v1/types.json";
+import { autoscalingV2Kinds } from "./autoscaling/v2/kinds.ts";
 import autoscalingV2Resources from "./autoscaling/v2/resources.json";
 import autoscalingV2Types from "./autoscaling/v2/types.json";
+import { batchKinds } from "./batch/v1/kinds.ts";
 import batchResources from "./batch/v1/resources.json";
 import batchTypes from "./batch/v1/types.json";
+import { coordinationKinds } from "./coordination/v1/kinds.ts";
 import coordinationResources from "./coordination/v1/resources.json";
 import coordinationTypes from "./coordination/v1/types.json";
+import { coreKinds } from "./core/v1/kinds.ts";
 import coreResources from "./core/v1/resources.json";
 import coreTypes from "./core/v1/types.json";
+import { discoveryKinds } from "./discovery/v1/kinds.ts";
 import discoveryResources from "./discovery/v1/resources.json";
 import discoveryTypes from "./discovery/v1/types.json";
+import { eventsKinds } from "./events/v1/kinds.ts";
 import eventsResources from "./events/v1/resources.json";
 import eventsTypes from "./events/v1/types.json";
 import type { KindTable } from "./kind-logic.ts";
 import metaTypes from "./meta/v1/types.json";
+import { networkingKinds } from "./networking/v1/kinds.ts";
 import networkingResources from "./networking/v1/resources.json";
 import networkingTypes from "./networking/v1/types.json";
+import { nodeKinds } from "./node/v1/kinds.ts";
 import nodeResources from "./node/v1/resources.json";
 import nodeTypes from "./node/v1/types.json";
+import { policyKinds } from "./policy/v1/kinds.ts";
 import policyResources from "./policy/v1/resources.json";
 import policyTypes from "./policy/v1/types.json";
+import { rbacKinds } from "./rbac/v1/kinds.ts";
 import rbacResources from "./rbac/v1/resources.json";
 import rbacTypes from "./rbac/v1/types.json";
+import { schedulingKinds } from "./scheduling/v1/kinds.ts";
 import schedulingResources from "./scheduling/v1/resources.json";
 import schedulingTypes from "./scheduling/v1/types.json";
+import { storageKinds } from "./storage/v1/kinds.ts";
 import storageResources from "./storage/v1/resources.json";
 import storageTypes from "./storage/v1/types.json";
 
@@ -69,20 +83,20 @@ function groupVersion(
 
 /** Every served group-version, in the order discovery lists them. */
 export const groupVersions: readonly GroupVersionData[] = [
-  groupVersion("", "core.v1", coreResources, {}),
-  groupVersion("apps", "apps.v1", appsResources, {}),
-  groupVersion("events.k8s.io", "events.v1", eventsResources, {}),
-  groupVersion("autoscaling", "autoscaling.v2", autoscalingV2Resources, {}),
-  groupVersion("autoscaling", "autoscaling.v1", autoscalingV1Resources, {}),
-  groupVersion("batch", "batch.v1", batchResources, {}),
-  groupVersion("networking.k8s.io", "networking.v1", networkingResources, {}),
-  groupVersion("policy", "policy.v1", policyResources, {}),
-  groupVersion("rbac.authorization.k8s.io", "rbac.v1", rbacResources, {}),
-  groupVersion("storage.k8s.io", "storage.v1", storageResources, {}),
-  groupVersion("scheduling.k8s.io", "scheduling.v1", schedulingResources, {}),
-  groupVersion("coordination.k8s.io", "coordination.v1", coordinationResources, {}),
-  groupVersion("node.k8s.io", "node.v1", nodeResources, {}),
-  groupVersion("discovery.k8s.io", "discovery.v1", discoveryResources, {}),
+  groupVersion("", "core.v1", coreResources, coreKinds),
+  groupVersion("apps", "apps.v1", appsResources, appsKinds),
+  groupVersion("events.k8s.io", "events.v1", eventsResources, eventsKinds),
+  groupVersion("autoscaling", "autoscaling.v2", autoscalingV2Resources, autoscalingV2Kinds),
+  groupVersion("autoscaling", "autoscaling.v1", autoscalingV1Resources, autoscalingV1Kinds),
+  groupVersion("batch", "batch.v1", batchResources, batchKinds),
+  groupVersion("networking.k8s.io", "networking.v1", networkingResources, networkingKinds),
+  groupVersion("policy", "policy.v1", policyResources, policyKinds),
+  groupVersion("rbac.authorization.k8s.io", "rbac.v1", rbacResources, rbacKinds),
+  groupVersion("storage.k8s.io", "storage.v1", storageResources, storageKinds),
+  groupVersion("scheduling.k8s.io", "scheduling.v1", schedulingResources, schedulingKinds),
+  groupVersion("coordination.k8s.io", "coordination.v1", coordinationResources, coordinationKinds),
+  groupVersion("node.k8s.io", "node.v1", nodeResources, nodeKinds),
+  groupVersion("discovery.k8s.io", "discovery.v1", discoveryResources, discoveryKinds),
 ];
 
 /** Every type of the interface by its name ("core.v1.Pod"), in the notation of types.json. */

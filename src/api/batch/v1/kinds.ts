@@ -1,0 +1,14 @@
+import type { KindLogic, KindTable } from "../../kind-logic.ts";
+import { cronJobColumns, jobColumns } from "./job-columns.ts";
+import { defaultCronJob, defaultJob } from "./job-defaults.ts";
+import type { CronJob, Job } from "./types.ts";
+
+const jobs: KindLogic<Job> = {
+  defaults: defaultJob,
+  columns: jobColumns,
+  selectableFields: ({ status }) => ({ "status.successful": String(status?.succeeded ?? 0) }),
+};
+
+const cronJobs: KindLogic<CronJob> = { defaults: defaultCronJob, columns: cronJobColumns };
+
+export const batchKinds: KindTable = { jobs, cronjobs: cronJobs };

@@ -1,0 +1,15 @@
+import type { KindLogic, KindTable } from "../../kind-logic.ts";
+import { endpointSliceColumns } from "./endpoint-slice-columns.ts";
+import type { EndpointSlice } from "./types.ts";
+
+const endpointSlices: KindLogic<EndpointSlice> = {
+  defaults: ({ ports }) => {
+    for (const port of ports ?? []) {
+      port.name ??= "";
+      port.protocol ??= "TCP";
+    }
+  },
+  columns: endpointSliceColumns,
+};
+
+export const discoveryKinds: KindTable = { endpointslices: endpointSlices };
