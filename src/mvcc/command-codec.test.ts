@@ -29,7 +29,7 @@ describe("encodeCommands", () => {
       { type: "create", key: "a", value },
       { type: "delete", key: "b", expected: 300 as Revision },
     ]);
-    expect(Buffer.from(bytes).toString("hex")).toBe("010201016100030" + "0ff01030162ac02");
+    expect(Buffer.from(bytes).toString("hex")).toBe("0102010161000300ff01030162ac02");
   });
 });
 

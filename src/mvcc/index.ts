@@ -1,3 +1,12 @@
+export { commandMaxBytes, encodeCommands } from "./command-codec.ts";
+export type { Command, CommandResult } from "./command.ts";
+export { EVENT_WINDOW_LIMITS } from "./event-window.ts";
+export type { EventWindowLimits } from "./event-window.ts";
 export type { KeyValue, LeaseId, Revision, StoreWatchEvent } from "./model.ts";
+export { checkRevision, listPast, pastEvents } from "./past.ts";
+export { SqliteState } from "./sqlite-state.ts";
+export { FEATURE_LEVEL, StateMachine } from "./state-machine.ts";
+export { stateHash } from "./state-hash.ts";
+export type { CheckpointOutcome, Exclusive, StateStorage } from "./state-storage.ts";
 export { StoreError } from "./store-error.ts";
 export type { StoreErrorCode } from "./store-error.ts";

@@ -6,6 +6,8 @@ import { StoreError } from "./store-error.ts";
 
 /** Rows of history read at once: a page is a millisecond of the event loop. */
 const PAGE_ROWS = 256;
+/** Events of the window undone at once. */
+const UNDO_EVENTS = 4_096;
 
 /** @throws StoreError compacted, future-revision, unless the state still is known. */
 export function checkRevision(machine: StateMachine, revision: Revision): void {
@@ -39,12 +41,13 @@ export async function listPast(
   const present = machine.list(prefix);
   const before = new Map<string, KeyValue | undefined>();
   for (let at = revision; at < until;) {
-    const changes = pastEvents(machine, at, until);
+    const changes = pastEvents(machine, at, { until, limit: UNDO_EVENTS });
     for (const { kv, previous } of changes) {
       if (kv.key.startsWith(prefix) && !before.has(kv.key)) before.set(kv.key, previous);
     }
     at = changes.at(-1)?.kv.modRevision ?? until;
     if (at >= until) break;
+    if (at + 1 >= machine.window.firstRevision) continue;
     await pause();
     // What is needed may have been compacted during the pause.
     checkRevision(machine, revision);
@@ -59,19 +62,20 @@ export async function listPast(
 export function pastEvents(
   machine: StateMachine,
   after: Revision,
-  until: Revision,
+  options: { readonly until: Revision; readonly limit: number },
 ): StoreWatchEvent[] {
   const { window, history } = machine;
+  const { until, limit } = options;
   const events: StoreWatchEvent[] = [];
   if (after + 1 >= window.firstRevision) {
-    const last = Math.min(until, after + PAGE_ROWS);
+    const last = Math.min(until, after + limit);
     for (let revision = after + 1; revision <= last; revision++) {
       const event = window.at(revision as Revision);
       if (event !== undefined) events.push(event);
     }
     return events;
   }
-  for (const row of history.page(after, PAGE_ROWS)) {
+  for (const row of history.page(after, Math.min(limit, PAGE_ROWS))) {
     if (row.revision > until) break;
     events.push(eventOf(machine, row));
   }
