@@ -113,8 +113,8 @@ function backendOf(ingress: Ingress, backend: IngressBackend | undefined): Backe
 function byAge(left: Ingress, right: Ingress): number {
   return (
     compareText(
-      String(left.metadata.creationTimestamp ?? ""),
-      String(right.metadata.creationTimestamp ?? ""),
+      left.metadata.creationTimestamp ?? "",
+      right.metadata.creationTimestamp ?? "",
     ) ||
     compareText(left.metadata.namespace ?? "", right.metadata.namespace ?? "") ||
     compareText(left.metadata.name ?? "", right.metadata.name ?? "")

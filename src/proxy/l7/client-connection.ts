@@ -1,0 +1,343 @@
+import type { Socket, SocketHandler } from "bun";
+import { Outlet } from "../net/outlet.ts";
+import { BODY_MALFORMED, BodyReader } from "./body-reader.ts";
+import { Exchange } from "./exchange.ts";
+import { HEAD_TOO_LARGE, HeadReader, NEED_MORE } from "./head-reader.ts";
+import { forwardedLines, plainResponse } from "./head-writer.ts";
+import { MAX_REQUEST_HEAD_BYTES, type IngressContext } from "./ingress-context.ts";
+import { isFault } from "./message-head.ts";
+import { parseRequestHead, type RequestHead } from "./request-head.ts";
+
+/** Bytes a client may send ahead of its turn before its socket is no longer read. */
+export const MAX_PIPELINED_BYTES = 256 * 1024;
+
+/**
+ * - `head`: a request is awaited or its head is arriving
+ * - `body`: the request's body is arriving
+ * - `waiting`: the whole request is here, the answer is not complete
+ * - `tunnel`: upgraded, bytes pass both ways
+ * - `lingering`: the last answer was written, what still comes is dropped
+ */
+type ClientState = "head" | "body" | "waiting" | "tunnel" | "lingering" | "closed";
+
+/** One client of the ingress: reads its requests one after another and writes the answers. */
+export class ClientConnection {
+  readonly #context: IngressContext;
+  readonly #socket: Socket<ClientConnection>;
+  readonly #outlet: Outlet;
+  readonly #reader = new HeadReader(MAX_REQUEST_HEAD_BYTES);
+  readonly #address: string;
+  #state: ClientState = "head";
+  #lastActiveMs: number;
+  #headSinceMs = 0;
+  #exchange: Exchange | undefined;
+  #body: BodyReader | undefined;
+  #method = "GET";
+  #keepAlive = false;
+  /** Read, and not looked at yet because it is not its turn. */
+  #unread: Buffer | undefined;
+  #paused = false;
+  #processing = false;
+  #forwardedHost: string | undefined;
+  #forwarded: Buffer = Buffer.alloc(0);
+
+  constructor(context: IngressContext, socket: Socket<ClientConnection>) {
+    this.#context = context;
+    this.#socket = socket;
+    this.#outlet = new Outlet(socket);
+    this.#address = plainAddress(socket.remoteAddress);
+    this.#lastActiveMs = context.coarseNowMs;
+  }
+
+  get requestComplete(): boolean {
+    return this.#state !== "body";
+  }
+
+  /** No exchange is under way. */
+  get idle(): boolean {
+    return this.#exchange === undefined;
+  }
+
+  touch(): void {
+    this.#lastActiveMs = this.#context.coarseNowMs;
+  }
+
+  /** The lines that tell an endpoint who asked. */
+  forwardedFor(head: RequestHead): Buffer {
+    if (head.host !== this.#forwardedHost) {
+      this.#forwardedHost = head.host;
+      this.#forwarded = forwardedLines(this.#address, head.host);
+    }
+    return this.#forwarded;
+  }
+
+  write(bytes: Uint8Array): boolean {
+    return this.#outlet.write(bytes);
+  }
+
+  /** An answer of the proxy's own to the request at hand. */
+  answer(status: number, message: string): void {
+    const close = !this.#keepAlive || this.#state === "body";
+    this.#outlet.write(plainResponse(status, message, { method: this.#method, close }));
+    this.onExchangeDone({ keepAlive: !close });
+  }
+
+  onExchangeDone(options: { keepAlive: boolean }): void {
+    this.#exchange = undefined;
+    if (this.#state === "closed") return;
+    this.touch();
+    if (!options.keepAlive || this.#state === "body") {
+      this.#linger();
+      return;
+    }
+    this.#state = "head";
+    this.#continue();
+  }
+
+  /** The exchange can take request body now. */
+  onExchangeAccepting(): void {
+    if (this.#exchange?.accepting === true) this.#continue();
+  }
+
+  onTunnel(): void {
+    this.#state = "tunnel";
+    this.#continue();
+  }
+
+  /** The endpoint ended its writing side of the tunnel. */
+  finishTunnel(): void {
+    this.#outlet.finish();
+  }
+
+  /** The endpoint's connection is gone: what it said before still reaches the client. */
+  endTunnel(): void {
+    this.#exchange = undefined;
+    if (this.#state !== "closed") this.#linger();
+  }
+
+  /** Ends the connection without ceremony: a broken answer, a timeout, the end of the server. */
+  cut(): void {
+    if (this.#state === "closed") return;
+    this.#socket.terminate();
+    this.onClose();
+  }
+
+  onData(chunk: Buffer): void {
+    this.touch();
+    if (this.#unread !== undefined) this.#keepUnread(Buffer.concat([this.#unread, chunk]));
+    else this.#process(chunk);
+  }
+
+  onDrain(): void {
+    this.touch();
+    if (this.#outlet.flush()) this.#exchange?.onClientDrain();
+  }
+
+  onEnd(): void {
+    // A client that ended its side waits for nothing, except on an upgraded connection; keeping a
+    // silent stream for one that left would hold the endpoint for ever.
+    if (this.#state === "tunnel") this.#exchange?.finishTunnel();
+    else if (this.#state === "lingering" || this.#exchange === undefined) this.#end();
+    else this.cut();
+  }
+
+  onClose(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#context.clients.delete(this);
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    exchange?.abort();
+  }
+
+  /** Called about once a second. */
+  sweep(nowMs: number): void {
+    const { timeouts } = this.#context;
+    const silentMs = nowMs - this.#lastActiveMs;
+    switch (this.#state) {
+      case "head":
+        if (this.#reader.started && nowMs - this.#headSinceMs > timeouts.headMs) {
+          this.#refuse(408, "the request head took too long");
+        } else if (silentMs > timeouts.idleMs) {
+          this.cut();
+        }
+        return;
+      case "body":
+      case "waiting":
+        this.#sweepExchange(silentMs);
+        return;
+      case "tunnel":
+        if (silentMs > timeouts.tunnelMs) this.cut();
+        return;
+      case "lingering":
+        if (silentMs > timeouts.lingerMs) this.cut();
+        return;
+      case "closed":
+    }
+  }
+
+  #sweepExchange(silentMs: number): void {
+    const { timeouts } = this.#context;
+    const exchange = this.#exchange;
+    const answered = exchange?.answered === true;
+    if (silentMs <= (answered ? timeouts.bodyMs : timeouts.responseMs)) return;
+    if (answered || exchange === undefined) {
+      this.cut();
+      return;
+    }
+    exchange.abort();
+    this.#keepAlive = false;
+    this.answer(504, "the endpoint did not answer in time");
+  }
+
+  #continue(): void {
+    if (this.#processing) return;
+    const chunk = this.#unread;
+    this.#unread = undefined;
+    if (this.#paused) {
+      this.#paused = false;
+      this.#socket.resume();
+    }
+    if (chunk !== undefined) this.#process(chunk);
+  }
+
+  #process(chunk: Buffer): void {
+    this.#processing = true;
+    let at = 0;
+    while (at < chunk.length) {
+      const next = this.#take(chunk, at);
+      if (next === undefined) break;
+      at = next;
+    }
+    this.#processing = false;
+  }
+
+  /** The offset up to which the chunk is done with; undefined when all of it is. */
+  #take(chunk: Buffer, at: number): number | undefined {
+    switch (this.#state) {
+      case "head":
+        return this.#takeHead(chunk, at);
+      case "body":
+        return this.#takeBody(chunk, at);
+      case "waiting":
+        this.#keepUnread(chunk.subarray(at));
+        return undefined;
+      case "tunnel":
+        if (this.#exchange?.forward(chunk.subarray(at)) === false) this.#pause();
+        return undefined;
+      case "lingering":
+      case "closed":
+        return undefined;
+    }
+  }
+
+  #takeHead(chunk: Buffer, at: number): number | undefined {
+    const wasStarted = this.#reader.started;
+    const next = this.#reader.push(chunk, at);
+    if (next === NEED_MORE) {
+      if (!wasStarted) this.#headSinceMs = this.#context.coarseNowMs;
+      return undefined;
+    }
+    if (next < 0) {
+      if (next === HEAD_TOO_LARGE) this.#refuse(431, "the request head is too large");
+      else this.#refuse(400, "malformed request head");
+      return undefined;
+    }
+    const head = parseRequestHead(this.#reader.bytes, this.#reader.start, this.#reader.end);
+    if (isFault(head)) {
+      this.#refuse(head.status, head.message);
+      return undefined;
+    }
+    return this.#begin(head, chunk, next);
+  }
+
+  #begin(head: RequestHead, chunk: Buffer, at: number): number | undefined {
+    const body = new BodyReader(head.framing);
+    this.#method = head.method;
+    this.#keepAlive = head.keepAlive;
+    const end = body.consume(chunk, at);
+    if (end === BODY_MALFORMED) {
+      this.#refuse(400, "malformed chunked body");
+      return undefined;
+    }
+    this.#body = body;
+    this.#state = body.done ? "waiting" : "body";
+    const exchange = new Exchange(this.#context, this, head, chunk.subarray(at, end));
+    this.#exchange = exchange;
+    exchange.start();
+    return end;
+  }
+
+  #takeBody(chunk: Buffer, at: number): number | undefined {
+    const exchange = this.#exchange;
+    const body = this.#body;
+    if (exchange === undefined || body === undefined) return undefined;
+    if (!exchange.accepting) {
+      this.#keepUnread(chunk.subarray(at));
+      this.#pause();
+      return undefined;
+    }
+    const end = body.consume(chunk, at);
+    if (end === BODY_MALFORMED) {
+      exchange.abort();
+      if (exchange.answered) this.cut();
+      else this.#refuse(400, "malformed chunked body");
+      return undefined;
+    }
+    if (body.done) this.#state = "waiting";
+    if (!exchange.forward(chunk.subarray(at, end))) this.#pause();
+    return end;
+  }
+
+  #keepUnread(bytes: Buffer): void {
+    this.#unread = bytes;
+    if (bytes.length > MAX_PIPELINED_BYTES || this.#state === "body") this.#pause();
+    if (bytes.length > MAX_PIPELINED_BYTES * 8) this.cut();
+  }
+
+  #pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  #refuse(status: number, message: string): void {
+    this.#keepAlive = false;
+    if (this.#state === "head") this.#method = "GET";
+    this.answer(status, message);
+  }
+
+  /** Ends the writing side and gives the client time to read the answer before all is closed. */
+  #linger(): void {
+    this.#state = "lingering";
+    this.#unread = undefined;
+    this.#outlet.finish();
+    if (this.#paused) {
+      this.#paused = false;
+      this.#socket.resume();
+    }
+  }
+
+  #end(): void {
+    if (this.#outlet.empty) this.#socket.end();
+    else this.#outlet.finish();
+  }
+}
+
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
+}
+
+/** One set of callbacks for all clients; the connection is made in `open`. */
+export function clientHandler(
+  accept: (socket: Socket<ClientConnection>) => void,
+): SocketHandler<ClientConnection> {
+  return {
+    open: accept,
+    data: (socket, chunk) => socket.data?.onData(chunk),
+    drain: (socket) => socket.data?.onDrain(),
+    end: (socket) => socket.data?.onEnd(),
+    close: (socket) => socket.data?.onClose(),
+    error: (socket) => socket.terminate(),
+  };
+}

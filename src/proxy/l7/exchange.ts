@@ -1,0 +1,304 @@
+import { routeRequest } from "../routing/request-route.ts";
+import type { ServicePort } from "../routing/routing-table.ts";
+import type { EndpointState } from "../net/endpoint-states.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import { HEAD_TOO_LARGE, NEED_MORE } from "./head-reader.ts";
+import { writeRequestHead } from "./head-writer.ts";
+import type { IngressContext } from "./ingress-context.ts";
+import { isFault } from "./message-head.ts";
+import { isIdempotent, type RequestHead } from "./request-head.ts";
+import { parseResponseHead } from "./response-head.ts";
+import { ResponseRelay } from "./response-relay.ts";
+import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
+
+/** Endpoints, or connections to one, that are tried for a request. */
+export const MAX_ATTEMPTS = 4;
+
+const NONE_TRIED: ReadonlySet<string> = new Set();
+
+/**
+ * One request on its way: chooses an endpoint, sends the request, and gives the answer to the
+ * client. While nothing was answered, and nothing of the body is gone that is not held any more, a
+ * failed attempt is followed by another.
+ */
+export class Exchange implements UpstreamUser {
+  readonly #context: IngressContext;
+  readonly #client: ClientConnection;
+  readonly #head: RequestHead;
+  /** The part of the body that came with the head: kept, so that it can be sent again. */
+  readonly #firstBody: Buffer;
+  readonly #idempotent: boolean;
+  #port: ServicePort | undefined;
+  #tried: Set<string> | undefined;
+  #attempts = 0;
+  #freshOnly = false;
+  #bodyStreamed = false;
+  #sent = false;
+  #answered = false;
+  #tunnel = false;
+  #upstreamPaused = false;
+  #endpoint: EndpointState | undefined;
+  #upstream: UpstreamConnection | undefined;
+  #relay: ResponseRelay | undefined;
+
+  constructor(
+    context: IngressContext,
+    client: ClientConnection,
+    head: RequestHead,
+    firstBody: Buffer,
+  ) {
+    this.#context = context;
+    this.#client = client;
+    this.#head = head;
+    this.#firstBody = firstBody;
+    this.#idempotent = isIdempotent(head.method);
+  }
+
+  /** True when more of the request body can be taken. */
+  get accepting(): boolean {
+    return this.#sent && this.#upstream?.writable === true;
+  }
+
+  /** True when the head of the response went to the client. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  start(): void {
+    const route = routeRequest(this.#context.table, this.#head.host, this.#head.target);
+    switch (route.type) {
+      case "no-rule":
+        this.#client.answer(404, "no Ingress rule matches this host and path");
+        return;
+      case "no-service": {
+        const { ingress, namespace, service, port } = route.backend;
+        const name = `${namespace}/${service}`;
+        this.#client.answer(503, `Ingress ${ingress}: Service ${name} has no port ${port}`);
+        return;
+      }
+      case "port":
+        this.#port = route.port;
+        this.#attempt();
+    }
+  }
+
+  /** Bytes of the request body, or of the tunnel; false asks the client to pause. */
+  forward(bytes: Buffer): boolean {
+    this.#bodyStreamed = true;
+    return this.#upstream?.write(bytes) ?? true;
+  }
+
+  /** The client took what was held for it. */
+  onClientDrain(): void {
+    if (!this.#upstreamPaused) return;
+    this.#upstreamPaused = false;
+    this.#upstream?.resume();
+  }
+
+  /** The client ended its side of an upgraded connection. */
+  finishTunnel(): void {
+    this.#upstream?.finish();
+  }
+
+  /** The client is gone: nobody waits for the answer any more. */
+  abort(): void {
+    const upstream = this.#detach();
+    upstream?.destroy();
+  }
+
+  onUpstreamOpen(): void {
+    this.#send();
+    this.#client.onExchangeAccepting();
+  }
+
+  onUpstreamDrain(): void {
+    this.#client.onExchangeAccepting();
+  }
+
+  onUpstreamData(chunk: Buffer): void {
+    this.#client.touch();
+    if (this.#tunnel) {
+      this.#write(chunk);
+      return;
+    }
+    if (this.#relay === undefined) this.#readHead(chunk);
+    else this.#relayBody(this.#relay, chunk, 0);
+  }
+
+  onUpstreamEnd(): void {
+    if (this.#tunnel) {
+      this.#client.finishTunnel();
+    } else if (this.#relay?.endsWithConnection === true) {
+      this.#complete(this.#relay, { reusable: false });
+    } else {
+      const upstream = this.#upstream;
+      this.onUpstreamClose();
+      upstream?.destroy();
+    }
+  }
+
+  onUpstreamClose(): void {
+    const upstream = this.#detach();
+    if (this.#tunnel) {
+      this.#client.endTunnel();
+      return;
+    }
+    if (this.#answered) {
+      // Half an answer cannot be mended: cutting the connection is how the client learns of it.
+      this.#client.cut();
+      return;
+    }
+    const endpoint = upstream?.endpoint;
+    if (endpoint === undefined) return;
+    if (!this.#sent) {
+      this.#context.states.markFailed(endpoint);
+      this.#avoid(endpoint);
+      this.#attempt();
+      return;
+    }
+    this.#sent = false;
+    if (this.#bodyStreamed || !this.#idempotent) {
+      this.#client.answer(502, "the endpoint closed the connection without an answer");
+      return;
+    }
+    // A connection out of the pool may just have grown too old; a new one tells more.
+    if ((upstream?.uses ?? 0) > 1) this.#freshOnly = true;
+    else this.#avoid(endpoint);
+    this.#attempt();
+  }
+
+  #avoid(endpoint: EndpointState): void {
+    this.#tried ??= new Set();
+    this.#tried.add(endpoint.endpoint.key);
+  }
+
+  #attempt(): void {
+    const { table, states, pool } = this.#context;
+    const port = this.#port === undefined ? undefined : table.ports.get(this.#port.key);
+    const tried = this.#tried ?? NONE_TRIED;
+    const endpoint =
+      port === undefined || this.#attempts++ >= MAX_ATTEMPTS
+        ? undefined
+        : states.choose(port, tried);
+    if (endpoint === undefined) {
+      const name = `${this.#port?.namespace}/${this.#port?.service}`;
+      if (this.#attempts > 1) this.#client.answer(502, `no endpoint of Service ${name} answers`);
+      else this.#client.answer(503, `Service ${name} has no ready endpoint`);
+      return;
+    }
+    this.#endpoint = endpoint;
+    endpoint.active++;
+    const pooled = this.#freshOnly
+      ? undefined
+      : pool.take(endpoint, this, { repeatable: this.#idempotent });
+    this.#upstream = pooled ?? pool.connect(endpoint, this);
+    if (pooled !== undefined) this.#send();
+  }
+
+  /** Head and first piece of body leave in one write when they fit the scratch buffer. */
+  #send(): void {
+    const { scratch } = this.#context;
+    const upstream = this.#upstream;
+    if (upstream === undefined) return;
+    this.#sent = true;
+    const length = writeRequestHead(this.#head, this.#client.forwardedFor(this.#head), scratch);
+    const body = this.#firstBody;
+    if (length + body.length <= scratch.length) {
+      body.copy(scratch, length);
+      upstream.write(scratch.subarray(0, length + body.length));
+    } else {
+      upstream.write(scratch.subarray(0, length));
+      upstream.write(body);
+    }
+  }
+
+  #readHead(chunk: Buffer): void {
+    const reader = this.#upstream?.reader;
+    if (reader === undefined) return;
+    for (let at = 0; at < chunk.length;) {
+      const next = reader.push(chunk, at);
+      if (next === NEED_MORE) return;
+      if (next < 0) {
+        const why = next === HEAD_TOO_LARGE ? "too large" : "malformed";
+        this.#refuseEndpoint(`the head of the endpoint's response is ${why}`);
+        return;
+      }
+      const head = parseResponseHead(reader.bytes, reader.start, reader.end, this.#head.method);
+      if (isFault(head)) {
+        this.#refuseEndpoint(`the endpoint's response cannot be read: ${head.message}`);
+        return;
+      }
+      if (head.status === 101) {
+        this.#upgrade(new ResponseRelay(this.#context, this.#head, head), chunk, next);
+        return;
+      }
+      const relay = new ResponseRelay(this.#context, this.#head, head);
+      if (head.status >= 200) {
+        this.#answered = true;
+        this.#relay = relay;
+        relay.decideKeepAlive({ requestComplete: this.#client.requestComplete });
+        this.#relayBody(relay, chunk, next);
+        return;
+      }
+      if (this.#head.version === 11) this.#write(relay.interimHead());
+      at = next;
+    }
+  }
+
+  #upgrade(relay: ResponseRelay, chunk: Buffer, from: number): void {
+    if (this.#head.upgrade === "") {
+      this.#refuseEndpoint("the endpoint switched protocols without being asked");
+      return;
+    }
+    this.#answered = true;
+    this.#tunnel = true;
+    this.#write(relay.upgradeHead());
+    if (from < chunk.length) this.#write(chunk.subarray(from));
+    this.#client.onTunnel();
+  }
+
+  #relayBody(relay: ResponseRelay, chunk: Buffer, from: number): void {
+    const end = relay.take(chunk, from, this.#writeToClient);
+    if (end < 0) {
+      this.abort();
+      this.#client.cut();
+    } else if (relay.done) {
+      this.#complete(relay, { reusable: relay.keepsUpstream && end === chunk.length });
+    }
+  }
+
+  readonly #writeToClient = (bytes: Uint8Array): void => this.#write(bytes);
+
+  #write(bytes: Uint8Array): void {
+    if (this.#client.write(bytes) || this.#upstreamPaused) return;
+    this.#upstreamPaused = true;
+    this.#upstream?.pause();
+  }
+
+  #complete(relay: ResponseRelay, options: { reusable: boolean }): void {
+    const upstream = this.#detach();
+    if (upstream !== undefined) {
+      if (options.reusable && this.#client.requestComplete && upstream.connected) {
+        if (this.#upstreamPaused) upstream.resume();
+        this.#context.pool.release(upstream);
+      } else {
+        upstream.destroy();
+      }
+    }
+    this.#client.onExchangeDone({ keepAlive: relay.keepsClient });
+  }
+
+  #refuseEndpoint(message: string): void {
+    const upstream = this.#detach();
+    upstream?.destroy();
+    this.#client.answer(502, message);
+  }
+
+  #detach(): UpstreamConnection | undefined {
+    if (this.#endpoint !== undefined) this.#endpoint.active--;
+    this.#endpoint = undefined;
+    const upstream = this.#upstream;
+    this.#upstream = undefined;
+    return upstream;
+  }
+}

@@ -1,0 +1,55 @@
+import type { Clock, Logger } from "../../lib/index.ts";
+import type { EndpointStates } from "../net/endpoint-states.ts";
+import type { RoutingTable } from "../routing/routing-table.ts";
+import type { ClientConnection } from "./client-connection.ts";
+import type { UpstreamPool } from "./upstream-pool.ts";
+
+/** Heads of requests larger than this are answered with 431. */
+export const MAX_REQUEST_HEAD_BYTES = 32 * 1024;
+/** Clients beyond this are answered 503 at once. */
+export const MAX_CLIENT_CONNECTIONS = 10_000;
+
+/** Milliseconds each; checked about once a second. */
+export interface IngressTimeouts {
+  /** From the first byte of a request head to its last. */
+  readonly headMs: number;
+  /** Between two requests of one connection. */
+  readonly idleMs: number;
+  readonly connectMs: number;
+  /** Silence before the head of a response. */
+  readonly responseMs: number;
+  /** Silence inside a body. */
+  readonly bodyMs: number;
+  /** Silence on an upgraded connection. */
+  readonly tunnelMs: number;
+  /** For a client to read the last answer before its connection is cut. */
+  readonly lingerMs: number;
+}
+
+export const DEFAULT_TIMEOUTS: IngressTimeouts = {
+  headMs: 30_000,
+  idleMs: 75_000,
+  connectMs: 5_000,
+  responseMs: 60_000,
+  bodyMs: 600_000,
+  tunnelMs: 3_600_000,
+  lingerMs: 2_000,
+};
+
+/** What all connections of one ingress listener share. */
+export interface IngressContext {
+  table: RoutingTable;
+  /** The monotonic clock as of the last sweep: good enough for timeouts, free to read. */
+  coarseNowMs: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly timeouts: IngressTimeouts;
+  readonly states: EndpointStates;
+  readonly pool: UpstreamPool;
+  readonly clients: Set<ClientConnection>;
+  /** For putting heads together; what is in it is used up before the next event. */
+  readonly scratch: Buffer;
+}
+
+/** Room for the largest head, what is added to it, and a piece of body behind it. */
+export const SCRATCH_BYTES = 256 * 1024;
