@@ -32,11 +32,11 @@ export class FieldPath {
   }
 
   toString(): string {
-    const segments: string[] = [];
-    for (let path: FieldPath | undefined = this; path !== undefined; path = path.#parent) {
-      segments.push(path.#segment);
-    }
-    const text = segments.reverse().join("");
+    const text = this.#text();
     return text.startsWith(".") ? text.slice(1) : text;
+  }
+
+  #text(): string {
+    return this.#parent === undefined ? this.#segment : this.#parent.#text() + this.#segment;
   }
 }

@@ -1,6 +1,9 @@
+export { checkSchema } from "./check-schema.ts";
 export { compileTypes } from "./compile-types.ts";
 export type { FieldNotation, FieldOptions, TypeNotation, TypeTable } from "./compile-types.ts";
 export { DecodeError } from "./decode-error.ts";
+export { decodeObject, parseBody, settleObject } from "./decode-object.ts";
+export type { DecodedObject, DecodeObjectOptions, FieldValidation } from "./decode-object.ts";
 export { decodeErrors, decodeInto, prune } from "./decode.ts";
 export {
   duplicateField,
@@ -45,6 +48,9 @@ export type {
 } from "./group-version.ts";
 export { ipAddressText, ipRangeContains, parseCidr, parseIpAddress } from "./ip-address.ts";
 export type { IpAddress, IpRange } from "./ip-address.ts";
+export { jsonDecode, JsonError, MAX_JSON_BYTES, MAX_JSON_DEPTH } from "./json-decode.ts";
+export type { DecodedJson, JsonDecodeOptions } from "./json-decode.ts";
+export { applyJsonPatch } from "./json-patch.ts";
 export { cloneJson, getField, isJsonObject, jsonEquals, setField } from "./json-value.ts";
 export type { JsonObject } from "./json-value.ts";
 export {
@@ -57,6 +63,7 @@ export {
   parseLabelSelector,
 } from "./label-selector.ts";
 export type { LabelOperator, LabelRequirement, Labels, LabelSelector } from "./label-selector.ts";
+export { applyMergePatch } from "./merge-patch.ts";
 export type {
   KubeList,
   KubeObject,
@@ -93,6 +100,9 @@ export {
 } from "./names.ts";
 export { canonicalQuantity, parseQuantity, Quantity, QuantityError } from "./quantity.ts";
 export type { QuantityFormat } from "./quantity.ts";
+export { applySchemaDefaults } from "./schema-defaults.ts";
+export { OpenApiSchemaError, schemaFromOpenApi } from "./schema-from-openapi.ts";
+export type { SchemaFromOpenApiOptions } from "./schema-from-openapi.ts";
 export { ANY_SCHEMA } from "./schema.ts";
 export type {
   AnySchema,
@@ -138,6 +148,7 @@ export {
   unsupportedMediaType,
 } from "./status-error.ts";
 export type { StatusReason } from "./status-error.ts";
+export { applyStrategicMergePatch } from "./strategic-merge-patch.ts";
 export {
   humanDuration,
   parseGoDuration,
