@@ -1,0 +1,36 @@
+import type { Container, Pod } from "../api/index.ts";
+import type { ContainerStatus, PodSandbox } from "../runtime/index.ts";
+
+/** What the runtime has of one pod. */
+export interface PodRuntimeState {
+  /** Newest first. */
+  readonly sandboxes: readonly PodSandbox[];
+  readonly containers: readonly ContainerStatus[];
+}
+
+export const EMPTY_RUNTIME_STATE: PodRuntimeState = { sandboxes: [], containers: [] };
+
+/** The sandbox that the pod lives in. */
+export function readySandbox(state: PodRuntimeState): PodSandbox | undefined {
+  return state.sandboxes.find((sandbox) => sandbox.state === "ready");
+}
+
+/** All instances of one container of the pod, the newest first. */
+export function instancesOf(state: PodRuntimeState, name: string): ContainerStatus[] {
+  return state.containers
+    .filter((container) => container.name === name)
+    .sort((a, b) => b.attempt - a.attempt || b.createdAt - a.createdAt);
+}
+
+export function isInitContainer(pod: Pod, name: string): boolean {
+  return (pod.spec?.initContainers ?? []).some((container) => container.name === name);
+}
+
+/** An init container that stays: it runs beside the main ones and is always restarted. */
+export function isSidecar(container: Container): boolean {
+  return container.restartPolicy === "Always";
+}
+
+export function podContainers(pod: Pod): Container[] {
+  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+}
