@@ -1,5 +1,5 @@
 import type { ResourceDefinition } from "../api/index.ts";
-import { type KubeObject, parseRfc3339 } from "../apimachinery/index.ts";
+import { jsonEquals, type KubeObject, parseRfc3339 } from "../apimachinery/index.ts";
 import type { Clock } from "../lib/index.ts";
 import type { KeyValue } from "../store/index.ts";
 import type { ObjectCodec, StoredObject } from "./object-codec.ts";
@@ -67,5 +67,5 @@ function specOf(object: Readonly<KubeObject>): Record<string, unknown> {
 function differsInRenewTimeOnly(next: KubeObject, stored: Readonly<KubeObject>): boolean {
   const withTime = { ...next, spec: { ...specOf(next), renewTime: specOf(stored).renewTime } };
   const metadata = { ...next.metadata, resourceVersion: stored.metadata.resourceVersion };
-  return Bun.deepEquals({ ...withTime, metadata }, stored);
+  return jsonEquals({ ...withTime, metadata }, stored);
 }

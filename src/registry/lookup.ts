@@ -1,0 +1,54 @@
+import type { ApiResource, ResourceDefinition } from "../api/index.ts";
+import { findResource } from "../api/index.ts";
+import type { KubeObject } from "../apimachinery/index.ts";
+import { assert } from "../lib/index.ts";
+import type { Store } from "../store/index.ts";
+import { ObjectCodec } from "./object-codec.ts";
+import { namespacePrefix, objectKey } from "./storage-key.ts";
+
+/** Reads objects of any kind from memory, decoded once for everyone. */
+export class Lookup {
+  readonly #store: Store;
+  readonly #codecs = new Map<ResourceDefinition, ObjectCodec>();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  codec(definition: ResourceDefinition): ObjectCodec {
+    let codec = this.#codecs.get(definition);
+    if (codec === undefined) {
+      codec = new ObjectCodec(definition);
+      this.#codecs.set(definition, codec);
+    }
+    return codec;
+  }
+
+  /** The object as it is now; must not be changed. */
+  find<T extends KubeObject>(
+    resource: ApiResource<T>,
+    namespace: string,
+    name: string,
+  ): Readonly<T> | undefined {
+    const definition = definitionOf(resource);
+    const kv = this.#store.get(objectKey(definition, namespace, name));
+    return kv === undefined ? undefined : (this.codec(definition).stored(kv).object as T);
+  }
+
+  /** Every object of a namespace, or of all with "". */
+  all<T extends KubeObject>(resource: ApiResource<T>, namespace: string): Readonly<T>[] {
+    const definition = definitionOf(resource);
+    const codec = this.codec(definition);
+    return this.#store
+      .list(namespacePrefix(definition, namespace))
+      .map((kv) => codec.stored(kv).object as T);
+  }
+}
+
+/** The definition behind a constant such as PODS. */
+export function definitionOf(resource: ApiResource<KubeObject>): ResourceDefinition {
+  const { group, version } = resource;
+  const definition = findResource(group, version, resource.resource);
+  assert(definition !== undefined, `${resource.resource} of ${group}/${version} is served`);
+  return definition;
+}

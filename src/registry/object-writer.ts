@@ -1,0 +1,342 @@
+import type { ResourceDefinition } from "../api/index.ts";
+import {
+  alreadyExists,
+  badRequest,
+  conflict,
+  type FieldError,
+  generateNameConflict,
+  invalid,
+  invalidField,
+  isStatusError,
+  jsonEquals,
+  type KubeObject,
+  notFound,
+  rfc3339,
+  serverTimeout,
+} from "../apimachinery/index.ts";
+import { type Clock, type Random, randomUuid } from "../lib/index.ts";
+import { type KeyValue, type PutOptions, type Store, StoreError } from "../store/index.ts";
+import { admitCreate } from "./admission/admission.ts";
+import { isDoneDeleting, planDeletion } from "./deletion-plan.ts";
+import type { EventLease } from "./event-lease.ts";
+import { generatedName, MAX_NAME_DRAWS } from "./generated-name.ts";
+import { type KindTraits, traitsOf } from "./kind-traits.ts";
+import type { Lookup } from "./lookup.ts";
+import type { NodeLeaseOverlay } from "./node-lease-overlay.ts";
+import type { ObjectCodec, StoredObject } from "./object-codec.ts";
+import type {
+  Change,
+  DeleteRequest,
+  DeleteResult,
+  UpdateOptions,
+  UpdateResult,
+  WriteOptions,
+} from "./resource-registry.ts";
+import { refusalOf } from "./store-refusal.ts";
+import { objectKey } from "./storage-key.ts";
+import { initialStatus } from "./strategies/initial-status.ts";
+import type { Reservation, Strategy } from "./strategy.ts";
+import { applyScope, changesGeneration } from "./write-scope.ts";
+
+export interface ObjectWriterOptions {
+  readonly definition: ResourceDefinition;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly codec: ObjectCodec;
+  readonly lookup: Lookup;
+  readonly strategy: Strategy;
+  /** Only for events. */
+  readonly lease?: EventLease;
+  /** Only for leases, and then used for those of nodes. */
+  readonly overlay?: NodeLeaseOverlay;
+  readonly heartbeats: (namespace: string) => boolean;
+}
+
+/** How often a write without resourceVersion starts again because another one won. */
+export const MAX_WRITE_ATTEMPTS = 64;
+const RETRY_AFTER_SECONDS = 1;
+
+const NO_RESERVATION: Reservation = { commit: () => undefined, rollback: () => undefined };
+
+/** The writing verbs of one resource. */
+export class ObjectWriter {
+  readonly #options: ObjectWriterOptions;
+  readonly #definition: ResourceDefinition;
+  readonly #traits: KindTraits;
+
+  constructor(options: ObjectWriterOptions) {
+    this.#options = options;
+    this.#definition = options.definition;
+    this.#traits = traitsOf(options.definition);
+  }
+
+  async create(
+    namespace: string,
+    object: KubeObject,
+    options: WriteOptions = {},
+  ): Promise<StoredObject> {
+    const { metadata } = object;
+    this.#prepareMetadata(namespace, object);
+    const base = metadata.generateName ?? "";
+    if ((metadata.name ?? "") !== "" || base === "") return this.#createNamed(object, options);
+    for (let draw = 1; ; draw++) {
+      metadata.name = generatedName(base, this.#options.random);
+      try {
+        return await this.#createNamed(object, options);
+      } catch (error) {
+        if (!isStatusError(error, "AlreadyExists")) throw error;
+        if (draw >= MAX_NAME_DRAWS) throw generateNameConflict(this.#definition, metadata.name);
+      }
+    }
+  }
+
+  async update(
+    namespace: string,
+    name: string,
+    change: Change,
+    options: UpdateOptions = {},
+  ): Promise<UpdateResult> {
+    for (let attempt = 0; attempt < MAX_WRITE_ATTEMPTS; attempt++) {
+      const kv = this.#options.store.get(objectKey(this.#definition, namespace, name));
+      if (kv === undefined) return this.#createMissing(namespace, name, options);
+      const done = await this.#tryUpdate(kv, namespace, name, change, options);
+      if (done !== "again") return { stored: done, created: false };
+    }
+    throw serverTimeout(this.#definition, "update", RETRY_AFTER_SECONDS);
+  }
+
+  async delete(
+    namespace: string,
+    name: string,
+    request: DeleteRequest = {},
+  ): Promise<DeleteResult> {
+    const key = objectKey(this.#definition, namespace, name);
+    for (let attempt = 0; attempt < MAX_WRITE_ATTEMPTS; attempt++) {
+      const kv = this.#options.store.get(key);
+      if (kv === undefined) throw notFound(this.#definition, name);
+      const done = await this.#tryDelete(kv, name, request);
+      if (done !== "again") return done;
+    }
+    throw serverTimeout(this.#definition, "delete", RETRY_AFTER_SECONDS);
+  }
+
+  #prepareMetadata(namespace: string, object: KubeObject): void {
+    const { metadata } = object;
+    if ((metadata.resourceVersion ?? "") !== "") {
+      throw badRequest("resourceVersion should not be set on objects to be created");
+    }
+    if (this.#definition.namespaced) metadata.namespace = namespace;
+    else delete metadata.namespace;
+    delete metadata.resourceVersion;
+    delete metadata.deletionTimestamp;
+    delete metadata.deletionGracePeriodSeconds;
+    delete metadata.selfLink;
+    delete metadata.managedFields;
+    delete metadata.generation;
+    if (this.#traits.hasGeneration) metadata.generation = 1;
+    metadata.uid = randomUuid(this.#options.random);
+    metadata.creationTimestamp = rfc3339(this.#options.clock.now());
+    if (!this.#traits.hasStatus) return;
+    const status = initialStatus(this.#definition);
+    if (status !== undefined) object["status"] = status;
+  }
+
+  async #createNamed(object: KubeObject, { dryRun }: WriteOptions): Promise<StoredObject> {
+    const { store, codec, lookup, strategy } = this.#options;
+    const { name = "", namespace = "" } = object.metadata;
+    strategy.prepareForCreate?.(object);
+    admitCreate(this.#definition, object, lookup);
+    this.#refuse(name, this.#definition.validate(object));
+    const key = objectKey(this.#definition, namespace, name);
+    const reservation = this.#reserve(object, undefined);
+    try {
+      if (dryRun === true) {
+        if (store.get(key) !== undefined) throw alreadyExists(this.#definition, name);
+        reservation.rollback();
+        return codec.unstored(object, store.revision);
+      }
+      const bytes = codec.encode(object);
+      const kv = await this.#withLease((put) => store.create(key, bytes, put));
+      reservation.commit();
+      return codec.stored(kv);
+    } catch (error) {
+      reservation.rollback();
+      throw refusalOf(error, this.#definition, name);
+    }
+  }
+
+  async #createMissing(
+    namespace: string,
+    name: string,
+    { createMissing, dryRun, scope }: UpdateOptions,
+  ): Promise<UpdateResult> {
+    const allowed = this.#traits.createdByUpdate && (scope ?? "object") === "object";
+    if (!allowed || createMissing === undefined) throw notFound(this.#definition, name);
+    const object = createMissing();
+    if ((object.metadata.resourceVersion ?? "") !== "") throw notFound(this.#definition, name);
+    const stored = await this.create(namespace, object, dryRun === undefined ? {} : { dryRun });
+    return { stored, created: true };
+  }
+
+  async #tryUpdate(
+    kv: KeyValue,
+    namespace: string,
+    name: string,
+    change: Change,
+    options: UpdateOptions,
+  ): Promise<StoredObject | "again"> {
+    const { store, codec, strategy, overlay } = this.#options;
+    const heartbeats = overlay !== undefined && this.#options.heartbeats(namespace);
+    const old = (heartbeats ? overlay.view(kv) : codec.stored(kv)).object;
+    const sent = change(heartbeats ? (structuredClone(old) as KubeObject) : codec.fresh(kv));
+    const conditional = this.#assertCurrent(kv, name, sent, options);
+    const next = this.#nextState(sent, old, options);
+    if (next === undefined) return heartbeats ? overlay.view(kv) : codec.stored(kv);
+    const renewed = heartbeats && options.dryRun !== true ? overlay.renew(kv, next) : undefined;
+    if (renewed !== undefined) return renewed;
+    const reservation = this.#reserve(next, old);
+    try {
+      if (options.dryRun === true) {
+        reservation.rollback();
+        next.metadata.resourceVersion = String(kv.modRevision);
+        return codec.unstored(next, kv.modRevision);
+      }
+      if (isDoneDeleting(next, strategy)) return await this.#remove(kv, reservation);
+      const bytes = codec.encode(next);
+      const put = await this.#withLease((lease) =>
+        store.update(kv.key, bytes, kv.modRevision, lease),
+      );
+      reservation.commit();
+      return codec.stored(put);
+    } catch (error) {
+      reservation.rollback();
+      // Only a write that names what it replaces has lost; another one starts from the new state.
+      if (!conditional && isOvertaken(error)) return "again";
+      throw refusalOf(error, this.#definition, name);
+    }
+  }
+
+  /** Undefined when nothing changes. Throws 422 for what the kind does not allow. */
+  #nextState(
+    sent: KubeObject,
+    old: Readonly<KubeObject>,
+    options: UpdateOptions,
+  ): KubeObject | undefined {
+    const { strategy } = this.#options;
+    const scope = options.scope ?? "object";
+    const next = applyScope(sent, old, scope, this.#traits);
+    strategy.prepareForUpdate?.(next, old, scope);
+    next.metadata.resourceVersion = old.metadata.resourceVersion ?? "";
+    if (jsonEquals(next, old) && !isDoneDeleting(next, strategy)) return undefined;
+    if (this.#traits.hasGeneration && changesGeneration(next, old)) {
+      next.metadata.generation = (old.metadata.generation ?? 0) + 1;
+    }
+    if (scope === "object" || scope === "status") {
+      this.#refuse(next.metadata.name ?? "", this.#definition.validateUpdate(next, old));
+    }
+    return next;
+  }
+
+  /** Checks what a write says it replaces; true when it says a resourceVersion. */
+  #assertCurrent(
+    kv: KeyValue,
+    name: string,
+    { metadata }: KubeObject,
+    options: UpdateOptions,
+  ): boolean {
+    const version = metadata.resourceVersion ?? "";
+    const conditional = version !== "" && version !== "0";
+    if (conditional && version !== String(kv.modRevision)) throw conflict(this.#definition, name);
+    if (!conditional && this.#traits.updatedConditionally && options.scope === undefined) {
+      const why = "must be specified for an update";
+      throw invalid(this.#definition, name, [invalidField("metadata.resourceVersion", 0, why)]);
+    }
+    const { uid } = this.#options.codec.stored(kv).object.metadata;
+    if ((metadata.uid ?? "") !== "" && metadata.uid !== uid) {
+      const why = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`;
+      throw conflict(this.#definition, name, why);
+    }
+    return conditional && options.retryConflicts !== true;
+  }
+
+  async #tryDelete(
+    kv: KeyValue,
+    name: string,
+    request: DeleteRequest,
+  ): Promise<DeleteResult | "again"> {
+    const { store, codec, strategy, clock } = this.#options;
+    const current = codec.stored(kv);
+    this.#assertPreconditions(current, name, request);
+    strategy.assertDeletable?.(current.object);
+    const plan = planDeletion(codec.fresh(kv), request, strategy, clock.now());
+    if (plan.action === "wait") return { stored: current, removed: false };
+    if (request.dryRun === true) return { stored: current, removed: plan.action === "remove" };
+    try {
+      if (plan.action === "remove") {
+        return { stored: await this.#remove(kv, NO_RESERVATION), removed: true };
+      }
+      const bytes = codec.encode(plan.object);
+      const put = await this.#withLease((lease) =>
+        store.update(kv.key, bytes, kv.modRevision, lease),
+      );
+      return { stored: codec.stored(put), removed: false };
+    } catch (error) {
+      if (isOvertaken(error)) return "again";
+      throw refusalOf(error, this.#definition, name);
+    }
+  }
+
+  async #remove(kv: KeyValue, reservation: Reservation): Promise<StoredObject> {
+    const { store, codec, strategy } = this.#options;
+    const gone = await store.delete(kv.key, kv.modRevision);
+    reservation.commit();
+    const stored = codec.stored(gone);
+    strategy.removed?.(stored.object);
+    return stored;
+  }
+
+  #assertPreconditions(stored: StoredObject, name: string, request: DeleteRequest): void {
+    const { uid, resourceVersion } = request.preconditions ?? {};
+    const { metadata } = stored.object;
+    if (uid !== undefined && uid !== metadata.uid) {
+      const why = `UID in precondition: ${uid}, UID in object meta: ${metadata.uid}`;
+      throw conflict(this.#definition, name, `Precondition failed: ${why}`);
+    }
+    if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
+      const found = `ResourceVersion in object meta: ${metadata.resourceVersion}`;
+      const why = `ResourceVersion in precondition: ${resourceVersion}, ${found}`;
+      throw conflict(this.#definition, name, `Precondition failed: ${why}`);
+    }
+  }
+
+  #reserve(next: KubeObject, old: Readonly<KubeObject> | undefined): Reservation {
+    const reserved = this.#options.strategy.reserve?.(next, old);
+    if (reserved === undefined) return NO_RESERVATION;
+    if (!Array.isArray(reserved)) return reserved as Reservation;
+    throw invalid(this.#definition, next.metadata.name ?? "", reserved);
+  }
+
+  #refuse(name: string, errors: readonly FieldError[]): void {
+    if (errors.length > 0) throw invalid(this.#definition, name, errors);
+  }
+
+  /** Writes an event with the lease it lives by; asks once more when the lease has just ended. */
+  async #withLease(write: (put: PutOptions) => Promise<KeyValue>): Promise<KeyValue> {
+    const { lease } = this.#options;
+    if (lease === undefined) return write({});
+    try {
+      return await write({ lease: await lease.current() });
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== "lease-missing") throw error;
+      lease.forget();
+      return write({ lease: await lease.current() });
+    }
+  }
+}
+
+/** Another write came first. */
+function isOvertaken(error: unknown): boolean {
+  if (!(error instanceof StoreError)) return false;
+  return error.code === "revision-mismatch" || error.code === "key-missing";
+}

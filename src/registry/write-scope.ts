@@ -1,0 +1,91 @@
+import { jsonEquals, type KubeObject } from "../apimachinery/index.ts";
+import { unreachable } from "../lib/index.ts";
+import type { KindTraits } from "./kind-traits.ts";
+import type { WriteScope } from "./resource-registry.ts";
+import { part } from "./strategy.ts";
+
+/** What the server alone writes into metadata after the creation. */
+const SYSTEM_FIELDS = [
+  "namespace",
+  "generateName",
+  "selfLink",
+  "creationTimestamp",
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "generation",
+] as const;
+
+/**
+ * The object that a write results in: of what the client sent, the part that its endpoint may
+ * touch, and the rest as it was. Mutates and returns `next`.
+ */
+export function applyScope(
+  next: KubeObject,
+  old: Readonly<KubeObject>,
+  scope: WriteScope,
+  traits: KindTraits,
+): KubeObject {
+  keepSystemFields(next, old);
+  switch (scope) {
+    case "object":
+      if (traits.hasStatus) restore(next, old, "status");
+      return next;
+    case "binding":
+      return next;
+    case "status":
+      return withStatus(next, old, traits);
+    case "finalize":
+      return withSpec(old, { finalizers: part(next, "spec").finalizers });
+    case "ephemeralcontainers": {
+      const { ephemeralContainers } = part(next, "spec");
+      return withSpec(old, { ephemeralContainers });
+    }
+    default:
+      return unreachable(scope);
+  }
+}
+
+/** Whether a change must count in metadata.generation. */
+export function changesGeneration(next: KubeObject, old: Readonly<KubeObject>): boolean {
+  // A Deployment's annotations are part of what it wants: they go into its ReplicaSets.
+  const annotations = next.kind === "Deployment";
+  return (
+    !jsonEquals(wanted(next), wanted(old)) ||
+    (annotations && !jsonEquals(next.metadata.annotations, old.metadata.annotations))
+  );
+}
+
+function wanted(object: Readonly<KubeObject>): Record<string, unknown> {
+  const { metadata: _metadata, status: _status, kind: _kind, apiVersion: _v, ...rest } = object;
+  return rest;
+}
+
+function keepSystemFields(next: KubeObject, old: Readonly<KubeObject>): void {
+  const { metadata } = next;
+  delete metadata.managedFields;
+  // A different uid stays, for validation to refuse it; an absent one is not a change.
+  if (metadata.uid === undefined || metadata.uid === "") restore(metadata, old.metadata, "uid");
+  for (const field of SYSTEM_FIELDS) restore(metadata, old.metadata, field);
+}
+
+function withSpec(old: Readonly<KubeObject>, fields: Record<string, unknown>): KubeObject {
+  return { ...old, metadata: { ...old.metadata }, spec: { ...part(old, "spec"), ...fields } };
+}
+
+function withStatus(next: KubeObject, old: Readonly<KubeObject>, traits: KindTraits): KubeObject {
+  const { metadata } = next;
+  const kept = { ...old.metadata };
+  restore(kept, metadata, "annotations");
+  restore(kept, metadata, "resourceVersion");
+  restore(kept, metadata, "uid");
+  if (traits.statusWritesLabels) restore(kept, metadata, "labels");
+  const result: KubeObject = { ...old, metadata: kept };
+  restore(result, next, "status");
+  return result;
+}
+
+/** Sets a field to what it is elsewhere, absence included. */
+function restore<T extends object>(target: T, source: Readonly<T>, field: keyof T): void {
+  if (source[field] === undefined) delete target[field];
+  else target[field] = source[field];
+}
