@@ -1,2 +1,3 @@
 export { createProxy } from "./proxy.ts";
-export type { Proxy, ProxyOptions } from "./proxy.ts";
+export type { Proxy, ProxyOptions, ProxyStatistics } from "./proxy.ts";
+export { INGRESS_CLASS, INGRESS_CONTROLLER } from "./routing/ingress-rules.ts";

@@ -1,12 +1,34 @@
-import type { Client } from "../client/index.ts";
+import {
+  createEventRecorder,
+  createInformer,
+  ENDPOINT_SLICES,
+  INGRESS_CLASSES,
+  INGRESSES,
+  SERVICES,
+  type ApiResource,
+  type Client,
+  type EventRecorder,
+  type KubeObject,
+} from "../client/index.ts";
 import type { Clock, Logger } from "../lib/index.ts";
+import { IngressStatusWriter } from "./ingress-status.ts";
+import { ServiceListeners, type BindFailure } from "./l4/service-listeners.ts";
+import { IngressServer } from "./l7/ingress-server.ts";
+import type { EndpointSocket } from "./net/endpoint-dialer.ts";
+import { EndpointStates } from "./net/endpoint-states.ts";
+import { RoutingBuilder } from "./routing/routing-builder.ts";
+
+/** Changes that come within this time are one new table. */
+const REBUILD_DELAY_MS = 10;
+/** How often statuses that could not be written are looked at again. */
+const STATUS_RESYNC_MS = 30_000;
 
 export interface ProxyOptions {
   readonly client: Client;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The Unix socket of a pod's port when the pod runs here; undefined means TCP to ip:port. */
-  readonly endpointSocket: (ip: string, port: number) => string | undefined;
+  readonly endpointSocket: EndpointSocket;
   /** The address NodePorts listen on. */
   readonly nodePortAddress: string;
   /** Port 0 picks a free one. */
@@ -15,11 +37,165 @@ export interface ProxyOptions {
   readonly ingressAddress?: string;
 }
 
-export interface Proxy {
-  /** Listens and follows the API until the signal aborts. */
-  start(signal: AbortSignal): Promise<{ readonly ingressPort: number }>;
+/** Figures for a status page. */
+export interface ProxyStatistics {
+  readonly serviceListeners: number;
+  readonly serviceConnections: number;
+  readonly ingressClients: number;
+  readonly ingressUpstreams: number;
 }
 
-export function createProxy(_options: ProxyOptions): Proxy {
-  throw new Error("not available yet");
+export interface Proxy {
+  /**
+   * Listens for Ingress traffic, and follows the API until the signal aborts; resolves once the
+   * first table is in use. Rejects when the ingress address cannot be listened on.
+   */
+  start(signal: AbortSignal): Promise<{ readonly ingressPort: number }>;
+  statistics(): ProxyStatistics;
+}
+
+export function createProxy(options: ProxyOptions): Proxy {
+  return new TableProxy(options);
+}
+
+class TableProxy implements Proxy {
+  readonly #options: ProxyOptions;
+  readonly #builder = new RoutingBuilder();
+  readonly #states: EndpointStates;
+  readonly #ingress: IngressServer;
+  readonly #services: ServiceListeners;
+  readonly #events: EventRecorder;
+  readonly #statusWriter: IngressStatusWriter;
+  #signal: AbortSignal | undefined;
+  #rebuildPending = false;
+  #synced = false;
+
+  constructor(options: ProxyOptions) {
+    const { client, clock, logger, endpointSocket, nodePortAddress } = options;
+    this.#options = options;
+    this.#states = new EndpointStates(clock);
+    const states = this.#states;
+    this.#ingress = new IngressServer({ clock, logger, states, endpointSocket });
+    this.#events = createEventRecorder({ client, clock, logger, component: "kubun-proxy" });
+    const address = options.ingressAddress ?? options.ingress.hostname;
+    this.#statusWriter = new IngressStatusWriter(client, logger, address);
+    this.#services = new ServiceListeners({
+      clock,
+      logger,
+      states,
+      endpointSocket,
+      nodePortAddress,
+      onBindFailure: (failure) => this.#reportBindFailure(failure),
+    });
+  }
+
+  async start(signal: AbortSignal): Promise<{ readonly ingressPort: number }> {
+    this.#signal = signal;
+    const ingressPort = this.#ingress.listen(this.#options.ingress);
+    signal.addEventListener("abort", () => this.#close(), { once: true });
+    const builder = this.#builder;
+    await Promise.all([
+      this.#follow(SERVICES, {
+        set: (service) => builder.setService(service),
+        delete: (service) => builder.deleteService(service),
+      }),
+      this.#follow(ENDPOINT_SLICES, {
+        set: (slice) => builder.setEndpointSlice(slice),
+        delete: (slice) => builder.deleteEndpointSlice(slice),
+      }),
+      this.#follow(INGRESSES, {
+        set: (ingress) => builder.setIngress(ingress),
+        delete: (ingress) => builder.deleteIngress(ingress),
+      }),
+      this.#follow(INGRESS_CLASSES, {
+        set: (ingressClass) => builder.setIngressClass(ingressClass),
+        delete: (ingressClass) => builder.deleteIngressClass(ingressClass),
+      }),
+    ]);
+    this.#synced = true;
+    this.#rebuild();
+    this.#scheduleStatusResync();
+    return { ingressPort };
+  }
+
+  statistics(): ProxyStatistics {
+    const { clients, upstreams } = this.#ingress.connections;
+    const { listeners, connections } = this.#services.counts;
+    return {
+      serviceListeners: listeners,
+      serviceConnections: connections,
+      ingressClients: clients,
+      ingressUpstreams: upstreams,
+    };
+  }
+
+  async #follow<T extends KubeObject>(
+    resource: ApiResource<T>,
+    apply: { set: (object: T) => void; delete: (object: T) => void },
+  ): Promise<void> {
+    const { client, clock, logger } = this.#options;
+    const informer = createInformer<T>(client, resource, { clock, logger });
+    const changed = (act: () => void): void => {
+      act();
+      this.#scheduleRebuild();
+    };
+    informer.addHandler({
+      onAdd: (object) => changed(() => apply.set(object)),
+      onUpdate: (_old, next) => changed(() => apply.set(next)),
+      onDelete: (last) => changed(() => apply.delete(last)),
+    });
+    if (this.#signal !== undefined) informer.start(this.#signal);
+    await informer.synced();
+  }
+
+  /** Nothing is swapped before all kinds were listed: half a table would cut what works. */
+  #scheduleRebuild(): void {
+    if (this.#rebuildPending || !this.#synced) return;
+    this.#rebuildPending = true;
+    this.#options.clock.after(REBUILD_DELAY_MS, () => {
+      this.#rebuildPending = false;
+      this.#rebuild();
+    });
+  }
+
+  #rebuild(): void {
+    if (this.#signal?.aborted !== false) return;
+    const table = this.#builder.build();
+    const retired = this.#states.retain(table);
+    this.#ingress.update(table, retired);
+    this.#services.update(table);
+    this.#publishStatus();
+  }
+
+  #publishStatus(): void {
+    const { logger } = this.#options;
+    this.#statusWriter
+      .publish(this.#builder.servedIngresses())
+      .catch((error: unknown) => logger.warn("ingress status", { error: String(error) }));
+  }
+
+  #scheduleStatusResync(): void {
+    this.#options.clock.after(STATUS_RESYNC_MS, () => {
+      if (this.#signal?.aborted !== false) return;
+      this.#publishStatus();
+      this.#scheduleStatusResync();
+    });
+  }
+
+  #reportBindFailure({ spec, message }: BindFailure): void {
+    const { namespace, service } = spec.servicePort;
+    this.#options.logger.info("service address not bound", {
+      service: `${namespace}/${service}`,
+      message,
+    });
+    const known = this.#builder.service(namespace, service);
+    if (known === undefined) return;
+    const object = { apiVersion: "v1", kind: "Service", ...known } as KubeObject;
+    this.#events.event(object, "Warning", "AddressNotBound", message);
+  }
+
+  #close(): void {
+    this.#ingress.close();
+    this.#services.close();
+  }
 }

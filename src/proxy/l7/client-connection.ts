@@ -319,8 +319,7 @@ export class ClientConnection {
   }
 
   #end(): void {
-    if (this.#outlet.empty) this.#socket.end();
-    else this.#outlet.finish();
+    this.#outlet.finishAndClose();
   }
 }
 

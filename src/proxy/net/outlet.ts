@@ -11,7 +11,7 @@ export class Outlet {
   readonly #socket: Socket<unknown>;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
-  #finishing = false;
+  #finishing: "no" | "half" | "whole" = "no";
 
   constructor(socket: Socket<unknown>) {
     this.#socket = socket;
@@ -50,15 +50,27 @@ export class Outlet {
       this.#held.shift();
       this.#heldBytes -= bytes.length;
     }
-    if (this.#finishing) this.#socket.shutdown();
+    this.#finishWhenEmpty();
     return true;
   }
 
-  /** Ends the writing side once everything is written. */
+  /** Ends the writing side once everything is written; reading goes on. */
   finish(): void {
-    if (this.#finishing) return;
-    this.#finishing = true;
-    if (this.#heldBytes === 0) this.#socket.shutdown();
+    if (this.#finishing !== "no") return;
+    this.#finishing = "half";
+    this.#finishWhenEmpty();
+  }
+
+  /** Closes the socket once everything is written. */
+  finishAndClose(): void {
+    this.#finishing = "whole";
+    this.#finishWhenEmpty();
+  }
+
+  #finishWhenEmpty(): void {
+    if (this.#heldBytes > 0) return;
+    if (this.#finishing === "half") this.#socket.shutdown();
+    else if (this.#finishing === "whole") this.#socket.end();
   }
 
   #hold(bytes: Uint8Array): void {

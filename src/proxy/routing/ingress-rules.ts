@@ -112,10 +112,7 @@ function backendOf(ingress: Ingress, backend: IngressBackend | undefined): Backe
 
 function byAge(left: Ingress, right: Ingress): number {
   return (
-    compareText(
-      left.metadata.creationTimestamp ?? "",
-      right.metadata.creationTimestamp ?? "",
-    ) ||
+    compareText(left.metadata.creationTimestamp ?? "", right.metadata.creationTimestamp ?? "") ||
     compareText(left.metadata.namespace ?? "", right.metadata.namespace ?? "") ||
     compareText(left.metadata.name ?? "", right.metadata.name ?? "")
   );

@@ -82,6 +82,10 @@ export class RoutingBuilder {
     this.#ingressDirty = true;
   }
 
+  service(namespace: string, name: string): Service | undefined {
+    return this.#services.get(`${namespace}/${name}`);
+  }
+
   /** The Ingresses this proxy serves. */
   servedIngresses(): readonly Ingress[] {
     const classes = [...this.#classes.values()];

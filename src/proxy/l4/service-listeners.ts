@@ -1,0 +1,133 @@
+import type { Socket, SocketHandler, TCPSocketListener } from "bun";
+import type { Clock, Logger } from "../../lib/index.ts";
+import type { EndpointSocket } from "../net/endpoint-dialer.ts";
+import type { EndpointStates } from "../net/endpoint-states.ts";
+import type { RoutingTable, ServicePort } from "../routing/routing-table.ts";
+import { ClientAffinity } from "./client-affinity.ts";
+import { desiredListeners, type ListenerSpec } from "./listener-plan.ts";
+import { Splice, SPLICE_HANDLER, type SpliceContext, type SpliceSide } from "./splice.ts";
+
+/** Connections through all Services together; further ones are reset. */
+export const MAX_SPLICES = 20_000;
+
+export interface BindFailure {
+  readonly spec: ListenerSpec;
+  /** A sentence for the Service's event. */
+  readonly message: string;
+}
+
+export interface ServiceListenersOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly states: EndpointStates;
+  readonly endpointSocket: EndpointSocket;
+  readonly nodePortAddress: string;
+  readonly onBindFailure: (failure: BindFailure) => void;
+  readonly maxSplices?: number;
+}
+
+interface Bound {
+  readonly listener: TCPSocketListener<SpliceSide>;
+  /** Looked at for each new connection, so that an address can change hands. */
+  portKey: string;
+}
+
+/** Listens on the addresses of Services, and joins who connects to an endpoint. */
+export class ServiceListeners {
+  readonly #options: ServiceListenersOptions;
+  readonly #context: SpliceContext;
+  readonly #bound = new Map<string, Bound>();
+  /** What could not be bound, and for which version of the Service port: not tried again for it. */
+  readonly #failed = new Map<string, string>();
+  #table: RoutingTable | undefined;
+
+  constructor(options: ServiceListenersOptions) {
+    this.#options = options;
+    this.#context = {
+      states: options.states,
+      affinity: new ClientAffinity(options.clock, options.states),
+      endpointSocket: options.endpointSocket,
+      connections: new Set(),
+      portOf: (key) => this.#table?.ports.get(key),
+    };
+  }
+
+  /** Addresses listened on, and connections under way. */
+  get counts(): { readonly listeners: number; readonly connections: number } {
+    return { listeners: this.#bound.size, connections: this.#context.connections.size };
+  }
+
+  /** Opens and closes listeners for a new table. Connections under way are left alone. */
+  update(table: RoutingTable): void {
+    this.#table = table;
+    const desired = desiredListeners(table, this.#options.nodePortAddress);
+    for (const [key, bound] of this.#bound) {
+      if (desired.has(key)) continue;
+      bound.listener.stop(false);
+      this.#bound.delete(key);
+    }
+    for (const key of this.#failed.keys()) if (!desired.has(key)) this.#failed.delete(key);
+    for (const spec of desired.values()) {
+      const bound = this.#bound.get(spec.key);
+      if (bound === undefined) this.#listen(spec);
+      else bound.portKey = spec.servicePort.key;
+    }
+  }
+
+  close(): void {
+    for (const { listener } of this.#bound.values()) listener.stop(false);
+    this.#bound.clear();
+    for (const splice of this.#context.connections) splice.cut();
+  }
+
+  #listen(spec: ListenerSpec): void {
+    const version = versionOf(spec.servicePort);
+    if (this.#failed.get(spec.key) === version) return;
+    try {
+      const listener = Bun.listen<SpliceSide>({
+        hostname: spec.address,
+        port: spec.port,
+        allowHalfOpen: true,
+        socket: this.#handler(spec.key),
+      });
+      this.#bound.set(spec.key, { listener, portKey: spec.servicePort.key });
+      this.#failed.delete(spec.key);
+    } catch (error) {
+      this.#failed.set(spec.key, version);
+      this.#options.onBindFailure({ spec, message: bindMessage(spec, error) });
+    }
+  }
+
+  #handler(key: string): SocketHandler<SpliceSide> {
+    return { ...SPLICE_HANDLER, open: (socket) => this.#accept(key, socket) };
+  }
+
+  #accept(key: string, socket: Socket<SpliceSide>): void {
+    const portKey = this.#bound.get(key)?.portKey ?? "";
+    const splice = new Splice(this.#context, socket, portKey);
+    socket.data = { splice, from: "client" };
+    const full = this.#context.connections.size >= (this.#options.maxSplices ?? MAX_SPLICES);
+    if (full) splice.cut();
+    else splice.start();
+  }
+}
+
+/** What of a Service port bears on binding: its endpoints come and go without a new try. */
+function versionOf(port: ServicePort): string {
+  return `${port.key} ${port.name} ${port.clusterIp} ${port.nodePort}`;
+}
+
+function bindMessage(spec: ListenerSpec, error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  const place = `${spec.kind} ${spec.key}`;
+  switch (code) {
+    case "EACCES":
+      return `${place} cannot be listened on: ports below 1024 need a privilege`;
+    case "EADDRINUSE":
+      return `${place} cannot be listened on: another process has it`;
+    case "EADDRNOTAVAIL":
+      return `${place} cannot be listened on: the address is not of this machine`;
+    default:
+      return `${place} cannot be listened on: ${code}`;
+  }
+}
