@@ -1,0 +1,8 @@
+import { runWorker } from "../runtime/wasi/worker/worker.ts";
+
+const [controlPath] = process.argv.slice(2);
+if (controlPath === undefined) {
+  process.stderr.write("usage: bun src/cmd/wasi-worker.ts CONTROL-SOCKET\n");
+  process.exit(2);
+}
+runWorker(controlPath);
