@@ -86,9 +86,8 @@ function noConnection(): SocketData {
   return { connection: undefined };
 }
 
-function socketHandler(listener: Listener): SocketHandler<SocketData, "uint8array"> {
+function socketHandler(listener: Listener): SocketHandler<SocketData> {
   return {
-    binaryType: "uint8array",
     open(socket) {
       // Each socket gets its own data object: the one given to listen is shared by all.
       socket.data = { connection: undefined };

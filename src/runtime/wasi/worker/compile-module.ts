@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { limitMemory, ModuleRefused } from "./limit-memory.ts";
+
+export interface CompiledModule {
+  readonly module: WebAssembly.Module;
+  /** Pages its memories may reach together; `undefined` when nothing bounds them. */
+  readonly maximumPages: number | undefined;
+}
+
+/** Interfaces people try, and what to tell them. */
+const KNOWN_STRANGERS: readonly (readonly [prefix: string, hint: string])[] = [
+  ["wasi_unstable", "an early draft of WASI; rebuild for wasi_snapshot_preview1"],
+  ["wasix_", "WASIX; rebuild for plain WASI preview 1"],
+  ["wasi:", "WASI preview 2; build a core module for preview 1"],
+  ["wasi", "threads; build without them"],
+  ["env", "functions the linker left open, or threads"],
+];
+const MAX_NAMED = 8;
+
+/**
+ * Reads, limits and compiles a module, and checks that `provided` has all it imports. Throws
+ * {@link ModuleRefused} with a message for the pod's status.
+ */
+export async function compileModule(options: {
+  readonly path: string;
+  readonly memoryLimitBytes: number | undefined;
+  /** `module.name` of every function there is. */
+  readonly provided: ReadonlySet<string>;
+}): Promise<CompiledModule> {
+  const limited = limitMemory(readFileSync(options.path), options.memoryLimitBytes);
+  const module = await compile(limited.bytes);
+  const strangers = WebAssembly.Module.imports(module).filter(
+    ({ kind, module, name }) => kind !== "function" || !options.provided.has(`${module}.${name}`),
+  );
+  if (strangers.length > 0) throw new ModuleRefused(strangersMessage(strangers));
+  const exports = WebAssembly.Module.exports(module);
+  if (!exports.some(({ kind, name }) => kind === "function" && name === "_start")) {
+    throw new ModuleRefused("the module exports no _start function: it is a library, no command");
+  }
+  if (!exports.some(({ kind, name }) => kind === "memory" && name === "memory")) {
+    throw new ModuleRefused("the module exports no memory under the name memory");
+  }
+  return { module, maximumPages: limited.maximumPages };
+}
+
+async function compile(bytes: Uint8Array): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
+  } catch (error) {
+    throw new ModuleRefused(`the module does not compile: ${String(error)}`);
+  }
+}
+
+function strangersMessage(strangers: readonly WebAssembly.ModuleImportDescriptor[]): string {
+  const names = strangers.map(({ module, name }) => `${module}.${name}`);
+  const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : "";
+  const hint = KNOWN_STRANGERS.find(([prefix]) => names[0]?.startsWith(prefix))?.[1];
+  const list = names.slice(0, MAX_NAMED).join(", ");
+  return `the module imports what is not provided: ${list}${more}${hint ? ` (${hint})` : ""}`;
+}

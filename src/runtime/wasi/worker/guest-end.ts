@@ -1,0 +1,49 @@
+import { ProcExit } from "../host/errno.ts";
+import { EXIT_OUT_OF_MEMORY, EXIT_TRAP } from "../worker-protocol.ts";
+import type { GuestEnd } from "./guest.ts";
+import { PAGE_BYTES } from "./limit-memory.ts";
+
+/** What is known when a guest ended by throwing. */
+export interface EndCircumstances {
+  readonly memoryBytes: number;
+  readonly maximumPages: number | undefined;
+}
+
+/**
+ * Memory left below the limit at which a failing guest is taken to have run out: a refused growth
+ * leaves no trace, and an allocator asks for at least as much as it needs at once.
+ */
+export const EXHAUSTED_SHARE = 1 / 8;
+
+/** Tells from what came out of the guest's stack how it ended; ProcExit 0 is success. */
+export function guestEnd(thrown: unknown, circumstances: EndCircumstances): GuestEnd {
+  const exit = thrown instanceof ProcExit;
+  const exitCode = exit ? thrown.code & 0xff : EXIT_TRAP;
+  if (exit && thrown.code === 0) return { exitCode: 0, reason: "Completed", message: "" };
+  if (isExhausted(circumstances)) {
+    const limit = (circumstances.maximumPages ?? 0) * PAGE_BYTES;
+    const message = `the guest failed with its memory at the limit of ${limit} bytes`;
+    return { exitCode: EXIT_OUT_OF_MEMORY, reason: "OOMKilled", message };
+  }
+  return { exitCode, reason: "Error", message: exit ? "" : trapMessage(thrown) };
+}
+
+/** The trap with the guest's frames, innermost first; for the log. */
+export function backtrace(thrown: unknown): string {
+  const frames = thrown instanceof Error ? (thrown.stack ?? "").split("\n") : [];
+  const guest = frames
+    .filter((frame) => /wasm/i.test(frame))
+    .map((frame) => `    ${frame.trim().replace(/^at\s+/, "at ")}`);
+  return [trapMessage(thrown), ...guest].join("\n");
+}
+
+function isExhausted({ memoryBytes, maximumPages }: EndCircumstances): boolean {
+  if (maximumPages === undefined) return false;
+  const maximumBytes = maximumPages * PAGE_BYTES;
+  return memoryBytes > 0 && memoryBytes >= maximumBytes * (1 - EXHAUSTED_SHARE);
+}
+
+function trapMessage(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return `wasm trap: ${text.replace(/\s*\(evaluating.*$/s, "")}`;
+}

@@ -1,0 +1,19 @@
+import type { FacadeStatus, WorkerEndReason } from "../worker-protocol.ts";
+
+/** How a guest ended, before a time is put on it. */
+export interface GuestEnd {
+  readonly exitCode: number;
+  readonly reason: WorkerEndReason;
+  readonly message: string;
+}
+
+/** What a worker runs: a command with its sockets, or one instance a request. */
+export interface Guest {
+  /** Open connections, or requests under way. */
+  readonly connections: number;
+  readonly memoryBytes: number;
+  /** Binds the Unix sockets, and says how the facades went. Throws when a Unix socket fails. */
+  listen(): readonly FacadeStatus[];
+  /** Enters the guest; resolves when it ended by itself. */
+  run(): Promise<GuestEnd>;
+}

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Rebuilds the .wasm files of all workloads, byte for byte the same with the same toolchain:
+#   clang-19, lld-19, wasi-libc, libclang-rt-19-dev-wasm32 (Debian) and `npm ci` for AssemblyScript.
+# CC, and WASI_SYSROOT where wasi-libc is elsewhere, may be set.
+set -eu
+cd "$(dirname "$0")"
+CC=${CC:-clang-19}
+SYSROOT=${WASI_SYSROOT:+--sysroot=$WASI_SYSROOT}
+
+# shellcheck disable=SC2086 # the sysroot option is empty or one word
+"$CC" --target=wasm32-wasi $SYSROOT -std=c17 -Oz -flto -Wall -Wextra -Werror \
+  -D_GNU_SOURCE -D_BSD_SOURCE -ffile-prefix-map="$PWD"=. \
+  -Wl,--gc-sections,-s,-z,stack-size=65536 \
+  -o hello-http/hello-http.wasm hello-http/hello-http.c
+
+if [ -d hello-wagi/assembly ]; then
+  ../node_modules/.bin/asc hello-wagi/assembly/index.ts --config hello-wagi/asconfig.json \
+    --target release
+fi
+ls -l hello-http/*.wasm hello-wagi/*.wasm
