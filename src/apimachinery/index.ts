@@ -98,6 +98,9 @@ export {
   validateQualifiedName,
   validateWildcardDns1123Subdomain,
 } from "./names.ts";
+export { openApiName, typeNameOfKind } from "./openapi-source.ts";
+export type { OpenApiResource, OpenApiSource, OpenApiSubresource } from "./openapi-source.ts";
+export { buildOpenApiV2, buildOpenApiV3 } from "./openapi.ts";
 export { canonicalQuantity, parseQuantity, Quantity, QuantityError } from "./quantity.ts";
 export type { QuantityFormat } from "./quantity.ts";
 export { applySchemaDefaults } from "./schema-defaults.ts";
@@ -149,6 +152,16 @@ export {
 } from "./status-error.ts";
 export type { StatusReason } from "./status-error.ts";
 export { applyStrategicMergePatch } from "./strategic-merge-patch.ts";
+export { buildTable, partialObjectMetadata } from "./table.ts";
+export type {
+  IncludeObject,
+  PartialObjectMetadata,
+  Table,
+  TableCell,
+  TableColumn,
+  TableOptions,
+  TableRow,
+} from "./table.ts";
 export {
   humanDuration,
   parseGoDuration,
