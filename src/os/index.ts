@@ -7,3 +7,6 @@ export { createLogger } from "./pino-logger.ts";
 export type { LogLevel } from "./pino-logger.ts";
 export { isSameProcess, processStartTime } from "./process-identity.ts";
 export { createProcessSpawner } from "./process-spawner.ts";
+export { createDisk } from "./disk.ts";
+export { systemClock } from "./system-clock.ts";
+export { systemRandom } from "./system-random.ts";

@@ -36,13 +36,10 @@ describe("createSoloCore", () => {
 
   test("createSoloCore: answers a read with the commit index of its moment", () => {
     const core = open(3);
-    core.readIndex(1);
     core.propose(data);
-    const ready = core.ready();
-    expect(ready.readStates).toEqual([{ context: 1, index: 3 as LogIndex }]);
-    core.advance(ready);
-    core.readIndex(2);
-    expect(core.ready().readStates).toEqual([{ context: 2, index: 4 as LogIndex }]);
+    expect(core.readIndex(1)).toEqual({ context: 1, index: 3 as LogIndex });
+    core.advance(core.ready());
+    expect(core.readIndex(2)).toEqual({ context: 2, index: 4 as LogIndex });
   });
 
   test("createSoloCore: refuses a second ready before the first is done", () => {

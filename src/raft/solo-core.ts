@@ -30,7 +30,6 @@ class SoloCore implements RaftCore {
   #unstable: LogEntry[] = [];
   /** Durable, not handed out for applying yet. */
   #committed: LogEntry[] = [];
-  #reads: ReadState[] = [];
   #lastIndex: LogIndex;
   #commitIndex: LogIndex;
   #outstanding: Ready | undefined;
@@ -48,12 +47,12 @@ class SoloCore implements RaftCore {
     return { type: "accepted", index: this.#lastIndex };
   }
 
-  readIndex(context: number): void {
-    this.#reads.push({ context, index: this.#commitIndex });
+  readIndex(context: number): ReadState {
+    return { context, index: this.#commitIndex };
   }
 
   hasReady(): boolean {
-    const waiting = this.#unstable.length + this.#committed.length + this.#reads.length;
+    const waiting = this.#unstable.length + this.#committed.length;
     return this.#outstanding === undefined && waiting > 0;
   }
 
@@ -62,11 +61,10 @@ class SoloCore implements RaftCore {
     const ready: Ready = {
       entries: this.#unstable,
       committed: this.#committed,
-      readStates: this.#reads,
+      readStates: [],
     };
     this.#unstable = [];
     this.#committed = [];
-    this.#reads = [];
     this.#outstanding = ready;
     return ready;
   }

@@ -40,8 +40,11 @@ export type ProposeResult =
 export interface RaftCore {
   readonly term: Term;
   propose(data: Uint8Array): ProposeResult;
-  /** Asks which index a linearizable read has to wait for (Raft dissertation, section 6.4). */
-  readIndex(context: number): void;
+  /**
+   * Asks which index a linearizable read has to wait for (Raft dissertation, section 6.4). The
+   * answer comes at once from a leader that needs no quorum for it, else in a later ready.
+   */
+  readIndex(context: number): ReadState | undefined;
   hasReady(): boolean;
   ready(): Ready;
   advance(ready: Ready): void;

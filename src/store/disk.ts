@@ -27,13 +27,13 @@ export interface DiskFile {
   size(): Promise<number>;
   /** Up to `length` bytes from `offset`; fewer at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Writes all bytes; durable after the next datasync. */
-  write(offset: number, bytes: Uint8Array): Promise<void>;
-  /** Resolves when the bytes, and all written before, are on the medium. */
+  /**
+   * Resolves when these bytes are on the medium. A rejection leaves unknown what is there: it is
+   * fatal, never retried.
+   */
   writeDurably(offset: number, bytes: Uint8Array): Promise<void>;
-  /** A rejection leaves unknown what is on the medium: it is fatal, never retried. */
+  /** Makes durable what an earlier process wrote; a rejection is as final as of a write. */
   datasync(): Promise<void>;
-  truncate(length: number): Promise<void>;
   close(): Promise<void>;
 }
 
