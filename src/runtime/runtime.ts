@@ -17,7 +17,7 @@ export interface ContainerRuntime {
   /** Stops and forgets the sandbox with its containers; its address becomes free. Idempotent. */
   removePodSandbox(sandboxId: string): Promise<void>;
   podSandboxStatus(sandboxId: string): Promise<PodSandbox>;
-  listPodSandboxes(): Promise<readonly PodSandbox[]>;
+  listPodSandboxes(filter?: PodFilter): Promise<readonly PodSandbox[]>;
 
   /** Errors: `not-found`, `image-missing`, `image-unsupported`, `invalid-config`. */
   createContainer(sandboxId: string, config: ContainerConfig): Promise<string>;
@@ -28,7 +28,7 @@ export interface ContainerRuntime {
   /** Kills the program if it runs, and forgets the container. Idempotent. */
   removeContainer(containerId: string): Promise<void>;
   containerStatus(containerId: string): Promise<ContainerStatus>;
-  listContainers(): Promise<readonly ContainerStatus[]>;
+  listContainers(filter?: PodFilter): Promise<readonly ContainerStatus[]>;
   /** Memory and CPU time of a running container; undefined when it does not run. */
   containerStats(containerId: string): Promise<ContainerStats | undefined>;
 
@@ -122,6 +122,7 @@ export type ExitReason = "Completed" | "Error" | "OOMKilled" | "ContainerCannotR
 export interface ContainerStatus {
   readonly id: string;
   readonly sandboxId: string;
+  readonly podUid: string;
   readonly name: string;
   readonly attempt: number;
   readonly state: ContainerState;
@@ -143,6 +144,11 @@ export interface ContainerStatus {
 export interface ContainerStats {
   readonly memoryBytes: number;
   readonly cpuNanoseconds: number;
+}
+
+/** Without `podUid`: everything on the node. */
+export interface PodFilter {
+  readonly podUid?: string;
 }
 
 export interface StopOptions {

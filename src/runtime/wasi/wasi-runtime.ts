@@ -10,6 +10,7 @@ import {
   type ContainerStats,
   type ContainerStatus,
   type ImageStatus,
+  type PodFilter,
   type PodSandbox,
   type PodSandboxConfig,
   type PullOptions,
@@ -175,8 +176,9 @@ class WorkerRuntime implements WasiRuntime {
     return this.#sandbox(sandboxId);
   }
 
-  async listPodSandboxes(): Promise<readonly PodSandbox[]> {
-    return [...this.#sandboxes.values()];
+  async listPodSandboxes({ podUid }: PodFilter = {}): Promise<readonly PodSandbox[]> {
+    const all = [...this.#sandboxes.values()];
+    return podUid === undefined ? all : all.filter(({ uid }) => uid === podUid);
   }
 
   async createContainer(sandboxId: string, config: ContainerConfig): Promise<string> {
@@ -232,8 +234,10 @@ class WorkerRuntime implements WasiRuntime {
     return statusOf(this.#container(containerId).record);
   }
 
-  async listContainers(): Promise<readonly ContainerStatus[]> {
-    return [...this.#containers.values()].map(({ record }) => statusOf(record));
+  async listContainers({ podUid }: PodFilter = {}): Promise<readonly ContainerStatus[]> {
+    return [...this.#containers.values()]
+      .filter(({ record }) => podUid === undefined || record.podUid === podUid)
+      .map(({ record }) => statusOf(record));
   }
 
   async containerStats(containerId: string): Promise<ContainerStats | undefined> {
@@ -391,11 +395,12 @@ class WorkerRuntime implements WasiRuntime {
 }
 
 function statusOf(record: ContainerRecord): ContainerStatus {
-  const { id, sandboxId, config, state, createdAt, imageRef, worker } = record;
+  const { id, sandboxId, podUid, config, state, createdAt, imageRef, worker } = record;
   const { startedAt, finishedAt, exitCode, reason, message } = record;
   return {
     id,
     sandboxId,
+    podUid,
     state,
     createdAt,
     imageRef,

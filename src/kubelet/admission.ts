@@ -1,0 +1,67 @@
+import type { Pod } from "../api/index.ts";
+import { parseQuantity } from "../apimachinery/index.ts";
+import type { NodeCapacity } from "./kubelet.ts";
+
+export const DEFAULT_MAX_PODS = 110;
+
+export interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/**
+ * Whether a pod new to this node fits beside the others; the scheduler decided on what it knew, and
+ * a pod may have been bound by hand. Undefined: admitted.
+ */
+export function refuseAdmission(
+  pod: Pod,
+  others: readonly Pod[],
+  node: { readonly name: string; readonly capacity: NodeCapacity },
+): Refusal | undefined {
+  const { capacity, name } = node;
+  if (pod.spec?.nodeName !== name) {
+    return { reason: "NodeName", message: `Pod was bound to ${pod.spec?.nodeName}, not ${name}` };
+  }
+  const selector = Object.entries(pod.spec?.nodeSelector ?? {});
+  const wrongOs = selector.find(([key, value]) => key === "kubernetes.io/os" && value !== "linux");
+  if (wrongOs !== undefined) {
+    return { reason: "NodeAffinity", message: "Pod was rejected: node(s) didn't match selector" };
+  }
+  const maxPods = capacity.maxPods ?? DEFAULT_MAX_PODS;
+  if (others.length >= maxPods) return exhausted("pods", 1, others.length, maxPods);
+  const checks: [string, (pod: Pod) => number, number][] = [
+    ["cpu", (one) => requested(one, "cpu", "milli"), capacity.cpuMillis],
+    ["memory", (one) => requested(one, "memory", "whole"), capacity.memoryBytes],
+  ];
+  for (const [resource, measure, limit] of checks) {
+    const wanted = measure(pod);
+    if (wanted === 0) continue;
+    const used = others.reduce((sum, other) => sum + measure(other), 0);
+    if (used + wanted > limit) return exhausted(resource, wanted, used, limit);
+  }
+  return undefined;
+}
+
+function exhausted(resource: string, wanted: number, used: number, capacity: number): Refusal {
+  return {
+    reason: `OutOf${resource}`,
+    message:
+      `Pod was rejected: Node didn't have enough resource: ${resource}, ` +
+      `requested: ${wanted}, used: ${used}, capacity: ${capacity}`,
+  };
+}
+
+/** Main containers run together; an init container counts only where it needs more than those. */
+export function requested(pod: Pod, resource: string, unit: "milli" | "whole"): number {
+  const amount = (text: string | undefined): number => {
+    if (text === undefined) return 0;
+    return unit === "milli" ? parseQuantity(text).milliValue() : parseQuantity(text).value();
+  };
+  const main = (pod.spec?.containers ?? [])
+    .map(({ resources }) => amount(resources?.requests?.[resource]))
+    .reduce((sum, one) => sum + one, 0);
+  const init = (pod.spec?.initContainers ?? []).map(({ resources }) =>
+    amount(resources?.requests?.[resource]),
+  );
+  return Math.max(main, ...init);
+}

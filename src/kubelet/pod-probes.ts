@@ -1,0 +1,83 @@
+import type { Pod } from "../api/index.ts";
+import type { Clock } from "../lib/index.ts";
+import type { ContainerRuntime } from "../runtime/index.ts";
+import { ContainerProbes } from "./container-probes.ts";
+import type { PodEvents } from "./pod-events.ts";
+import { podContainers, type PodRuntimeState, readySandbox } from "./pod-runtime-state.ts";
+
+export interface PodProbesOptions {
+  readonly runtime: ContainerRuntime;
+  readonly clock: Clock;
+  readonly events: PodEvents;
+  readonly onChange: () => void;
+}
+
+export interface ProbeResults {
+  readonly ready: ReadonlySet<string>;
+  readonly started: ReadonlySet<string>;
+  readonly unhealthy: ReadonlyMap<string, "liveness" | "startup">;
+}
+
+/** The probes of a pod's running containers. */
+export class PodProbes {
+  readonly #options: PodProbesOptions;
+  readonly #byContainer = new Map<string, ContainerProbes>();
+
+  constructor(options: PodProbesOptions) {
+    this.#options = options;
+  }
+
+  /** Begins with containers that run now, and lets go of those that do not. */
+  follow(pod: Pod, observed: PodRuntimeState): void {
+    const running = new Set<string>();
+    const specs = new Map(podContainers(pod).map((one) => [one.name, one]));
+    for (const status of observed.containers) {
+      const container = specs.get(status.name);
+      if (status.state !== "running" || container === undefined) continue;
+      running.add(status.id);
+      if (this.#byContainer.has(status.id)) continue;
+      const { runtime, clock, events, onChange } = this.#options;
+      const probes = new ContainerProbes({
+        pod,
+        container,
+        status,
+        podIp: readySandbox(observed)?.ip ?? "",
+        endpoint: (ip, port) => runtime.endpoint(ip, port),
+        initially: recorded(pod, `${runtime.name}://${status.id}`),
+        clock,
+        events,
+        onChange,
+      });
+      this.#byContainer.set(status.id, probes);
+    }
+    for (const id of this.#byContainer.keys()) if (!running.has(id)) this.#drop(id);
+  }
+
+  results(): ProbeResults {
+    const entries = [...this.#byContainer];
+    return {
+      ready: new Set(entries.filter(([, probes]) => probes.ready).map(([id]) => id)),
+      started: new Set(entries.filter(([, probes]) => probes.started).map(([id]) => id)),
+      unhealthy: new Map(
+        entries.flatMap(([id, { failed }]) => (failed === undefined ? [] : [[id, failed]])),
+      ),
+    };
+  }
+
+  close(): void {
+    for (const id of this.#byContainer.keys()) this.#drop(id);
+  }
+
+  #drop(id: string): void {
+    this.#byContainer.get(id)?.close();
+    this.#byContainer.delete(id);
+  }
+}
+
+function recorded(pod: Pod, containerId: string): { ready: boolean; started: boolean } {
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  const known = [...containerStatuses, ...initContainerStatuses].find(
+    (one) => one.containerID === containerId,
+  );
+  return { ready: known?.ready === true, started: known?.started === true };
+}

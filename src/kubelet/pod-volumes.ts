@@ -1,0 +1,158 @@
+import { chmodSync, copyFileSync, lstatSync, mkdirSync, realpathSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import type { Container, Pod, Volume, VolumeMount } from "../api/index.ts";
+import type { Mount } from "../runtime/index.ts";
+import { writeAtomicDirectory } from "./atomic-directory.ts";
+import { ConfigError } from "./config-error.ts";
+import { expandVariables } from "./expansion.ts";
+import { type PayloadInput, volumePayload } from "./volume-payload.ts";
+
+/** A volume that cannot be had now: the pod stays in ContainerCreating with a FailedMount event. */
+export class VolumeError extends Error {
+  override readonly name = "VolumeError";
+}
+
+/** The volumes of pods as directories under `<root>/pods/<uid>/volumes/<name>`. */
+export class PodVolumes {
+  readonly #root: string;
+
+  constructor(rootDirectory: string) {
+    this.#root = rootDirectory;
+  }
+
+  /** Makes or brings up to date every volume. Throws {@link VolumeError}. */
+  prepare(input: PayloadInput, now: number): void {
+    for (const volume of input.pod.spec?.volumes ?? []) this.#prepareVolume(volume, input, now);
+  }
+
+  /** What a container finds mounted. Throws {@link ConfigError}. */
+  mounts(pod: Pod, container: Container, env: ReadonlyMap<string, string>): Mount[] {
+    const volumes = new Map((pod.spec?.volumes ?? []).map((one) => [one.name, one]));
+    const mounts = new Map<string, Mount>();
+    for (const mount of container.volumeMounts ?? []) {
+      const volume = volumes.get(mount.name);
+      if (volume === undefined) throw new ConfigError(`volume "${mount.name}" is not in the pod`);
+      const made = this.#mount(pod, container, volume, mount, env);
+      mounts.set(made.guestPath, made);
+    }
+    return [...mounts.values()];
+  }
+
+  /** Removes everything of a pod. */
+  remove(uid: string): void {
+    rmSync(this.#podDirectory(uid), { recursive: true, force: true });
+  }
+
+  #podDirectory(uid: string): string {
+    if (!/^[A-Za-z0-9._-]+$/.test(uid) || uid.startsWith(".")) {
+      throw new ConfigError(`pod uid ${JSON.stringify(uid)} cannot name a directory`);
+    }
+    return join(this.#root, "pods", uid);
+  }
+
+  #volumeDirectory(pod: Pod, name: string): string {
+    return join(this.#podDirectory(pod.metadata.uid ?? ""), "volumes", name);
+  }
+
+  #prepareVolume(volume: Volume, input: PayloadInput, now: number): void {
+    const directory = this.#volumeDirectory(input.pod, volume.name);
+    if (volume.emptyDir !== undefined) {
+      mkdirSync(directory, { recursive: true });
+      chmodSync(directory, 0o777);
+      return;
+    }
+    let payload: ReturnType<typeof volumePayload>;
+    try {
+      payload = volumePayload(volume, input);
+    } catch (error) {
+      const why = `MountVolume.SetUp failed for volume "${volume.name}" : `;
+      throw new VolumeError(why + (error as Error).message, { cause: error });
+    }
+    if (payload === undefined) {
+      const kind = Object.keys(volume).find((key) => key !== "name") ?? "unknown";
+      throw new VolumeError(`volume "${volume.name}": ${kind} is not supported on this node`);
+    }
+    writeAtomicDirectory(directory, payload, now);
+  }
+
+  #mount(
+    pod: Pod,
+    container: Container,
+    volume: Volume,
+    mount: VolumeMount,
+    env: ReadonlyMap<string, string>,
+  ): Mount {
+    const { mountPath: guestPath } = mount;
+    const writable = volume.emptyDir !== undefined && mount.readOnly !== true;
+    const root = this.#volumeDirectory(pod, volume.name);
+    const subPath =
+      mount.subPathExpr === undefined
+        ? (mount.subPath ?? "")
+        : expandVariables(mount.subPathExpr, (name) => env.get(name));
+    if (subPath === "") return { guestPath, hostPath: root, readOnly: !writable };
+    const target = resolveSubPath(root, subPath, { create: writable });
+    if (lstatSync(target).isDirectory()) {
+      return { guestPath, hostPath: target, readOnly: !writable };
+    }
+    return this.#mountFile(pod, container, target, guestPath);
+  }
+
+  /**
+   * WASI opens directories only. A single file is given as a copy in a directory of its own, which
+   * stands where the file's parent would: like any subPath mount, it does not follow updates.
+   */
+  #mountFile(pod: Pod, container: Container, file: string, guestPath: string): Mount {
+    const parent = dirname(guestPath);
+    const staged = join(
+      this.#podDirectory(pod.metadata.uid ?? ""),
+      "files",
+      container.name,
+      encodeURIComponent(parent),
+    );
+    mkdirSync(staged, { recursive: true, mode: 0o755 });
+    copyFileSync(file, join(staged, basename(guestPath)));
+    return { guestPath: parent, hostPath: staged, readOnly: true };
+  }
+}
+
+/**
+ * The real path of `subPath` in a volume, made if missing. A link planted by a container must not
+ * lead out of the volume (CVE-2021-25741): every part is looked at before it is followed. Throws
+ * {@link ConfigError}.
+ */
+export function resolveSubPath(
+  root: string,
+  subPath: string,
+  options: { readonly create: boolean },
+): string {
+  const parts = subPath.split("/").filter((part) => part !== "" && part !== ".");
+  if (subPath.startsWith("/") || parts.includes("..")) {
+    throw new ConfigError(`subPath ${JSON.stringify(subPath)}: must be relative without ".."`);
+  }
+  const realRoot = realpathSync(root);
+  let path = realRoot;
+  for (const part of parts) {
+    const next = join(path, part);
+    if (options.create && !exists(next)) mkdirSync(next, { mode: 0o777 });
+    try {
+      path = realpathSync(next);
+    } catch (error) {
+      throw new ConfigError(`subPath ${JSON.stringify(subPath)} is not in the volume`, {
+        cause: error,
+      });
+    }
+    if (path !== realRoot && !path.startsWith(`${realRoot}/`)) {
+      throw new ConfigError(`subPath ${JSON.stringify(subPath)} leads out of the volume`);
+    }
+  }
+  return path;
+}
+
+function exists(path: string): boolean {
+  try {
+    lstatSync(path);
+    return true;
+  } catch {
+    return false; // ENOENT: it is to be made.
+  }
+}

@@ -1,0 +1,116 @@
+import type { Container, HTTPGetAction, Probe } from "../api/index.ts";
+import type { Clock } from "../lib/index.ts";
+
+export interface ProbeTarget {
+  readonly podIp: string;
+  readonly container: Container;
+  /** The Unix socket of a port of the pod; undefined: dial the address. */
+  readonly endpoint: (ip: string, port: number) => string | undefined;
+}
+
+export type ProbeOutcome =
+  | { readonly success: true }
+  | { readonly success: false; readonly message: string };
+
+type ProbeAction = Pick<Probe, "httpGet" | "tcpSocket">;
+
+const SUCCESS: ProbeOutcome = { success: true };
+const TIMED_OUT = Symbol("timed out");
+
+/** Asks a container once. Never rejects: what goes wrong is the outcome. */
+export async function runProbe(
+  action: ProbeAction,
+  target: ProbeTarget,
+  options: { readonly clock: Clock; readonly timeoutMs: number },
+): Promise<ProbeOutcome> {
+  const abort = new AbortController();
+  let cancel: () => void = () => undefined;
+  const timeout = new Promise<typeof TIMED_OUT>((resolve) => {
+    cancel = options.clock.after(options.timeoutMs, () => resolve(TIMED_OUT));
+  });
+  try {
+    const asked =
+      action.httpGet === undefined
+        ? connectOnce(action, target, abort.signal)
+        : getOnce(action.httpGet, target, abort.signal);
+    const outcome = await Promise.race([asked, timeout]);
+    return outcome === TIMED_OUT ? { success: false, message: timeoutText(action) } : outcome;
+  } catch (error) {
+    return { success: false, message: (error as Error).message };
+  } finally {
+    cancel();
+    abort.abort();
+  }
+}
+
+function timeoutText(action: ProbeAction): string {
+  return action.httpGet === undefined
+    ? "i/o timeout"
+    : "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+}
+
+async function getOnce(
+  get: HTTPGetAction,
+  target: ProbeTarget,
+  signal: AbortSignal,
+): Promise<ProbeOutcome> {
+  const port = portOf(get.port, target.container);
+  const scheme = (get.scheme ?? "HTTP").toLowerCase();
+  const ip = get.host ?? target.podIp;
+  const path = get.path ?? "/";
+  const url = `${scheme}://${ip}:${port}${path.startsWith("/") ? path : `/${path}`}`;
+  const headers = new Headers({ "user-agent": "kube-probe/1.36", accept: "*/*" });
+  for (const { name, value } of get.httpHeaders ?? []) headers.set(name, value);
+  // A guest may serve one connection at a time: a kept-alive probe would lock everybody out.
+  headers.set("connection", "close");
+  const unix = get.host === undefined ? target.endpoint(ip, port) : undefined;
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      headers,
+      signal,
+      redirect: "manual",
+      keepalive: false,
+      ...(unix === undefined ? {} : { unix }),
+      ...(scheme === "https" ? { tls: { rejectUnauthorized: false } } : {}),
+    });
+  } catch (error) {
+    const why = (error as Error).message;
+    return { success: false, message: `Get "${url}": dial tcp ${ip}:${port}: ${why}` };
+  }
+  void response.body?.cancel().catch(() => undefined);
+  if (response.status >= 200 && response.status < 400) return SUCCESS;
+  return { success: false, message: `HTTP probe failed with statuscode: ${response.status}` };
+}
+
+async function connectOnce(
+  action: ProbeAction,
+  target: ProbeTarget,
+  signal: AbortSignal,
+): Promise<ProbeOutcome> {
+  const { tcpSocket } = action;
+  if (tcpSocket === undefined) throw new Error("this kind of probe is not supported");
+  const port = portOf(tcpSocket.port, target.container);
+  const hostname = tcpSocket.host ?? target.podIp;
+  const unix = tcpSocket.host === undefined ? target.endpoint(hostname, port) : undefined;
+  const handlers = { data: () => undefined, error: () => undefined };
+  try {
+    const socket = await (unix === undefined
+      ? Bun.connect({ hostname, port, socket: handlers })
+      : Bun.connect({ unix, socket: handlers }));
+    // The timeout may have passed while it connected; either way nothing is said on it.
+    socket.end();
+    return signal.aborted ? { success: false, message: "i/o timeout" } : SUCCESS;
+  } catch (error) {
+    const why = (error as Error).message;
+    return { success: false, message: `dial tcp ${hostname}:${port}: ${why}` };
+  }
+}
+
+function portOf(port: number | string, container: Container): number {
+  if (typeof port === "number") return port;
+  const named = (container.ports ?? []).find(({ name }) => name === port)?.containerPort;
+  const found = named ?? (/^\d+$/.test(port) ? Number(port) : undefined);
+  if (found === undefined) throw new Error(`couldn't find port name "${port}"`);
+  return found;
+}
