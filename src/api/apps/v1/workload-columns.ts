@@ -93,7 +93,7 @@ export const controllerRevisionColumns: readonly TableColumn<ControllerRevision>
   column("Controller", "What it is a revision of.", controllerText),
   typed(
     "integer",
-    column("Revision", "Number of the revision.", ({ revision }) => revision),
+    column("Revision", "Number of the revision.", ({ revision }) => revision ?? 0),
   ),
   AGE_COLUMN,
 ];

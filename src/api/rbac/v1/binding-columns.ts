@@ -6,7 +6,11 @@ type Binding = RoleBinding | ClusterRoleBinding;
 
 export const bindingColumns: readonly TableColumn<Binding>[] = [
   NAME_COLUMN,
-  column("Role", "Role it grants.", ({ roleRef }) => `${roleRef?.kind}/${roleRef?.name}`),
+  column(
+    "Role",
+    "Role it grants.",
+    ({ roleRef }) => `${roleRef?.kind ?? ""}/${roleRef?.name ?? ""}`,
+  ),
   AGE_COLUMN,
   wide(column("Users", "Users it is granted to.", (binding) => subjectsText(binding, "User"))),
   wide(column("Groups", "Groups it is granted to.", (binding) => subjectsText(binding, "Group"))),
