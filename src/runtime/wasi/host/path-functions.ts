@@ -34,7 +34,12 @@ const SAFE_OPEN = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCT
 
 /** The `path_*` functions. */
 export function pathFunctions(state: HostState) {
-  return { ...openFunctions(state), ...entryFunctions(state), ...linkFunctions(state) };
+  return {
+    ...openFunctions(state),
+    ...entryFunctions(state),
+    ...linkFunctions(state),
+    ...symlinkFunctions(state),
+  };
 }
 
 function openFunctions(state: HostState) {
@@ -224,7 +229,6 @@ function entryFunctions(state: HostState) {
 }
 
 function linkFunctions(state: HostState) {
-  const { memory } = state;
   return {
     path_link(
       oldFd: number,
@@ -249,22 +253,6 @@ function linkFunctions(state: HostState) {
       );
       return ERRNO.success;
     },
-    path_readlink(
-      fd: number,
-      path: number,
-      length: number,
-      buffer: number,
-      capacity: number,
-      result: number,
-    ): number {
-      const directory = directoryAt(state, fd, RIGHTS.pathReadlink);
-      const name = pathAt(state, path, length);
-      const target = withResolvedPath(directory.fd, name, { follow: false }, (resolved) =>
-        readlinkSync(resolved.hostPath),
-      );
-      memory.setUint32(result, memory.copyInto(buffer, capacity, Buffer.from(target)));
-      return ERRNO.success;
-    },
     path_rename(
       oldFd: number,
       oldPath: number,
@@ -284,6 +272,28 @@ function linkFunctions(state: HostState) {
           renameSync(old.hostPath, next.hostPath);
         }),
       );
+      return ERRNO.success;
+    },
+  };
+}
+
+function symlinkFunctions(state: HostState) {
+  const { memory } = state;
+  return {
+    path_readlink(
+      fd: number,
+      path: number,
+      length: number,
+      buffer: number,
+      capacity: number,
+      result: number,
+    ): number {
+      const directory = directoryAt(state, fd, RIGHTS.pathReadlink);
+      const name = pathAt(state, path, length);
+      const target = withResolvedPath(directory.fd, name, { follow: false }, (resolved) =>
+        readlinkSync(resolved.hostPath),
+      );
+      memory.setUint32(result, memory.copyInto(buffer, capacity, Buffer.from(target)));
       return ERRNO.success;
     },
     path_symlink(

@@ -13,6 +13,16 @@ const MAX_WRITE_BYTES = 1024 * 1024;
  * only then does it become a promise, which suspends the guest.
  */
 export function streamFunctions(state: HostState) {
+  return {
+    ...transferFunctions(state),
+    ...socketFunctions(state),
+    sched_yield(): Promise<number> {
+      return state.wakeup.turn().then(() => ERRNO.success);
+    },
+  };
+}
+
+function transferFunctions(state: HostState) {
   const { memory } = state;
   return {
     fd_read(fd: number, iovecs: number, count: number, result: number): number | Promise<number> {
@@ -56,6 +66,12 @@ export function streamFunctions(state: HostState) {
           throw new WasiError(ERRNO.badf);
       }
     },
+  };
+}
+
+function socketFunctions(state: HostState) {
+  const { memory } = state;
+  return {
     sock_accept(fd: number, flags: number, result: number): number | Promise<number> {
       const descriptor = socketOf(state, fd, RIGHTS.sockAccept);
       const { target } = descriptor;
@@ -101,9 +117,6 @@ export function streamFunctions(state: HostState) {
         write: (sides & SHUTDOWN.write) !== 0,
       });
       return ERRNO.success;
-    },
-    sched_yield(): Promise<number> {
-      return state.wakeup.turn().then(() => ERRNO.success);
     },
   };
 }

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Rebuilds the guests the tests run; the tests themselves need no compiler.
+# Wants clang-19, lld-19, wasi-libc and libclang-rt-19-dev-wasm32 (Debian's names).
+set -eu
+cd "$(dirname "$0")"
+CC=${CC:-clang-19}
+for guest in probe; do
+  "$CC" --target=wasm32-wasi -std=c17 -Oz -Wall -Wextra -Werror -ffile-prefix-map="$PWD"=. \
+    -Wl,--gc-sections,-s,--stack-first,-z,stack-size=65536 -o "$guest.wasm" "$guest.c"
+done
+ls -l ./*.wasm

@@ -1,0 +1,71 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ProcExit } from "../errno.ts";
+import { SystemHostClock } from "../host-clock.ts";
+import { bytesInput } from "../streams.ts";
+import { WasiHost, type WasiHostOptions } from "../wasi-host.ts";
+
+const probe = new WebAssembly.Module(
+  readFileSync(join(import.meta.dir, "..", "testdata", "probe.wasm")),
+);
+
+export interface ProbeRun {
+  readonly host: WasiHost;
+  /** One line a call, when the guest ended. */
+  readonly lines: Promise<string[]>;
+  /** Lines so far. */
+  output(): string[];
+}
+
+/**
+ * Runs testdata/probe.wasm on this script (one call a line, see probe.c). Each call answers with a
+ * line that begins with its error number; a guest that exits adds `exit N`.
+ */
+export function startProbe(
+  script: readonly string[],
+  options: Partial<WasiHostOptions> = {},
+): ProbeRun {
+  let text = "";
+  const host = new WasiHost({
+    args: ["probe"],
+    env: [],
+    stdin: bytesInput(Buffer.from(`${script.join("\n")}\n`)),
+    stdout: {
+      kind: "output",
+      lineBuffered: true,
+      write: (bytes) => {
+        text += Buffer.from(bytes).toString();
+      },
+    },
+    stderr: { kind: "output", lineBuffered: true, write: () => undefined },
+    ports: [],
+    preopens: [],
+    clock: new SystemHostClock(),
+    ...options,
+  });
+  const output = () => text.split("\n").filter((line) => line !== "");
+  return { host, output, lines: ended(host, output) };
+}
+
+/** The lines of a script that runs to its end on one directory, which is descriptor 3. */
+export async function runProbe(
+  directory: string,
+  script: readonly string[],
+  options: { readonly readOnly?: boolean } = {},
+): Promise<string[]> {
+  const readOnly = options.readOnly ?? false;
+  const preopens = [{ guestPath: "/data", hostPath: directory, readOnly }];
+  return startProbe(script, { preopens }).lines;
+}
+
+async function ended(host: WasiHost, output: () => string[]): Promise<string[]> {
+  try {
+    await host.run(new WebAssembly.Instance(probe, host.imports()));
+    return output();
+  } catch (error) {
+    if (error instanceof ProcExit) return [...output(), `exit ${error.code}`];
+    throw error;
+  } finally {
+    host.close();
+  }
+}
