@@ -2,7 +2,7 @@ import type { DeleteOptions, ListMeta } from "../api/index.ts";
 import { sleep } from "../lib/index.ts";
 import type { Clock, Fetch } from "../lib/index.ts";
 import { ApiError, apiErrorFrom } from "./api-error.ts";
-import type { KubeObject } from "./kube-object.ts";
+import type { KubeObject } from "../apimachinery/index.ts";
 import { queryOf, resourcePath } from "./resource-path.ts";
 import type { ApiResource } from "./resources.ts";
 import { decodeWatch } from "./watch-decoder.ts";

@@ -1,11 +1,12 @@
 import type { Event, ObjectReference } from "../api/index.ts";
+import { rfc3339 } from "../apimachinery/index.ts";
 import { sleep } from "../lib/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import { isNotFound } from "./api-error.ts";
 import { isTransient } from "./client.ts";
 import type { Client } from "./client.ts";
 import { EventCorrelator } from "./event-correlator.ts";
-import type { KubeObject } from "./kube-object.ts";
+import type { KubeObject } from "../apimachinery/index.ts";
 import { EVENTS } from "./resources.ts";
 
 export type EventType = "Normal" | "Warning";
@@ -46,7 +47,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
 
 /** What an Event says about whom; refuses what has neither kind nor name. */
 export function objectReference(object: KubeObject | ObjectReference): ObjectReference | undefined {
-  const reference = "metadata" in object ? referenceTo(object as KubeObject) : object;
+  const reference = "metadata" in object ? referenceTo(object) : object;
   return reference.kind && reference.name ? reference : undefined;
 }
 
@@ -103,7 +104,7 @@ class QueueingRecorder implements EventRecorder {
     message: string,
   ): Event {
     const { clock, component, host } = this.#options;
-    const now = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, "Z");
+    const now = rfc3339(clock.now());
     return {
       apiVersion: "v1",
       kind: "Event",

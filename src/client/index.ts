@@ -28,7 +28,7 @@ export type {
 export { createInformer } from "./informer.ts";
 export type { Informer, InformerHandler, InformerOptions } from "./informer.ts";
 export { keyOf, objectKey, splitKey } from "./kube-object.ts";
-export type { KubeObject } from "./kube-object.ts";
+export type { KubeObject } from "../apimachinery/index.ts";
 export type { IndexFunction, Lister } from "./object-store.ts";
 export { resourcePath } from "./resource-path.ts";
 export * from "./resources.ts";

@@ -3,7 +3,7 @@ import type { Clock, Logger, Random } from "../lib/index.ts";
 import { isExpired } from "./api-error.ts";
 import { Backoff } from "./backoff.ts";
 import type { Client, ResourceClient, ResourceOptions } from "./client.ts";
-import type { KubeObject } from "./kube-object.ts";
+import type { KubeObject } from "../apimachinery/index.ts";
 import { keyOf } from "./kube-object.ts";
 import { ObjectStore } from "./object-store.ts";
 import type { IndexFunction, Lister } from "./object-store.ts";
@@ -43,6 +43,11 @@ export interface Informer<T extends KubeObject> {
   hasSynced(): boolean;
   /** Resolves when {@link hasSynced} becomes true, or when the signal given to start aborts. */
   synced(): Promise<void>;
+  /**
+   * The revision the store is at: a write whose object carries a higher one has not been seen yet.
+   * 0 before the first list.
+   */
+  readonly revision: number;
   /** Starting twice does nothing. */
   start(signal: AbortSignal): void;
 }
@@ -76,6 +81,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
   #synced = false;
   /** Where the next watch continues; undefined asks for a new list. */
   #resourceVersion: string | undefined;
+  #seenRevision = 0;
 
   constructor(client: Client, resource: ApiResource<T>, options: InformerOptions) {
     this.resource = resource;
@@ -91,6 +97,10 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
 
   get lister(): Lister<T> {
     return this.#store;
+  }
+
+  get revision(): number {
+    return this.#seenRevision;
   }
 
   addIndex(name: string, valuesOf: IndexFunction<T>): void {
@@ -153,8 +163,8 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
       });
     }
     if (signal.aborted) return;
+    this.#moveTo(page.metadata.resourceVersion ?? "");
     this.#replace(found);
-    this.#resourceVersion = page.metadata.resourceVersion ?? "";
     this.#synced = true;
     this.#firstList.resolve();
   }
@@ -194,7 +204,14 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     }
   }
 
+  #moveTo(resourceVersion: string): void {
+    this.#resourceVersion = resourceVersion;
+    this.#seenRevision = Number(resourceVersion) || this.#seenRevision;
+  }
+
   #apply(event: WatchEvent<T>): void {
+    const { resourceVersion } = event.object.metadata;
+    if (resourceVersion !== undefined) this.#moveTo(resourceVersion);
     switch (event.type) {
       case "ADDED":
       case "MODIFIED":
@@ -207,9 +224,7 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
         break;
       default:
         this.#logger.warn("unknown watch event", { event });
-        return;
     }
-    this.#resourceVersion = event.object.metadata.resourceVersion ?? this.#resourceVersion;
   }
 
   #put(object: T): void {

@@ -1,12 +1,4 @@
-import type { ObjectMeta } from "../api/index.ts";
-
-/** Any object of the API. */
-export interface KubeObject {
-  apiVersion?: string;
-  kind?: string;
-  metadata: ObjectMeta;
-  [field: string]: unknown;
-}
+import type { KubeObject } from "../apimachinery/index.ts";
 
 /** `namespace/name`, or `name` for what is cluster-wide: the key of caches and work queues. */
 export function keyOf(object: KubeObject): string {

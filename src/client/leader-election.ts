@@ -1,4 +1,5 @@
 import type { Lease } from "../api/index.ts";
+import { rfc3339Micro } from "../apimachinery/index.ts";
 import { sleep } from "../lib/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import { isNotFound } from "./api-error.ts";
@@ -181,7 +182,7 @@ class Elector {
 
   #compose(previous: Lease | undefined): Lease {
     const { clock, identity, name, namespace } = this.#options;
-    const now = new Date(clock.now()).toISOString().replace("Z", "000Z");
+    const now = rfc3339Micro(clock.now());
     const ours = previous?.spec?.holderIdentity === identity;
     const transitions = previous?.spec?.leaseTransitions ?? 0;
     return {

@@ -1,4 +1,4 @@
-import type { KubeObject } from "./kube-object.ts";
+import type { KubeObject } from "../apimachinery/index.ts";
 import { keyOf, objectKey } from "./kube-object.ts";
 
 /** Gives the values under which an object is found in an index. */

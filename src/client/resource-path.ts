@@ -1,8 +1,9 @@
+import type { KubeObject } from "../apimachinery/index.ts";
 import type { ApiResource } from "./resources.ts";
 
 /** The path of a collection, an object or a subresource. */
 export function resourcePath(
-  resource: Pick<ApiResource, "group" | "version" | "resource" | "namespaced">,
+  resource: Pick<ApiResource<KubeObject>, "group" | "version" | "resource" | "namespaced">,
   place: { namespace?: string | undefined; name?: string; subresource?: string } = {},
 ): string {
   const { group, version } = resource;
@@ -40,8 +41,8 @@ export function queryOf(options: object): string {
   const query = new URLSearchParams();
   for (const field of QUERY_FIELDS) {
     const value: unknown = Reflect.get(options, field);
-    if (value === undefined || value === "" || value === false) continue;
-    query.set(field, String(value));
+    if (typeof value === "string" && value !== "") query.set(field, value);
+    else if (typeof value === "number" || value === true) query.set(field, `${value}`);
   }
   const text = query.toString();
   return text === "" ? "" : `?${text}`;

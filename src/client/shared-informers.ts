@@ -2,7 +2,7 @@ import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { Client, ResourceOptions } from "./client.ts";
 import { createInformer } from "./informer.ts";
 import type { Informer } from "./informer.ts";
-import type { KubeObject } from "./kube-object.ts";
+import type { KubeObject } from "../apimachinery/index.ts";
 import type { ApiResource } from "./resources.ts";
 
 export interface SharedInformersOptions {
@@ -30,7 +30,7 @@ export class SharedInformers {
     if (known !== undefined) return known as unknown as Informer<T>;
     const { client, clock, random, logger } = this.#options;
     const informer = createInformer(client, resource, { clock, random, logger, view });
-    this.#informers.set(key, informer as unknown as Informer<KubeObject>);
+    this.#informers.set(key, informer);
     if (this.#signal !== undefined) informer.start(this.#signal);
     return informer;
   }

@@ -1,6 +1,6 @@
 import type { Status } from "../api/index.ts";
 import { ApiError } from "./api-error.ts";
-import type { KubeObject } from "./kube-object.ts";
+import type { KubeObject } from "../apimachinery/index.ts";
 
 export type WatchEvent<T extends KubeObject> =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: T }

@@ -1,5 +1,5 @@
 import type { Clock, Fetch } from "../../lib/index.ts";
-import type { KubeObject } from "../kube-object.ts";
+import type { KubeObject } from "../../apimachinery/index.ts";
 import { FAKE_RESOURCES, parseTarget } from "./fake-resources.ts";
 import type { FakeTarget } from "./fake-resources.ts";
 
@@ -240,6 +240,10 @@ export class FakeApi {
     const uid = (patch.metadata as { uid?: string } | undefined)?.uid;
     if (uid !== undefined && uid !== old.metadata.uid) {
       return failure(409, "Conflict", `uid in precondition: ${uid}, found ${old.metadata.uid}`);
+    }
+    const { resourceVersion } = patch.metadata ?? {};
+    if (resourceVersion !== undefined && resourceVersion !== old.metadata.resourceVersion) {
+      return failure(409, "Conflict", `${target.resource} "${target.name}" has been modified`);
     }
     const next = mergePatch(structuredClone(old), patch) as KubeObject;
     return Response.json(this.#settle(target, next, old));

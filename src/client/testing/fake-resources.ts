@@ -1,9 +1,10 @@
 import * as resources from "../resources.ts";
+import type { KubeObject } from "../../apimachinery/index.ts";
 import type { ApiResource } from "../resources.ts";
 
 const VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
-const served = Object.values(resources) as unknown as readonly ApiResource[];
+const served = Object.values(resources) as unknown as readonly ApiResource<KubeObject>[];
 
 export interface FakeTarget {
   readonly resource: string;
