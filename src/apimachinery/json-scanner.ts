@@ -70,9 +70,7 @@ class Scanner {
       if (this.#peek() !== '"') throw this.#invalid("looking for beginning of object key string");
       const key = this.#string();
       this.#path.push(key);
-      if (seen.has(key) && this.duplicates.length < MAX_DUPLICATES) {
-        this.duplicates.push(`duplicate field "${pathText(this.#path)}"`);
-      }
+      if (seen.has(key)) this.#duplicate();
       seen.add(key);
       this.#space();
       if (!this.#accept(":")) throw this.#invalid("after object key");
@@ -82,6 +80,13 @@ class Scanner {
       if (this.#accept("}")) return;
       if (!this.#accept(",")) throw this.#invalid("after object key:value pair");
     }
+  }
+
+  /** Each field is named once, however often it repeats. */
+  #duplicate(): void {
+    const complaint = `duplicate field "${pathText(this.#path)}"`;
+    if (this.duplicates.length >= MAX_DUPLICATES || this.duplicates.includes(complaint)) return;
+    this.duplicates.push(complaint);
   }
 
   #array(): void {

@@ -111,11 +111,8 @@ function subresourceOperations(
   resource: OpenApiResource,
   subresource: OpenApiSubresource,
 ): OpenApiOperation[] {
-  const kind: GroupVersionKind = {
-    group: subresource.group ?? resource.group,
-    version: subresource.version ?? resource.version,
-    kind: subresource.kind,
-  };
+  const { group = resource.group, version = resource.version } = subresource;
+  const kind: GroupVersionKind = { group, version, kind: subresource.kind };
   const isOwnKind = subresource.kind === resource.kind;
   const typeName = isOwnKind ? resource.typeName : typeNameOfKind(kind);
   const suffix = subresource.name.charAt(0).toUpperCase() + subresource.name.slice(1);

@@ -144,7 +144,7 @@ export class OpenApiSchemas {
     return {
       type: "array",
       items: this.#inline(schema.items),
-      ...(schema.listType === "atomic" ? {} : { "x-kubernetes-list-type": schema.listType }),
+      "x-kubernetes-list-type": schema.listType,
       ...(schema.mapKeys.length === 0 ? {} : { "x-kubernetes-list-map-keys": schema.mapKeys }),
     };
   }

@@ -123,7 +123,8 @@ export function parseQuantity(text: string): Quantity {
   return new Quantity(sign === "-" ? -nanos : nanos, format);
 }
 
-const CANONICAL = /^(?:0|[1-9][0-9]{0,2}(?:[numkMGTPE]|[KMGTPE]i)?)$/;
+/** The usual short forms, which need no arithmetic; E and Ei may exceed the largest quantity. */
+const CANONICAL = /^(?:0|[1-9][0-9]{0,2}(?:[numkMGTP]|[KMGTP]i)?)$/;
 
 /** The canonical text of a quantity; throws {@link QuantityError}. */
 export function canonicalQuantity(text: string): string {
