@@ -1,0 +1,32 @@
+import type { ResourceDefinition } from "../api/index.ts";
+import type { Clock, Logger, Random } from "../lib/index.ts";
+import type { Registry, ResourceRegistry } from "../registry/index.ts";
+import type { NodeConnector } from "./api-server.ts";
+import type { Media } from "./media-type.ts";
+import type { ResourceTarget } from "./request-target.ts";
+import type { User } from "./user.ts";
+
+/** What every handler may use. */
+export interface ApiContext {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly nodeConnector: NodeConnector;
+}
+
+/** One authorized request to a resource. */
+export interface ApiRequest {
+  readonly context: ApiContext;
+  readonly request: Request;
+  readonly query: URLSearchParams;
+  readonly user: User;
+  readonly target: ResourceTarget;
+  /** The namespace of the objects; "" for cluster-wide kinds and all namespaces. */
+  readonly namespace: string;
+  readonly definition: ResourceDefinition;
+  readonly resource: ResourceRegistry;
+  readonly media: Media;
+  /** Become Warning headers of the answer. */
+  readonly warnings: string[];
+}

@@ -1,0 +1,109 @@
+import { findKind, type ResourceDefinition } from "../api/index.ts";
+import {
+  apiVersionOf,
+  badRequest,
+  DecodeError,
+  decodeInto,
+  groupVersionKindOf,
+  type GroupVersionKind,
+  isJsonObject,
+  type KubeObject,
+} from "../apimachinery/index.ts";
+import type { DecodedBody } from "./request-body.ts";
+
+/** What happens to fields that a kind does not have, or that are given twice. */
+export type FieldValidation = "Strict" | "Warn" | "Ignore";
+
+export interface IntakeOptions {
+  readonly fieldValidation: FieldValidation;
+  /** Collects what "Warn" has to say. */
+  readonly warnings: string[];
+}
+
+/**
+ * Turns a parsed body into an object of the kind: of the right type, without unknown fields,
+ * defaults filled in. Throws 400 for anything else.
+ */
+export function intake(
+  definition: ResourceDefinition,
+  body: DecodedBody,
+  options: IntakeOptions,
+): KubeObject {
+  const object = asObject(body.value, definition);
+  assertKind(definition, object);
+  let unknown: string[];
+  try {
+    unknown = decodeInto(definition.schema, object);
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(cannotHandle(definition, error.message));
+    throw error;
+  }
+  const complaints = [...body.duplicates, ...unknown];
+  if (complaints.length > 0) {
+    if (options.fieldValidation === "Strict") {
+      const why = `strict decoding error: ${complaints.join(", ")}`;
+      throw badRequest(cannotHandle(definition, why));
+    }
+    if (options.fieldValidation === "Warn") options.warnings.push(...complaints);
+  }
+  complete(definition, object);
+  return object;
+}
+
+/** Sets what every stored object has: its type, metadata and defaults. */
+export function complete(definition: ResourceDefinition, object: KubeObject): void {
+  object.kind = definition.kind;
+  object.apiVersion = apiVersionOf(definition);
+  object.metadata ??= {};
+  definition.defaults(object);
+}
+
+/** The start of every message about a body of the wrong shape. */
+export function cannotHandle({ kind, version }: ResourceDefinition, why: string): string {
+  return `${kind} in version "${version}" cannot be handled as a ${kind}: ${why}`;
+}
+
+function asObject(value: unknown, { kind }: ResourceDefinition): KubeObject {
+  if (isJsonObject(value)) return value as unknown as KubeObject;
+  const found = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+  throw badRequest(
+    `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; ` +
+      `json parse error: json: cannot unmarshal ${found} into Go value of type ` +
+      'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; ' +
+      'Kind string "json:\\"kind,omitempty\\"" }',
+  );
+}
+
+/** What the body does not say about its type is taken from the path. */
+function assertKind(definition: ResourceDefinition, object: KubeObject): void {
+  object.kind ||= definition.kind;
+  object.apiVersion ||= apiVersionOf(definition);
+  const expected = apiVersionOf(definition);
+  if (object.kind === definition.kind && object.apiVersion === expected) return;
+  const given = groupVersionKindOf(object);
+  if (given === undefined) {
+    const malformed = `unexpected GroupVersion string: ${String(object.apiVersion)}`;
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${definition.kind}): ${malformed}`,
+    );
+  }
+  if (given.group === definition.group && given.kind === definition.kind && isServed(given)) {
+    throw badRequest(
+      `the API version in the data (${object.apiVersion}) ` +
+        `does not match the expected API version (${expected})`,
+    );
+  }
+  const why = isServed(given)
+    ? `converting (${goType(given)}) to (${goType(definition)}): unknown conversion`
+    : `no kind "${given.kind}" is registered for version "${object.apiVersion}"`;
+  const kind = `${given.kind} in version "${given.version}"`;
+  throw badRequest(`${kind} cannot be handled as a ${definition.kind}: ${why}`);
+}
+
+function isServed({ group, version, kind }: GroupVersionKind): boolean {
+  return findKind(group, version, kind) !== undefined;
+}
+
+function goType({ version, kind }: { readonly version: string; readonly kind: string }): string {
+  return `${version}.${kind}`;
+}

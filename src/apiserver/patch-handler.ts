@@ -1,0 +1,127 @@
+import {
+  applyJsonPatch,
+  applyMergePatch,
+  applyStrategicMergePatch,
+  badRequest,
+  DecodeError,
+  decodeInto,
+  invalid,
+  invalidField,
+  isJsonObject,
+  jsonDecode,
+  JsonError,
+  type KubeObject,
+  type Schema,
+  type StatusError,
+  unsupportedMediaType,
+} from "../apimachinery/index.ts";
+import type { WriteScope } from "../registry/index.ts";
+import type { ApiRequest } from "./api-request.ts";
+import { mediaTypeOf } from "./media-type.ts";
+import { complete } from "./object-intake.ts";
+import { type WriteQuery, writeQueryOf } from "./query-options.ts";
+import { answerStored } from "./read-handler.ts";
+import { readBody } from "./request-body.ts";
+
+/** Changes a document; the document stays as it is. */
+export type PatchFunction = (schema: Schema, document: unknown) => unknown;
+
+export interface ReadPatch {
+  readonly apply: PatchFunction;
+  /** The patch as it was sent, for messages. */
+  readonly text: string;
+}
+
+const JSON_PATCH = "application/json-patch+json";
+const MERGE_PATCH = "application/merge-patch+json";
+const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
+const PATCH_TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
+
+/** PATCH of an object, or of the part of it that the scope names. */
+export async function patchObject(
+  api: ApiRequest,
+  scope: WriteScope = "object",
+): Promise<Response> {
+  const query = writeQueryOf(api.query, "PatchOptions");
+  const patch = await readPatch(api.request);
+  const options = { dryRun: query.dryRun, retryConflicts: true };
+  const { stored } = await api.resource.update(
+    api.namespace,
+    api.target.name,
+    (current) => patched(api, current, patch, query),
+    scope === "object" ? options : { ...options, scope },
+  );
+  return answerStored(api, stored);
+}
+
+/** Reads the patch by its Content-Type. Throws 415 for types that are no patch. */
+export async function readPatch(request: Request): Promise<ReadPatch> {
+  const type = mediaTypeOf(request.headers.get("content-type"));
+  if (!PATCH_TYPES.includes(type)) {
+    throw unsupportedMediaType(
+      "the body of the request was in an unknown format - accepted media types include: " +
+        PATCH_TYPES.join(", "),
+    );
+  }
+  const bytes = await readBody(request);
+  const text = new TextDecoder().decode(bytes);
+  const patch = parsePatch(text);
+  switch (type) {
+    case JSON_PATCH:
+      return { text, apply: (_schema, document) => applyJsonPatch(document, patch) };
+    case MERGE_PATCH:
+      return { text, apply: (_schema, document) => applyMergePatch(document, patch) };
+    default:
+      return {
+        text,
+        apply: (schema, document) => applyStrategicMergePatch(schema, document, patch),
+      };
+  }
+}
+
+function parsePatch(text: string): unknown {
+  try {
+    return jsonDecode(text).value;
+  } catch (error) {
+    if (error instanceof JsonError) throw badRequest(`error decoding patch: ${error.message}`);
+    throw error;
+  }
+}
+
+function patched(
+  { definition, target, warnings }: ApiRequest,
+  current: KubeObject,
+  patch: ReadPatch,
+  query: WriteQuery,
+): KubeObject {
+  const next = patch.apply(definition.schema, current);
+  if (!isJsonObject(next)) throw refusePatch(patch, "the patched object is no JSON object");
+  const object = next as unknown as KubeObject;
+  let complaints: string[];
+  try {
+    complaints = decodeInto(definition.schema, object);
+  } catch (error) {
+    if (error instanceof DecodeError) throw refusePatch(patch, error.message);
+    throw error;
+  }
+  if (complaints.length > 0) {
+    if (query.fieldValidation === "Strict") {
+      throw refusePatch(patch, `strict decoding error: ${complaints.join(", ")}`);
+    }
+    // A patch that is applied again must not complain again.
+    const fresh = complaints.filter((complaint) => !warnings.includes(complaint));
+    if (query.fieldValidation === "Warn") warnings.push(...fresh);
+  }
+  complete(definition, object);
+  if ((object.metadata.name ?? "") !== target.name) {
+    throw badRequest(
+      `the name of the object (${object.metadata.name ?? ""}) ` +
+        `does not match the name on the URL (${target.name})`,
+    );
+  }
+  return object;
+}
+
+function refusePatch(patch: ReadPatch, why: string): StatusError {
+  return invalid({ group: "", kind: "" }, "", [invalidField("patch", patch.text, why)]);
+}

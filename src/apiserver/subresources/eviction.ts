@@ -1,0 +1,107 @@
+import {
+  type Eviction,
+  findResource,
+  type Pod,
+  type PodDisruptionBudget,
+} from "../../api/index.ts";
+import {
+  badRequest,
+  internalError,
+  labelSelectorFrom,
+  matchesLabels,
+  rfc3339,
+  successStatus,
+  tooManyRequests,
+} from "../../apimachinery/index.ts";
+import { assert } from "../../lib/index.ts";
+import type { ResourceRegistry } from "../../registry/index.ts";
+import { answerObject } from "../answer.ts";
+import type { ApiRequest } from "../api-request.ts";
+import { deleteRequestOf } from "../delete-handler.ts";
+import { readTyped, type SentKind } from "../typed-body.ts";
+
+const EVICTION: SentKind = {
+  kind: "Eviction",
+  apiVersion: "policy/v1",
+  typeName: "policy.v1.Eviction",
+};
+const CREATED = 201;
+const CANNOT_EVICT = "Cannot evict pod as it would violate the pod's disruption budget.";
+
+/** POST of an Eviction: deletes a pod unless its disruption budget says no. */
+export async function evictPod(api: ApiRequest): Promise<Response> {
+  const eviction = await readTyped<Eviction>(api.request, EVICTION);
+  const name = api.target.name;
+  if ((eviction.metadata.name ?? name) !== name) {
+    throw badRequest("name in URL does not match name in Eviction object");
+  }
+  const request = deleteRequestOf(eviction.deleteOptions ?? {});
+  const stored = await api.resource.get(api.namespace, name);
+  const pod = stored.object as Pod;
+  if (isBudgeted(pod)) await spendBudget(api, pod);
+  await api.resource.delete(api.namespace, name, request);
+  return answerObject(successStatus(), api.media, { status: CREATED });
+}
+
+/** A pod that has ended, not begun or is on its way out disrupts nothing. */
+function isBudgeted({ metadata, status }: Pod): boolean {
+  const phase = status?.phase ?? "";
+  return (
+    metadata.deletionTimestamp === undefined && !["Succeeded", "Failed", "Pending"].includes(phase)
+  );
+}
+
+async function spendBudget(api: ApiRequest, pod: Pod): Promise<void> {
+  const definition = findResource("policy", "v1", "poddisruptionbudgets");
+  assert(definition !== undefined, "poddisruptionbudgets are served");
+  const budgets = api.context.registry.resource(definition);
+  const list = await budgets.list({ namespace: api.namespace });
+  const matching = list.items
+    .map((item) => item.object as PodDisruptionBudget)
+    .filter(({ spec }) => matchesLabels(labelSelectorFrom(spec?.selector), pod.metadata.labels));
+  const [budget] = matching;
+  if (budget === undefined) return;
+  if (matching.length > 1) {
+    throw internalError(
+      "This pod has more than one PodDisruptionBudget, " +
+        "which the eviction subresource does not support.",
+    );
+  }
+  await spendOne(api, budgets, budget, pod);
+}
+
+async function spendOne(
+  { namespace, context }: ApiRequest,
+  budgets: ResourceRegistry,
+  budget: PodDisruptionBudget,
+  pod: Pod,
+): Promise<void> {
+  const podName = pod.metadata.name ?? "";
+  const now = rfc3339(context.clock.now());
+  const change = (current: unknown): PodDisruptionBudget => {
+    const latest = current as PodDisruptionBudget;
+    const { status } = latest;
+    const stale = (status?.observedGeneration ?? 0) < (latest.metadata.generation ?? 0);
+    const allowed = status?.disruptionsAllowed ?? 0;
+    if (status === undefined || stale || allowed < 1) throw refusal(latest);
+    return {
+      ...latest,
+      status: {
+        ...status,
+        disruptionsAllowed: allowed - 1,
+        disruptedPods: { ...status.disruptedPods, [podName]: now },
+      },
+    };
+  };
+  const name = budget.metadata.name ?? "";
+  await budgets.update(namespace, name, change, { scope: "status", retryConflicts: true });
+}
+
+function refusal({ metadata, status }: PodDisruptionBudget): Error {
+  const error = tooManyRequests(CANNOT_EVICT, 0);
+  const needs = `needs ${status?.desiredHealthy ?? 0} healthy pods`;
+  const has = `has ${status?.currentHealthy ?? 0} currently`;
+  const message = `The disruption budget ${metadata.name} ${needs} and ${has}`;
+  error.status.details = { causes: [{ reason: "DisruptionBudget", message }] };
+  return error;
+}

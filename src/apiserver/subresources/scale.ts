@@ -1,0 +1,141 @@
+import { type autoscalingV1, type ScaleMapping, schemaOf } from "../../api/index.ts";
+import {
+  conflict,
+  type FieldError,
+  getField,
+  invalid,
+  invalidField,
+  isJsonObject,
+  type JsonObject,
+  type KubeObject,
+  labelSelectorFrom,
+  labelSelectorOfSet,
+  labelSelectorText,
+  type MetaLabelSelector,
+  notFound,
+} from "../../apimachinery/index.ts";
+import type { StoredObject, UpdateOptions } from "../../registry/index.ts";
+import { answerObject, wantsPretty } from "../answer.ts";
+import type { ApiRequest } from "../api-request.ts";
+import { readPatch } from "../patch-handler.ts";
+import { writeQueryOf } from "../query-options.ts";
+import { asTyped, readTyped, type SentKind } from "../typed-body.ts";
+
+type Scale = autoscalingV1.Scale;
+
+const SCALE: SentKind = {
+  kind: "Scale",
+  apiVersion: "autoscaling/v1",
+  typeName: "autoscaling.v1.Scale",
+};
+
+/** GET …/scale: the size of a workload, alike for every kind that has one. */
+export async function getScale(api: ApiRequest): Promise<Response> {
+  return answerScale(api, await api.resource.get(api.namespace, api.target.name));
+}
+
+/** PUT …/scale */
+export async function replaceScale(api: ApiRequest): Promise<Response> {
+  const { dryRun } = writeQueryOf(api.query, "UpdateOptions");
+  const scale = await readTyped<Scale>(api.request, SCALE);
+  return writeScale(api, () => scale, { dryRun });
+}
+
+/** PATCH …/scale: the patch changes the Scale, and that changes the workload. */
+export async function patchScale(api: ApiRequest): Promise<Response> {
+  const { dryRun } = writeQueryOf(api.query, "PatchOptions");
+  const patch = await readPatch(api.request);
+  const change = (current: Scale): Scale =>
+    asTyped<Scale>(patch.apply(schemaOf(SCALE.typeName), current), SCALE);
+  return writeScale(api, change, { dryRun, retryConflicts: true });
+}
+
+async function writeScale(
+  api: ApiRequest,
+  change: (current: Scale) => Scale,
+  options: UpdateOptions,
+): Promise<Response> {
+  const { target, definition, namespace } = api;
+  const { stored } = await api.resource.update(
+    namespace,
+    target.name,
+    (current) => {
+      const before = scaleOf(current, mappingOf(api));
+      const scale = change(before);
+      assertScale(scale, target.name);
+      const version = scale.metadata.resourceVersion ?? "";
+      if (version !== "" && version !== before.metadata.resourceVersion) {
+        throw conflict(definition, target.name);
+      }
+      return withReplicas(current, mappingOf(api), scale.spec?.replicas ?? 0);
+    },
+    // What is written here follows from the present state, and what the client demands of that
+    // state has just been checked: losing a race is no conflict.
+    { ...options, retryConflicts: true },
+  );
+  return answerScale(api, stored);
+}
+
+function answerScale(api: ApiRequest, stored: StoredObject): Promise<Response> {
+  const pretty = wantsPretty(api.request, api.query);
+  return answerObject(scaleOf(stored.object, mappingOf(api)), api.media, { pretty });
+}
+
+function mappingOf({ definition, target }: ApiRequest): ScaleMapping {
+  if (definition.scale === undefined) throw notFound(definition, target.name);
+  return definition.scale;
+}
+
+function scaleOf(object: Readonly<KubeObject>, mapping: ScaleMapping): Scale {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const selector = at(object, mapping.selectorPath);
+  return {
+    kind: SCALE.kind,
+    apiVersion: SCALE.apiVersion,
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp } as Scale["metadata"],
+    spec: { replicas: Number(at(object, mapping.specReplicasPath) ?? 0) },
+    status: {
+      replicas: Number(at(object, mapping.statusReplicasPath) ?? 0),
+      ...(selector === undefined ? {} : { selector: selectorText(selector, mapping) }),
+    },
+  };
+}
+
+function selectorText(selector: unknown, { selectorForm }: ScaleMapping): string {
+  return labelSelectorText(
+    selectorForm === "label-map"
+      ? labelSelectorOfSet(selector as Record<string, string>)
+      : labelSelectorFrom(selector as MetaLabelSelector),
+  );
+}
+
+function at(object: Readonly<KubeObject>, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (value, field) => (isJsonObject(value) ? getField(value, field) : undefined),
+    object,
+  );
+}
+
+function withReplicas(object: KubeObject, mapping: ScaleMapping, replicas: number): KubeObject {
+  const parents = mapping.specReplicasPath.slice(0, -1);
+  let parent = object as JsonObject;
+  for (const field of parents) {
+    if (!isJsonObject(parent[field])) parent[field] = {};
+    parent = parent[field] as JsonObject;
+  }
+  parent[mapping.specReplicasPath.at(-1) ?? "replicas"] = replicas;
+  return object;
+}
+
+function assertScale({ metadata, spec }: Scale, name: string): void {
+  const errors: FieldError[] = [];
+  const replicas = spec?.replicas ?? 0;
+  if ((metadata.name ?? name) !== name) {
+    errors.push(invalidField("metadata.name", metadata.name, `must be ${name}`));
+  }
+  if (replicas < 0) {
+    const why = "must be greater than or equal to 0";
+    errors.push(invalidField("spec.replicas", replicas, why));
+  }
+  if (errors.length > 0) throw invalid({ group: "autoscaling", kind: "Scale" }, name, errors);
+}

@@ -1,0 +1,45 @@
+import { schemaOf } from "../api/index.ts";
+import {
+  badRequest,
+  DecodeError,
+  decodeInto,
+  isJsonObject,
+  type KubeObject,
+} from "../apimachinery/index.ts";
+import { decodeBody } from "./request-body.ts";
+
+/** A kind that is only ever sent, never stored: Binding, Eviction, Scale. */
+export interface SentKind {
+  readonly kind: string;
+  readonly apiVersion: string;
+  /** "autoscaling.v1.Scale" */
+  readonly typeName: string;
+}
+
+/** Reads a body of a kind that is not a resource. Throws 400 for a body of another kind. */
+export async function readTyped<T extends KubeObject>(
+  request: Request,
+  sent: SentKind,
+): Promise<T> {
+  const { value } = await decodeBody(request, { duplicates: "ignore", expected: sent.kind });
+  return asTyped<T>(value, sent);
+}
+
+/** Checks that a value is of the kind, and drops the fields that the kind does not have. */
+export function asTyped<T extends KubeObject>(value: unknown, sent: SentKind): T {
+  if (!isJsonObject(value)) {
+    throw badRequest(`the object provided is unrecognized (must be of type ${sent.kind})`);
+  }
+  const { kind = sent.kind, apiVersion = sent.apiVersion } = value;
+  if (kind !== sent.kind) {
+    throw badRequest(`the object provided is a ${String(kind)}, expected a ${sent.kind}`);
+  }
+  try {
+    decodeInto(schemaOf(sent.typeName), value);
+  } catch (error) {
+    if (error instanceof DecodeError) throw badRequest(error.message);
+    throw error;
+  }
+  const metadata = isJsonObject(value["metadata"]) ? value["metadata"] : {};
+  return { ...value, kind, apiVersion, metadata } as unknown as T;
+}

@@ -1,0 +1,78 @@
+import { badRequest, type KubeObject } from "../apimachinery/index.ts";
+import type { UpdateOptions, WriteScope } from "../registry/index.ts";
+import type { ApiRequest } from "./api-request.ts";
+import { intake } from "./object-intake.ts";
+import { type WriteQuery, writeQueryOf } from "./query-options.ts";
+import { answerStored } from "./read-handler.ts";
+import { decodeBody } from "./request-body.ts";
+
+const CREATED = 201;
+
+/** POST to a collection. */
+export async function createObject(api: ApiRequest): Promise<Response> {
+  const query = writeQueryOf(api.query, "CreateOptions");
+  const object = await readObject(api, query);
+  assertNamespace(api, object);
+  const stored = await api.resource.create(api.namespace, object, { dryRun: query.dryRun });
+  return answerStored(api, stored, { status: CREATED });
+}
+
+/** PUT of an object, or of the part of it that the scope names. */
+export async function replaceObject(
+  api: ApiRequest,
+  scope: WriteScope = "object",
+): Promise<Response> {
+  const query = writeQueryOf(api.query, "UpdateOptions");
+  const object = await readObject(api, query);
+  assertNamespace(api, object);
+  assertName(api, object);
+  // The registry makes the object its own, and may ask again when another write came first.
+  const sent = JSON.stringify(object);
+  const copy = (): KubeObject => JSON.parse(sent) as KubeObject;
+  let next: KubeObject | undefined = object;
+  const take = (): KubeObject => {
+    const taken = next ?? copy();
+    next = undefined;
+    return taken;
+  };
+  const options: UpdateOptions = { dryRun: query.dryRun, createMissing: take };
+  const { stored, created } = await api.resource.update(
+    api.namespace,
+    api.target.name,
+    take,
+    scope === "object" ? options : { ...options, scope },
+  );
+  return answerStored(api, stored, created ? { status: CREATED } : {});
+}
+
+async function readObject(api: ApiRequest, query: WriteQuery): Promise<KubeObject> {
+  const { definition, request, warnings } = api;
+  const ignored = query.fieldValidation === "Ignore";
+  const body = await decodeBody(request, {
+    duplicates: ignored ? "ignore" : "report",
+    expected: definition.kind,
+  });
+  return intake(definition, body, { fieldValidation: query.fieldValidation, warnings });
+}
+
+function assertNamespace({ definition, namespace }: ApiRequest, { metadata }: KubeObject): void {
+  const given = metadata.namespace ?? "";
+  if (!definition.namespaced) {
+    if (given === "") return;
+    throw badRequest("namespace may not be set on cluster-scoped objects");
+  }
+  if (given === "" || given === namespace) return;
+  throw badRequest(
+    `the namespace of the provided object does not match the namespace sent on the request`,
+  );
+}
+
+function assertName({ target }: ApiRequest, { metadata }: KubeObject): void {
+  const given = metadata.name ?? "";
+  if (given === target.name) return;
+  throw badRequest(
+    given === ""
+      ? "name must be provided"
+      : `the name of the object (${given}) does not match the name on the URL (${target.name})`,
+  );
+}
