@@ -209,7 +209,20 @@ describe("descriptors", () => {
       "renumber 99 3",
       "renumber 3 3",
     ]);
-    expect(lines).toEqual(["0 4", "0 5", "0 01", "0", "0 23", "8 ", "0", "0 45", "8", "8", "8", "0"]);
+    expect(lines).toEqual([
+      "0 4",
+      "0 5",
+      "0 01",
+      "0",
+      "0 23",
+      "8 ",
+      "0",
+      "0 45",
+      "8",
+      "8",
+      "8",
+      "0",
+    ]);
   });
 
   test("rights only shrink, and what they lack is refused", async () => {

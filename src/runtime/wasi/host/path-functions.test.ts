@@ -67,7 +67,13 @@ describe("path resolution", () => {
   });
 
   test("path_open answers errors for odd paths", async () => {
-    const script = ["open 3 %", "open 3 fi%00le", "open 3 missing", "open 3 file/x", "open 3 file/"];
+    const script = [
+      "open 3 %",
+      "open 3 fi%00le",
+      "open 3 missing",
+      "open 3 file/x",
+      "open 3 file/",
+    ];
     expect(await errors([...script, "open 3 fi%ffle"])).toEqual([
       NOENT,
       INVAL,
@@ -79,7 +85,11 @@ describe("path resolution", () => {
   });
 
   test("path_open resolves .. against the opened directory, not above it", async () => {
-    const lines = await runProbe(root, ["open 3 dir/nested 0 2", "open 4 ../../file", "open 4 file"]);
+    const lines = await runProbe(root, [
+      "open 3 dir/nested 0 2",
+      "open 4 ../../file",
+      "open 4 file",
+    ]);
     expect(lines).toEqual(["0 4", `${PERM}`, "0 5"]);
   });
 });
