@@ -4,10 +4,10 @@ import type { ImageStore } from "../images/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import {
   claimLoopbackRanges,
+  createDisk,
   createLogger,
-  createSystemClock,
-  createSystemDisk,
-  createSystemRandom,
+  systemClock as clock,
+  systemRandom as random,
 } from "../os/index.ts";
 import type { ClaimedRanges } from "../os/index.ts";
 import { openStore } from "../store/index.ts";
@@ -32,12 +32,11 @@ export interface Ground {
 /** Opens the data directory, which refuses a second server, and claims the address ranges. */
 export async function openGround(flags: ServerFlags): Promise<Ground> {
   const logger = createLogger({ level: flags.logLevel });
-  const [clock, random] = [createSystemClock(), createSystemRandom()];
   const directory = createDataDirectory(flags.dataDir);
   const failed = Promise.withResolvers<Error>();
   const store = await openStore({
     directory: directory.store,
-    disk: createSystemDisk(),
+    disk: createDisk(),
     clock,
     random,
     logger: logger.child({ room: "store" }),
