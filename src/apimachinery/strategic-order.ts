@@ -18,7 +18,7 @@ export interface ListsToOrder {
  * The merged items in their final order. Those the patch mentions follow its order, the others
  * keep theirs, and where the two meet an item stays behind what stood before it.
  *
- * before [a, x, b], patch order [b, a] → [b, a] woven with [x] → [b, a, x]
+ * before [a, x, b], patch order [b, a] → [b, a] woven with [x] → [x, b, a]
  */
 export function mergeSorted({ merged, order, before, identify }: ListsToOrder): unknown[] {
   const wanted = positions(order, identify);
