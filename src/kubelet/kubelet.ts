@@ -1,7 +1,30 @@
 import type { Hono } from "hono";
-import type { Client } from "../client/index.ts";
-import { AssertionError, type Clock, type Logger, type Random } from "../lib/index.ts";
+import type { Pod, RuntimeClass, Service } from "../api/index.ts";
+import {
+  type Client,
+  createEventRecorder,
+  createInformer,
+  type Informer,
+  PODS,
+  RUNTIME_CLASSES,
+  SERVICES,
+} from "../client/index.ts";
+import { type Clock, type Logger, type Random, sleep } from "../lib/index.ts";
 import type { ContainerRuntime } from "../runtime/index.ts";
+import { refuseAdmission, type Refusal } from "./admission.ts";
+import { ContainerStarter } from "./container-starter.ts";
+import { createHttpApi } from "./http-api.ts";
+import { ImagePuller } from "./image-puller.ts";
+import { NodeRegistration } from "./node-registration.ts";
+import { isTerminal } from "./pod-actions.ts";
+import { PodEvents } from "./pod-events.ts";
+import { PodProbes } from "./pod-probes.ts";
+import { PodSync } from "./pod-sync.ts";
+import { PodTermination } from "./pod-termination.ts";
+import { PodVolumes } from "./pod-volumes.ts";
+import { type PodMemory, PodWorker } from "./pod-worker.ts";
+import { ReferenceCache } from "./reference-cache.ts";
+import { StatusWriter } from "./status-writer.ts";
 
 export interface NodeCapacity {
   readonly cpuMillis: number;
@@ -52,6 +75,255 @@ export interface Kubelet {
   terminateAll(): Promise<void>;
 }
 
+/** The node agent: makes the pods bound to this node run, and tells the API server how they are. */
 export function createKubelet(options: KubeletOptions): Kubelet {
-  throw new AssertionError(`no kubelet for ${options.nodeName} yet`);
+  return new NodeAgent(options);
+}
+
+/** Containers that run without telling anything are looked at this often. */
+const RELIST_INTERVAL_MS = 60_000;
+/** How long {@link Kubelet.terminateAll} lets programs end by themselves. */
+const TERMINATE_ALL_GRACE_MS = 3000;
+
+class NodeAgent implements Kubelet {
+  readonly app: Hono;
+  readonly #options: KubeletOptions;
+  readonly #closing = new AbortController();
+  readonly #pods: Informer<Pod>;
+  readonly #services: Informer<Service>;
+  readonly #runtimeClasses: Informer<RuntimeClass>;
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #finishing = new Set<Promise<void>>();
+  readonly #events: PodEvents;
+  readonly #volumes: PodVolumes;
+  readonly #references: ReferenceCache;
+  readonly #statuses: StatusWriter;
+  readonly #puller: ImagePuller;
+  readonly #sync: PodSync;
+  /** Container id → state at the last relist. */
+  #listed = new Map<string, string>();
+
+  constructor(options: KubeletOptions) {
+    const { client, runtime, clock, random, logger, nodeName } = options;
+    this.#options = options;
+    const informed = { clock, random, logger };
+    const fieldSelector = `spec.nodeName=${nodeName}`;
+    this.#pods = createInformer(client, PODS, { ...informed, fieldSelector });
+    this.#services = createInformer(client, SERVICES, informed);
+    this.#runtimeClasses = createInformer(client, RUNTIME_CLASSES, informed);
+    const source = { component: "kubelet", host: nodeName };
+    this.#events = new PodEvents(createEventRecorder({ client, ...informed, ...source }));
+    this.#volumes = new PodVolumes(options.rootDirectory);
+    this.#statuses = new StatusWriter({ client, clock, logger });
+    this.#references = new ReferenceCache({
+      client,
+      ...informed,
+      onChange: (uids) => this.#referencesChanged(uids),
+    });
+    this.#puller = new ImagePuller({ runtime, clock, events: this.#events });
+    this.#sync = this.#createSync();
+    this.app = createHttpApi({ runtime, clock, pods: () => this.#pods.lister.list() });
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const closing = this.#closing.signal;
+    signal.addEventListener("abort", () => this.#closing.abort(), { once: true });
+    closing.addEventListener("abort", () => this.#close(), { once: true });
+    if (signal.aborted) return this.#closing.abort();
+    for (const informer of [this.#pods, this.#services, this.#runtimeClasses]) {
+      informer.start(closing);
+    }
+    const registration = new NodeRegistration(this.#options);
+    await Promise.all([
+      registration.register(closing),
+      this.#pods.synced(),
+      this.#services.synced(),
+      this.#runtimeClasses.synced(),
+    ]);
+    if (closing.aborted) return;
+    void registration.run(closing);
+    void this.#followRuntime(closing);
+    void this.#relistForever(closing);
+    await this.#removeOrphans();
+    this.#pods.addHandler({
+      onAdd: (pod) => this.#update(pod),
+      onUpdate: (_, pod) => this.#update(pod),
+      onDelete: (pod) => this.#gone(pod),
+    });
+  }
+
+  async drained(): Promise<void> {
+    await Promise.all(this.#finishing);
+  }
+
+  async terminateAll(): Promise<void> {
+    this.#closing.abort();
+    await this.drained();
+    const { runtime } = this.#options;
+    const containers = await runtime.listContainers();
+    const options = { gracePeriodMs: TERMINATE_ALL_GRACE_MS };
+    await Promise.all(containers.map(({ id }) => runtime.stopContainer(id, options)));
+  }
+
+  #close(): void {
+    for (const worker of this.#workers.values()) this.#finishing.add(worker.close());
+    this.#references.close();
+    this.#finishing.add(this.#statuses.close());
+  }
+
+  #update(pod: Pod): void {
+    const uid = pod.metadata.uid ?? "";
+    const worker = this.#workers.get(uid);
+    if (worker === undefined) return this.#begin(pod);
+    const before = worker.memory.pod;
+    worker.memory.pod = pod;
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      worker.memory.interruption.abort();
+      const grace = pod.metadata.deletionGracePeriodSeconds ?? 0;
+      const shorter = grace < (before.metadata.deletionGracePeriodSeconds ?? 0);
+      if (shorter) void this.#hurry(uid, grace * 1000);
+    }
+    worker.poke();
+  }
+
+  #gone(pod: Pod): void {
+    const uid = pod.metadata.uid ?? "";
+    const worker = this.#workers.get(uid);
+    if (worker === undefined) return;
+    worker.memory.gone = true;
+    worker.memory.interruption.abort();
+    void this.#hurry(uid, 0);
+    worker.poke();
+  }
+
+  /** The pod is to end sooner than the stop under way allows. */
+  async #hurry(uid: string, gracePeriodMs: number): Promise<void> {
+    const { runtime, logger } = this.#options;
+    if (this.#closing.signal.aborted) return;
+    try {
+      const running = await runtime.listContainers({ podUid: uid });
+      await Promise.all(running.map(({ id }) => runtime.stopContainer(id, { gracePeriodMs })));
+    } catch (error) {
+      logger.warn("a pod was not stopped sooner", { uid, error: String(error) });
+    }
+  }
+
+  #begin(pod: Pod): void {
+    if (this.#closing.signal.aborted) return;
+    const { runtime, clock, logger } = this.#options;
+    const uid = pod.metadata.uid ?? "";
+    const onChange = (): void => this.#workers.get(uid)?.poke();
+    const probes = new PodProbes({ runtime, clock, events: this.#events, onChange });
+    const memory: PodMemory = {
+      uid,
+      pod,
+      gone: false,
+      cleaned: false,
+      admitted: false,
+      referencesChanged: true,
+      probes,
+      failures: new Map(),
+      messages: new Map(),
+      toldBackoff: new Set(),
+      interruption: new AbortController(),
+    };
+    const worker = new PodWorker({
+      memory,
+      sync: (known) => this.#sync.sync(known),
+      onFinished: () => {
+        this.#workers.delete(uid);
+        this.#puller.forget(uid);
+      },
+      clock,
+      logger,
+    });
+    this.#workers.set(uid, worker);
+    worker.poke();
+  }
+
+  #referencesChanged(uids: readonly string[]): void {
+    for (const uid of uids) {
+      const worker = this.#workers.get(uid);
+      if (worker === undefined) continue;
+      worker.memory.referencesChanged = true;
+      worker.poke();
+    }
+  }
+
+  /** Pods that vanished while no kubelet ran. */
+  async #removeOrphans(): Promise<void> {
+    const { runtime, logger } = this.#options;
+    const known = new Set(this.#pods.lister.list().map(({ metadata }) => metadata.uid));
+    for (const sandbox of await runtime.listPodSandboxes()) {
+      if (known.has(sandbox.uid)) continue;
+      const pod = `${sandbox.namespace}/${sandbox.name}`;
+      logger.info("a pod that is no longer in the API is removed", { pod, uid: sandbox.uid });
+      await runtime.removePodSandbox(sandbox.id);
+    }
+    for (const uid of this.#volumes.list()) if (!known.has(uid)) this.#volumes.remove(uid);
+  }
+
+  async #followRuntime(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        for await (const { podUid } of this.#options.runtime.events(signal)) {
+          this.#workers.get(podUid)?.poke();
+        }
+      } catch (error) {
+        this.#options.logger.warn("container events were lost", { error: String(error) });
+        await this.#relist();
+      }
+    }
+  }
+
+  async #relistForever(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(this.#options.clock, RELIST_INTERVAL_MS, signal);
+      if (signal.aborted) return;
+      await this.#relist();
+    }
+  }
+
+  async #relist(): Promise<void> {
+    const listed = new Map<string, string>();
+    for (const { id, podUid, state } of await this.#options.runtime.listContainers()) {
+      listed.set(id, state);
+      if (this.#listed.get(id) !== state) this.#workers.get(podUid)?.poke();
+    }
+    this.#listed = listed;
+  }
+
+  #refuse(pod: Pod): Refusal | undefined {
+    const others = [...this.#workers.values()]
+      .map(({ memory }) => memory)
+      .filter((memory) => memory.admitted && memory.uid !== pod.metadata.uid)
+      .map((memory) => memory.pod)
+      .filter((other) => !isTerminal(other));
+    const { nodeName: name, capacity } = this.#options;
+    return refuseAdmission(pod, others, { name, capacity });
+  }
+
+  #createSync(): PodSync {
+    const { client, runtime, clock, logger, logDirectory, nodeAddress, capacity } = this.#options;
+    const shared = {
+      client,
+      runtime,
+      clock,
+      logger,
+      events: this.#events,
+      volumes: this.#volumes,
+      hostIp: nodeAddress,
+      allocatable: capacity,
+    };
+    const services = () => this.#services.lister.list();
+    return new PodSync({
+      ...shared,
+      references: this.#references,
+      statuses: this.#statuses,
+      starter: new ContainerStarter({ ...shared, puller: this.#puller, logDirectory, services }),
+      termination: new PodTermination({ ...shared, closing: this.#closing.signal }),
+      refuse: (pod) => this.#refuse(pod),
+      handlerOf: (name) => this.#runtimeClasses.lister.get("", name)?.handler,
+    });
+  }
 }

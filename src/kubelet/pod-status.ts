@@ -102,7 +102,7 @@ function conditionsOf(
   const pending = begun ? [] : pendingInit(pod, init);
   const initialized: Verdict =
     pending.length === 0
-      ? { status: "True", ...(done ?? {}) }
+      ? { status: "True", ...done }
       : {
           status: "False",
           ...because("ContainersNotInitialized", "incomplete status", pending),

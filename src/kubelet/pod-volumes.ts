@@ -1,4 +1,12 @@
-import { chmodSync, copyFileSync, lstatSync, mkdirSync, realpathSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Container, Pod, Volume, VolumeMount } from "../api/index.ts";
 import type { Mount } from "../runtime/index.ts";
@@ -36,6 +44,12 @@ export class PodVolumes {
       mounts.set(made.guestPath, made);
     }
     return [...mounts.values()];
+  }
+
+  /** The uids of pods that have something here. */
+  list(): string[] {
+    const directory = join(this.#root, "pods");
+    return exists(directory) ? readdirSync(directory) : [];
   }
 
   /** Removes everything of a pod. */

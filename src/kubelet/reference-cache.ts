@@ -63,8 +63,8 @@ export class ReferenceCache {
     const find = (kind: Kind, name: string) =>
       this.#entries.get(`${kind}/${namespace}/${name}`)?.informer.lister.get(namespace, name);
     return {
-      configMap: (name) => find("configmap", name) as ConfigMap | undefined,
-      secret: (name) => find("secret", name) as Secret | undefined,
+      configMap: (name) => find("configmap", name),
+      secret: (name) => find("secret", name),
     };
   }
 

@@ -28,7 +28,7 @@ const RETRY_MAX_MS = 10_000;
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
   readonly #entries = new Map<string, Entry>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
@@ -43,7 +43,7 @@ export class StatusWriter {
 
   /** With `delayMs` the patch waits for more, unless a status without delay comes first. */
   set(pod: Pod, status: PodStatus, options: { readonly delayMs?: number } = {}): void {
-    if (this.#closed) return;
+    if (this.#closing.signal.aborted) return;
     const uid = pod.metadata.uid ?? "";
     const entry = this.#entries.get(uid);
     if (entry === undefined) {
@@ -79,12 +79,11 @@ export class StatusWriter {
 
   /** Nothing is sent from now on, except what is under way. */
   async close(): Promise<void> {
-    this.#closed = true;
-    const sending = [...this.#entries.values()].map((entry) => {
+    this.#closing.abort();
+    for (const entry of this.#entries.values()) {
       entry.delayed?.();
-      return entry.sending;
-    });
-    await Promise.all(sending);
+      await entry.sending;
+    }
   }
 
   #schedule(entry: Entry, delayMs: number): void {
@@ -107,7 +106,7 @@ export class StatusWriter {
   }
 
   async #drain(entry: Entry): Promise<void> {
-    for (let delayMs = RETRY_INITIAL_MS; !this.#closed;) {
+    for (let delayMs = RETRY_INITIAL_MS; !this.#closing.signal.aborted;) {
       const uid = entry.pod.metadata.uid ?? "";
       if (this.#entries.get(uid) !== entry) return;
       const base = newest(entry.pod, entry.written).status ?? {};
@@ -123,7 +122,7 @@ export class StatusWriter {
         this.#options.logger.warn("a pod's status was not taken", { error: String(error) });
         // What the server calls invalid will not become valid by repeating it.
         if (error instanceof ApiError && error.code === 422) return;
-        await sleep(this.#options.clock, delayMs);
+        await sleep(this.#options.clock, delayMs, this.#closing.signal);
         delayMs = Math.min(delayMs * 2, RETRY_MAX_MS);
       }
     }

@@ -1,0 +1,154 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Container, Pod, Service } from "../api/index.ts";
+import { parseQuantity } from "../apimachinery/index.ts";
+import type { Clock, Logger } from "../lib/index.ts";
+import {
+  type ContainerConfig,
+  type ContainerRuntime,
+  type PodSandbox,
+  RuntimeError,
+} from "../runtime/index.ts";
+import { ConfigError } from "./config-error.ts";
+import { containerEnvironment, type PodReferences } from "./environment.ts";
+import { expandVariables } from "./expansion.ts";
+import type { ImagePuller } from "./image-puller.ts";
+import type { PodAction } from "./pod-actions.ts";
+import type { PodEvents } from "./pod-events.ts";
+import type { Allocatable } from "./pod-fields.ts";
+import type { PodVolumes } from "./pod-volumes.ts";
+import { INITIAL_BACKOFF_MS } from "./restart-backoff.ts";
+import { StartFailure } from "./start-failure.ts";
+
+export interface ContainerStarterOptions {
+  readonly runtime: ContainerRuntime;
+  readonly puller: ImagePuller;
+  readonly volumes: PodVolumes;
+  readonly events: PodEvents;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly logDirectory: string;
+  readonly hostIp: string;
+  readonly allocatable: Allocatable;
+  readonly services: () => readonly Service[];
+}
+
+export interface StartRequest {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly sandbox: PodSandbox;
+  readonly action: Extract<PodAction, { type: "start-container" }>;
+  readonly references: PodReferences;
+  readonly signal: AbortSignal;
+}
+
+/** Brings one container from its spec to a running program. */
+export class ContainerStarter {
+  readonly #options: ContainerStarterOptions;
+
+  constructor(options: ContainerStarterOptions) {
+    this.#options = options;
+  }
+
+  /** Throws {@link StartFailure} with the reason the pod's status is to show. */
+  async start(request: StartRequest): Promise<void> {
+    const { pod, container, signal, references } = request;
+    const { runtime, puller, events } = this.#options;
+    const begunMs = this.#options.clock.monotonic();
+    await puller.ensure(pod, container, { references, signal });
+    const pulledMs = this.#options.clock.monotonic();
+    const id = await this.#create(request);
+    events.container(
+      pod,
+      container.name,
+      "Normal",
+      "Created",
+      `Created container: ${container.name}`,
+    );
+    const createdMs = this.#options.clock.monotonic();
+    try {
+      await runtime.startContainer(id);
+    } catch (error) {
+      throw this.#failure(request, "RunContainerError", error);
+    }
+    events.container(
+      pod,
+      container.name,
+      "Normal",
+      "Started",
+      `Started container ${container.name}`,
+    );
+    this.#options.logger.debug("container started", {
+      pod: `${pod.metadata.namespace}/${pod.metadata.name}`,
+      container: container.name,
+      imageMs: pulledMs - begunMs,
+      createMs: createdMs - pulledMs,
+      startMs: this.#options.clock.monotonic() - createdMs,
+    });
+  }
+
+  /** Where the logs of a pod stand. */
+  podLogDirectory(pod: Pod): string {
+    const { namespace, name, uid } = pod.metadata;
+    return join(this.#options.logDirectory, `${namespace}_${name}_${uid}`);
+  }
+
+  async #create(request: StartRequest): Promise<string> {
+    let config: ContainerConfig;
+    try {
+      config = this.#config(request);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw this.#failure(request, "CreateContainerConfigError", error);
+    }
+    try {
+      return await this.#options.runtime.createContainer(request.sandbox.id, config);
+    } catch (error) {
+      throw this.#failure(request, "CreateContainerError", error);
+    }
+  }
+
+  #failure({ pod, container }: StartRequest, reason: string, error: unknown): StartFailure {
+    if (!(error instanceof RuntimeError) && !(error instanceof ConfigError)) {
+      this.#options.logger.error("a container start failed unexpectedly", { error });
+    }
+    const { message } = error as Error;
+    this.#options.events.container(pod, container.name, "Warning", "Failed", `Error: ${message}`);
+    return new StartFailure(reason, message, { cause: error, retryAfterMs: INITIAL_BACKOFF_MS });
+  }
+
+  #config({ pod, container, sandbox, action, references }: StartRequest): ContainerConfig {
+    const { hostIp, allocatable, services, volumes } = this.#options;
+    const env = containerEnvironment({
+      pod,
+      container,
+      addresses: { podIp: sandbox.ip, hostIp },
+      allocatable,
+      references,
+      services: services(),
+    });
+    const variables = new Map(env);
+    const expand = (text: string): string => expandVariables(text, (name) => variables.get(name));
+    const directory = join(this.podLogDirectory(pod), container.name);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const memory = container.resources?.limits?.["memory"];
+    const { command, args } = container;
+    return {
+      name: container.name,
+      attempt: action.attempt,
+      image: container.image ?? "",
+      ...(command === undefined ? {} : { command: command.map(expand) }),
+      ...(args === undefined ? {} : { args: args.map(expand) }),
+      env,
+      mounts: volumes.mounts(pod, container, variables),
+      ports: (container.ports ?? []).map(({ name, containerPort, protocol }) => ({
+        ...(name === undefined ? {} : { name }),
+        port: containerPort,
+        protocol: protocol === "UDP" || protocol === "SCTP" ? protocol : "TCP",
+      })),
+      logPath: join(directory, `${action.attempt}.log`),
+      ...(memory === undefined ? {} : { memoryLimitBytes: parseQuantity(memory).value() }),
+      annotations: action.annotations,
+    };
+  }
+}
