@@ -1,13 +1,21 @@
 import { defaultPersistentVolumeClaim } from "../../core/v1/persistent-volume-defaults.ts";
 import { defaultPodTemplate } from "../../core/v1/pod-defaults.ts";
-import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from "./types.ts";
+import type {
+  DaemonSet,
+  DaemonSetSpec,
+  Deployment,
+  DeploymentSpec,
+  ReplicaSet,
+  ReplicaSetSpec,
+  StatefulSet,
+  StatefulSetSpec,
+} from "./types.ts";
 
 const REVISION_HISTORY_LIMIT = 10;
 const PROGRESS_DEADLINE_SECONDS = 600;
 
 export function defaultDeployment(deployment: Deployment): void {
-  const spec = deployment.spec;
-  if (spec === undefined) return;
+  const spec: Partial<DeploymentSpec> = (deployment.spec ??= {} as DeploymentSpec);
   spec.replicas ??= 1;
   const strategy = (spec.strategy ??= {});
   strategy.type ||= "RollingUpdate";
@@ -18,19 +26,17 @@ export function defaultDeployment(deployment: Deployment): void {
   }
   spec.revisionHistoryLimit ??= REVISION_HISTORY_LIMIT;
   spec.progressDeadlineSeconds ??= PROGRESS_DEADLINE_SECONDS;
-  defaultPodTemplate(spec.template);
+  defaultPodTemplate((spec.template ??= {}));
 }
 
 export function defaultReplicaSet(replicaSet: ReplicaSet): void {
-  const spec = replicaSet.spec;
-  if (spec === undefined) return;
+  const spec: Partial<ReplicaSetSpec> = (replicaSet.spec ??= {} as ReplicaSetSpec);
   spec.replicas ??= 1;
-  defaultPodTemplate(spec.template);
+  defaultPodTemplate((spec.template ??= {}));
 }
 
 export function defaultStatefulSet(statefulSet: StatefulSet): void {
-  const spec = statefulSet.spec;
-  if (spec === undefined) return;
+  const spec: Partial<StatefulSetSpec> = (statefulSet.spec ??= {} as StatefulSetSpec);
   spec.podManagementPolicy ||= "OrderedReady";
   const strategy = (spec.updateStrategy ??= {});
   strategy.type ||= "RollingUpdate";
@@ -44,7 +50,7 @@ export function defaultStatefulSet(statefulSet: StatefulSet): void {
   spec.replicas ??= 1;
   spec.revisionHistoryLimit ??= REVISION_HISTORY_LIMIT;
   spec.serviceName ??= "";
-  defaultPodTemplate(spec.template);
+  defaultPodTemplate((spec.template ??= {}));
   for (const claim of spec.volumeClaimTemplates ?? []) {
     claim.apiVersion ||= "v1";
     claim.kind ||= "PersistentVolumeClaim";
@@ -53,8 +59,7 @@ export function defaultStatefulSet(statefulSet: StatefulSet): void {
 }
 
 export function defaultDaemonSet(daemonSet: DaemonSet): void {
-  const spec = daemonSet.spec;
-  if (spec === undefined) return;
+  const spec: Partial<DaemonSetSpec> = (daemonSet.spec ??= {} as DaemonSetSpec);
   const strategy = (spec.updateStrategy ??= {});
   strategy.type ||= "RollingUpdate";
   if (strategy.type === "RollingUpdate") {
@@ -63,5 +68,5 @@ export function defaultDaemonSet(daemonSet: DaemonSet): void {
     rolling.maxSurge ??= 0;
   }
   spec.revisionHistoryLimit ??= REVISION_HISTORY_LIMIT;
-  defaultPodTemplate(spec.template);
+  defaultPodTemplate((spec.template ??= {}));
 }

@@ -1,3 +1,4 @@
+import { validateHorizontalPodAutoscaler } from "../v2/horizontal-pod-autoscaler-validation.ts";
 import type { KindLogic, KindTable, TableColumn } from "../../kind-logic.ts";
 import { horizontalPodAutoscalerColumns } from "../v2/horizontal-pod-autoscaler-columns.ts";
 import { servedFrom, storedFrom } from "./horizontal-pod-autoscaler-conversion.ts";
@@ -15,6 +16,7 @@ const horizontalPodAutoscalers: KindLogic<HorizontalPodAutoscaler> = {
   defaults: ({ spec }) => {
     if (spec !== undefined) spec.minReplicas ??= 1;
   },
+  validate: (autoscaler) => validateHorizontalPodAutoscaler(storedFrom(autoscaler)),
   columns,
   storage: { group: "autoscaling", resource: "horizontalpodautoscalers" },
   toStorage: storedFrom,

@@ -1,3 +1,4 @@
+import { validateHorizontalPodAutoscaler } from "./horizontal-pod-autoscaler-validation.ts";
 import type { KindLogic, KindTable } from "../../kind-logic.ts";
 import { horizontalPodAutoscalerColumns } from "./horizontal-pod-autoscaler-columns.ts";
 import { defaultHorizontalPodAutoscaler } from "./horizontal-pod-autoscaler-defaults.ts";
@@ -5,6 +6,7 @@ import type { HorizontalPodAutoscaler } from "./types.ts";
 
 const horizontalPodAutoscalers: KindLogic<HorizontalPodAutoscaler> = {
   defaults: defaultHorizontalPodAutoscaler,
+  validate: validateHorizontalPodAutoscaler,
   columns: horizontalPodAutoscalerColumns,
 };
 

@@ -1,13 +1,12 @@
 import { defaultPodTemplate } from "../../core/v1/pod-defaults.ts";
-import type { CronJob, Job, JobSpec } from "./types.ts";
+import type { CronJob, CronJobSpec, Job, JobSpec } from "./types.ts";
 
 const BACKOFF_LIMIT = 6;
 /** With a limit per index, the job as a whole is not limited. */
 const UNLIMITED = 2_147_483_647;
 
 export function defaultJob(job: Job): void {
-  const spec = job.spec;
-  if (spec === undefined) return;
+  const spec: Partial<JobSpec> = (job.spec ??= {} as JobSpec);
   // With parallelism alone, any success of any pod completes the job: a work queue.
   if (spec.completions === undefined && spec.parallelism === undefined) spec.completions = 1;
   spec.parallelism ??= 1;
@@ -26,18 +25,18 @@ export function defaultJob(job: Job): void {
 
 /** The job of a CronJob keeps its gaps: they are filled when a Job is made of it. */
 export function defaultCronJob(cronJob: CronJob): void {
-  const spec = cronJob.spec;
-  if (spec === undefined) return;
+  const spec: Partial<CronJobSpec> = (cronJob.spec ??= {} as CronJobSpec);
   spec.concurrencyPolicy ||= "Allow";
   spec.suspend ??= false;
   spec.successfulJobsHistoryLimit ??= 3;
   spec.failedJobsHistoryLimit ??= 1;
-  if (spec.jobTemplate?.spec !== undefined) defaultJobSpec(spec.jobTemplate.spec);
+  const jobTemplate = (spec.jobTemplate ??= {});
+  defaultJobSpec((jobTemplate.spec ??= {} as JobSpec));
 }
 
-function defaultJobSpec(spec: JobSpec): void {
+function defaultJobSpec(spec: Partial<JobSpec>): void {
   for (const rule of spec.podFailurePolicy?.rules ?? []) {
     for (const pattern of rule.onPodConditions ?? []) pattern.status ||= "True";
   }
-  defaultPodTemplate(spec.template);
+  defaultPodTemplate((spec.template ??= {}));
 }

@@ -1,3 +1,29 @@
+import { LABEL_NAME, SERVICE_NAME } from "../../name-rules.ts";
+import { validateConfigMap, validateConfigUpdate } from "./config-map-validation.ts";
+import { validateEndpoints } from "./endpoints-validation.ts";
+import { validateEvent } from "./event-validation.ts";
+import { validateNamespace } from "./namespace-validation.ts";
+import { validateNode, validateNodeUpdate } from "./node-validation.ts";
+import {
+  validatePersistentVolumeClaim,
+  validatePersistentVolumeClaimUpdate,
+} from "./persistent-volume-claim-validation.ts";
+import {
+  validatePersistentVolume,
+  validatePersistentVolumeUpdate,
+} from "./persistent-volume-validation.ts";
+import { validatePod, validatePodUpdate } from "./pod-validation.ts";
+import {
+  validateLimitRange,
+  validateResourceQuota,
+  validateResourceQuotaUpdate,
+} from "./quota-validation.ts";
+import {
+  validatePodTemplate,
+  validateReplicationController,
+} from "./replication-controller-validation.ts";
+import { validateSecret, validateSecretUpdate } from "./secret-validation.ts";
+import { validateService, validateServiceUpdate } from "./service-validation.ts";
 import { labelsText } from "../../cell-text.ts";
 import type { KindLogic, KindTable } from "../../kind-logic.ts";
 import { AGE_COLUMN, column, NAME_COLUMN } from "../../table-columns.ts";
@@ -41,6 +67,8 @@ import { persistentVolumeClaimColumns, persistentVolumeColumns } from "./volume-
 
 const pods: KindLogic<Pod> = {
   defaults: defaultPod,
+  validate: validatePod,
+  validateUpdate: validatePodUpdate,
   columns: podColumns,
   selectableFields: ({ spec, status }) => ({
     "spec.nodeName": spec?.nodeName ?? "",
@@ -56,7 +84,8 @@ const pods: KindLogic<Pod> = {
 };
 
 const podTemplates: KindLogic<PodTemplate> = {
-  defaults: ({ template }) => defaultPodTemplate(template),
+  defaults: (podTemplate) => defaultPodTemplate((podTemplate.template ??= {})),
+  validate: validatePodTemplate,
   columns: [
     NAME_COLUMN,
     ...templateColumns<PodTemplate>(({ template }) => template).map((each) => ({
@@ -71,6 +100,7 @@ const podTemplates: KindLogic<PodTemplate> = {
 
 const replicationControllers: KindLogic<ReplicationController> = {
   defaults: defaultReplicationController,
+  validate: validateReplicationController,
   columns: replicationControllerColumns,
   selectableFields: ({ status }) => ({ "status.replicas": String(status?.replicas ?? 0) }),
   scale: {
@@ -82,7 +112,10 @@ const replicationControllers: KindLogic<ReplicationController> = {
 };
 
 const services: KindLogic<Service> = {
+  nameRule: SERVICE_NAME,
   defaults: defaultService,
+  validate: validateService,
+  validateUpdate: validateServiceUpdate,
   columns: serviceColumns,
   selectableFields: ({ spec }) => ({
     "spec.clusterIP": spec?.clusterIP ?? "",
@@ -96,10 +129,13 @@ const endpoints: KindLogic<Endpoints> = {
       for (const port of subset.ports ?? []) port.protocol ||= "TCP";
     }
   },
+  validate: validateEndpoints,
   columns: endpointsColumns,
 };
 
 const nodes: KindLogic<Node> = {
+  validate: validateNode,
+  validateUpdate: validateNodeUpdate,
   columns: nodeColumns,
   selectableFields: ({ spec }) => ({
     "spec.unschedulable": String(spec?.unschedulable ?? false),
@@ -107,6 +143,7 @@ const nodes: KindLogic<Node> = {
 };
 
 const events: KindLogic<Event> = {
+  validate: validateEvent,
   columns: eventColumns,
   selectableFields: (event) => ({
     "involvedObject.kind": event.involvedObject?.kind ?? "",
@@ -124,7 +161,9 @@ const events: KindLogic<Event> = {
 };
 
 const namespaces: KindLogic<Namespace> = {
+  nameRule: LABEL_NAME,
   defaults: defaultNamespace,
+  validate: validateNamespace,
   columns: [
     NAME_COLUMN,
     column("Status", "Active, or Terminating.", ({ status }) => status?.phase ?? ""),
@@ -135,6 +174,8 @@ const namespaces: KindLogic<Namespace> = {
 
 const secrets: KindLogic<Secret> = {
   defaults: defaultSecret,
+  validate: validateSecret,
+  validateUpdate: validateSecretUpdate,
   columns: [
     NAME_COLUMN,
     column("Type", "What the keys mean.", ({ type }) => type ?? ""),
@@ -145,6 +186,8 @@ const secrets: KindLogic<Secret> = {
 };
 
 const configMaps: KindLogic<ConfigMap> = {
+  validate: validateConfigMap,
+  validateUpdate: validateConfigUpdate,
   columns: [
     NAME_COLUMN,
     column(
@@ -161,17 +204,28 @@ const serviceAccounts: KindLogic<ServiceAccount> = { columns: [NAME_COLUMN, AGE_
 
 const persistentVolumes: KindLogic<PersistentVolume> = {
   defaults: defaultPersistentVolume,
+  validate: validatePersistentVolume,
+  validateUpdate: validatePersistentVolumeUpdate,
   columns: persistentVolumeColumns,
 };
 
 const persistentVolumeClaims: KindLogic<PersistentVolumeClaim> = {
   defaults: defaultPersistentVolumeClaim,
+  validate: validatePersistentVolumeClaim,
+  validateUpdate: validatePersistentVolumeClaimUpdate,
   columns: persistentVolumeClaimColumns,
 };
 
-const limitRanges: KindLogic<LimitRange> = { defaults: defaultLimitRange };
+const limitRanges: KindLogic<LimitRange> = {
+  defaults: defaultLimitRange,
+  validate: validateLimitRange,
+};
 
-const resourceQuotas: KindLogic<ResourceQuota> = { columns: resourceQuotaColumns };
+const resourceQuotas: KindLogic<ResourceQuota> = {
+  validate: validateResourceQuota,
+  validateUpdate: validateResourceQuotaUpdate,
+  columns: resourceQuotaColumns,
+};
 
 const componentStatuses: KindLogic<ComponentStatus> = {
   columns: [

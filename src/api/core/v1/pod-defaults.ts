@@ -28,9 +28,9 @@ export function defaultPod(pod: Pod): void {
   defaultPodSpec(spec);
 }
 
-/** Fills in the template of a workload. */
-export function defaultPodTemplate(template: PodTemplateSpec | undefined): void {
-  if (template?.spec !== undefined) defaultPodSpec(template.spec);
+/** Fills in the template of a workload; an absent pod becomes one without containers. */
+export function defaultPodTemplate(template: PodTemplateSpec): void {
+  defaultPodSpec((template.spec ??= { containers: [] }));
 }
 
 function defaultPodSpec(spec: PodSpec): void {

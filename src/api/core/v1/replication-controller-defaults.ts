@@ -12,5 +12,5 @@ export function defaultReplicationController(controller: ReplicationController):
     }
   }
   spec.replicas ??= 1;
-  defaultPodTemplate(spec.template);
+  if (spec.template !== undefined) defaultPodTemplate(spec.template);
 }

@@ -95,7 +95,8 @@ export function checkTopologySpread(
   const seen = new Set<string>();
   for (const [index, constraint] of (constraints ?? []).entries()) {
     const at = path.index(index);
-    const { maxSkew = 0, topologyKey, whenUnsatisfiable } = constraint;
+    const { topologyKey, whenUnsatisfiable } = constraint;
+    const maxSkew = constraint.maxSkew ?? 0;
     if (maxSkew <= 0) {
       errors.push(invalidField(at.child("maxSkew"), maxSkew, "must be greater than zero"));
     }

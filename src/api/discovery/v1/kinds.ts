@@ -1,3 +1,4 @@
+import { validateEndpointSlice, validateEndpointSliceUpdate } from "./endpoint-slice-validation.ts";
 import type { KindLogic, KindTable } from "../../kind-logic.ts";
 import { endpointSliceColumns } from "./endpoint-slice-columns.ts";
 import type { EndpointSlice } from "./types.ts";
@@ -9,6 +10,8 @@ const endpointSlices: KindLogic<EndpointSlice> = {
       port.protocol ??= "TCP";
     }
   },
+  validate: validateEndpointSlice,
+  validateUpdate: validateEndpointSliceUpdate,
   columns: endpointSliceColumns,
 };
 

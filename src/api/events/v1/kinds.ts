@@ -1,3 +1,4 @@
+import { validateNewEvent } from "../../core/v1/event-validation.ts";
 import type { TableColumn } from "../../kind-logic.ts";
 import type { KindLogic, KindTable } from "../../kind-logic.ts";
 import { coreKinds } from "../../core/v1/kinds.ts";
@@ -11,6 +12,7 @@ const columns: readonly TableColumn<Event>[] = eventColumns.map((column) => ({
 }));
 
 const events: KindLogic<Event> = {
+  validate: (event) => validateNewEvent(coreEventFrom(event)),
   columns,
   selectableFields: (event) => coreKinds.events?.selectableFields?.(coreEventFrom(event)) ?? {},
   storage: { group: "", resource: "events" },

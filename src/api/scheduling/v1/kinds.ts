@@ -1,3 +1,4 @@
+import { validatePriorityClass, validatePriorityClassUpdate } from "./priority-class-validation.ts";
 import type { KindLogic, KindTable } from "../../kind-logic.ts";
 import { AGE_COLUMN, column, NAME_COLUMN, typed } from "../../table-columns.ts";
 import type { PriorityClass } from "./types.ts";
@@ -6,6 +7,8 @@ const priorityClasses: KindLogic<PriorityClass> = {
   defaults: (priorityClass) => {
     priorityClass.preemptionPolicy ??= "PreemptLowerPriority";
   },
+  validate: validatePriorityClass,
+  validateUpdate: validatePriorityClassUpdate,
   columns: [
     NAME_COLUMN,
     typed(

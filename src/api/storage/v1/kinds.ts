@@ -1,3 +1,14 @@
+import {
+  validateCsiDriver,
+  validateCsiNode,
+  validateCsiStorageCapacity,
+  validateStorageClass,
+  validateStorageClassUpdate,
+  validateVolumeAttachment,
+  validateVolumeAttachmentUpdate,
+  validateVolumeAttributesClass,
+  validateVolumeAttributesClassUpdate,
+} from "./storage-validation.ts";
 import type { KindLogic, KindTable } from "../../kind-logic.ts";
 import {
   csiDriverColumns,
@@ -19,14 +30,29 @@ import type {
 
 const storageClasses: KindLogic<StorageClass> = {
   defaults: defaultStorageClass,
+  validate: validateStorageClass,
+  validateUpdate: validateStorageClassUpdate,
   columns: storageClassColumns,
 };
 
-const csiDrivers: KindLogic<CSIDriver> = { defaults: defaultCsiDriver, columns: csiDriverColumns };
-const csiNodes: KindLogic<CSINode> = { columns: csiNodeColumns };
-const csiStorageCapacities: KindLogic<CSIStorageCapacity> = { columns: csiStorageCapacityColumns };
-const volumeAttachments: KindLogic<VolumeAttachment> = { columns: volumeAttachmentColumns };
+const csiDrivers: KindLogic<CSIDriver> = {
+  defaults: defaultCsiDriver,
+  validate: validateCsiDriver,
+  columns: csiDriverColumns,
+};
+const csiNodes: KindLogic<CSINode> = { validate: validateCsiNode, columns: csiNodeColumns };
+const csiStorageCapacities: KindLogic<CSIStorageCapacity> = {
+  validate: validateCsiStorageCapacity,
+  columns: csiStorageCapacityColumns,
+};
+const volumeAttachments: KindLogic<VolumeAttachment> = {
+  validate: validateVolumeAttachment,
+  validateUpdate: validateVolumeAttachmentUpdate,
+  columns: volumeAttachmentColumns,
+};
 const volumeAttributesClasses: KindLogic<VolumeAttributesClass> = {
+  validate: validateVolumeAttributesClass,
+  validateUpdate: validateVolumeAttributesClassUpdate,
   columns: volumeAttributesClassColumns,
 };
 
