@@ -1,8 +1,34 @@
 import { Hono } from "hono";
-import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
+import { findResource } from "../api/index.ts";
+import { internalError, StatusError, timeout, unauthorized } from "../apimachinery/index.ts";
+import { type Clock, type Fetch, type Logger, type Random, randomUuid } from "../lib/index.ts";
 import type { Registry } from "../registry/index.ts";
+import { answerError, answerObject } from "./answer.ts";
+import type { ApiContext, ApiRequest } from "./api-request.ts";
 import type { Authenticator } from "./authenticator.ts";
-import type { Authorizer } from "./authorizer.ts";
+import { type Authorizer, componentAuthorizer } from "./authorizer.ts";
+import { DiscoveryHandler } from "./discovery/discovery-handler.ts";
+import { servedGroupVersions } from "./discovery/plain-discovery.ts";
+import { answerHealth, type Checks } from "./health.ts";
+import { JSON_MEDIA, type Media, Negotiator } from "./media-type.ts";
+import {
+  attributesOf,
+  parseTarget,
+  pathnameOf,
+  queryOf,
+  type RequestTarget,
+  type ResourceTarget,
+} from "./request-target.ts";
+import {
+  deprecationOf,
+  dispatch,
+  forbiddenError,
+  methodNotAllowed,
+  notServed,
+  verbOf,
+} from "./resource-dispatch.ts";
+import type { User } from "./user.ts";
+import { WatchLines } from "./watch-handler.ts";
 
 /** The HTTP API of the node agent on a node; undefined when there is no such node to talk to. */
 export type NodeConnector = (nodeName: string) => Fetch | undefined;
@@ -28,11 +54,205 @@ export interface ApiServerOptions {
   readonly nodeConnector: NodeConnector;
   readonly version: VersionInfo;
   /** Further conditions of /readyz by name; each says whether it holds. */
-  readonly readiness?: Readonly<Record<string, () => boolean>>;
+  readonly readiness?: Checks;
+  /** Requests that are served at a time, watches and logs not counted. */
   readonly maxRequestsInFlight?: number;
 }
 
+/** As many as Kubernetes allows by default: 400 reading and 200 writing. */
+export const MAX_REQUESTS_IN_FLIGHT = 600;
+/** How long a request may take that is neither a watch nor a log. */
+export const REQUEST_DEADLINE_MS = 60_000;
+
 /** The API as a Hono app: `app.fetch` serves a socket, tests and components alike. */
-export function createApiServer(_options: ApiServerOptions): Hono {
-  return new Hono();
+export function createApiServer(options: ApiServerOptions): Hono {
+  const server = new ApiServer(options);
+  const app = new Hono();
+  const live: Checks = { ping: () => true };
+  const ready: Checks = { ...live, ...options.readiness };
+  app.get("/livez", ({ req }) => answerHealth("livez", live, queryOf(req.url)));
+  app.get("/readyz", ({ req }) => answerHealth("readyz", ready, queryOf(req.url)));
+  app.get("/healthz", ({ req }) => answerHealth("healthz", live, queryOf(req.url)));
+  app.get("/version", () => answerVersion(options.version));
+  // One route for everything else: paths are read by one parser, for authorization and handlers.
+  app.all("*", ({ req }) => server.serve(req.raw));
+  return app;
+}
+
+function answerVersion(version: VersionInfo): Promise<Response> {
+  const { major, minor, gitVersion, gitCommit, platform } = version;
+  const value = {
+    major,
+    minor,
+    gitVersion,
+    gitCommit,
+    gitTreeState: "clean",
+    buildDate: "1970-01-01T00:00:00Z",
+    goVersion: `bun${Bun.version}`,
+    compiler: "bun",
+    platform,
+  };
+  return answerObject(value, JSON_MEDIA, { pretty: true });
+}
+
+class ApiServer {
+  readonly #options: ApiServerOptions;
+  readonly #authorizer: Authorizer;
+  readonly #negotiator = new Negotiator();
+  readonly #discovery: DiscoveryHandler;
+  readonly #lines = new WatchLines();
+  readonly #context: ApiContext;
+  #inFlight = 0;
+
+  constructor(options: ApiServerOptions) {
+    this.#options = options;
+    this.#authorizer = options.authorizer ?? componentAuthorizer;
+    const version = options.version.gitVersion;
+    this.#discovery = new DiscoveryHandler({ version, negotiator: this.#negotiator });
+    const { registry, clock, random, logger, nodeConnector } = options;
+    this.#context = { registry, clock, random, logger, nodeConnector };
+  }
+
+  /** Never rejects: whatever goes wrong becomes an answer. */
+  async serve(request: Request): Promise<Response> {
+    const startMs = this.#options.clock.monotonic();
+    const response = await this.#answer(request);
+    response.headers.set("audit-id", auditId(request, this.#options.random));
+    const durationMs = this.#options.clock.monotonic() - startMs;
+    const path = pathnameOf(request.url);
+    const { method } = request;
+    this.#options.logger.debug("request", { method, path, status: response.status, durationMs });
+    return response;
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    let media: Media = JSON_MEDIA;
+    try {
+      const user = this.#options.authenticator.authenticate(request);
+      if (user === undefined) throw unauthorized();
+      const target = parseTarget(pathnameOf(request.url));
+      if (target === undefined) return pageNotFound();
+      const query = queryOf(request.url);
+      const verb = this.#authorize(user, request, target, query);
+      if (target.type === "path") {
+        if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed();
+        return (await this.#discovery.answer(request, target.path, query)) ?? pathAnswer(target);
+      }
+      if (isLogText(target)) return await this.#run(request, target, query, user, verb, media);
+      media = this.#negotiator.negotiate(request);
+      return await this.#run(request, target, query, user, verb, media);
+    } catch (error) {
+      return answerError(this.#statusOf(error, request), media);
+    }
+  }
+
+  #authorize(user: User, request: Request, target: RequestTarget, query: URLSearchParams): string {
+    const verb =
+      target.type === "path" ? request.method.toLowerCase() : verbOf(request.method, target, query);
+    if (verb === undefined) throw methodNotAllowed();
+    const attributes = attributesOf(target, verb);
+    if (!this.#authorizer.allows(user, attributes)) throw forbiddenError(user.name, attributes);
+    return verb;
+  }
+
+  async #run(
+    request: Request,
+    target: ResourceTarget,
+    query: URLSearchParams,
+    user: User,
+    verb: string,
+    media: Media,
+  ): Promise<Response> {
+    const definition = findResource(target.group, target.version, target.resource);
+    if (definition === undefined) return unknownResource(target);
+    const namespace = definition.namespaced ? target.namespace : "";
+    const scoped = target.namespace !== "" && definition.resource !== "namespaces";
+    if (definition.namespaced ? namespace === "" && target.name !== "" : scoped) throw notServed();
+    const { registry } = this.#context;
+    const api: ApiRequest = {
+      context: this.#context,
+      request,
+      query,
+      user,
+      target,
+      namespace,
+      definition,
+      resource: registry.resource(definition),
+      media,
+      warnings: [],
+    };
+    const deprecation = deprecationOf(api);
+    if (deprecation !== undefined) api.warnings.push(deprecation);
+    if (verb === "watch" || isLogText(target)) return dispatch(api, verb, this.#lines);
+    return this.#bounded(() => dispatch(api, verb, this.#lines));
+  }
+
+  /** Runs a request within the bounds of number and time. */
+  async #bounded(run: () => Promise<Response> | Response): Promise<Response> {
+    const limit = this.#options.maxRequestsInFlight ?? MAX_REQUESTS_IN_FLIGHT;
+    if (this.#inFlight >= limit) return tooManyRequests();
+    this.#inFlight++;
+    let cancel: () => void = () => undefined;
+    const deadline = new Promise<Response>((_resolve, reject) => {
+      cancel = this.#options.clock.after(REQUEST_DEADLINE_MS, () =>
+        reject(timeout("request did not complete within the allotted timeout")),
+      );
+    });
+    try {
+      return await Promise.race([run(), deadline]);
+    } finally {
+      cancel();
+      this.#inFlight--;
+    }
+  }
+
+  #statusOf(error: unknown, request: Request): StatusError {
+    if (error instanceof StatusError) return error;
+    const path = pathnameOf(request.url);
+    const stack = error instanceof Error ? error.stack : String(error);
+    this.#options.logger.error("a request failed", { method: request.method, path, error: stack });
+    return internalError(error);
+  }
+}
+
+/** Clients may bring an id of their own, for finding a request in the log. */
+function auditId(request: Request, random: Random): string {
+  const given = request.headers.get("audit-id");
+  return given !== null && /^[\w-]{1,64}$/.test(given) ? given : randomUuid(random);
+}
+
+/** Logs are text, whatever the client accepts. */
+function isLogText(target: ResourceTarget): boolean {
+  return target.resource === "pods" && target.subresource === "log";
+}
+
+function unknownResource({ group, version }: ResourceTarget): Response {
+  const served = servedGroupVersions().some(
+    (candidate) => candidate.group === group && candidate.version === version,
+  );
+  if (served) throw notServed();
+  return pageNotFound();
+}
+
+function pathAnswer({ path }: { readonly path: string }): Response {
+  if (path !== "/") return pageNotFound();
+  const groups = servedGroupVersions().map(({ group, version }) =>
+    group === "" ? `/api/${version}` : `/apis/${group}/${version}`,
+  );
+  const own = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"];
+  const paths = [...own, ...groups, "/version"].sort();
+  const headers = { "content-type": "application/json" };
+  return new Response(`${JSON.stringify({ paths }, null, 2)}\n`, { headers });
+}
+
+/** What Kubernetes answers to paths that are nobody's. */
+function pageNotFound(): Response {
+  const headers = { "content-type": "text/plain; charset=utf-8" };
+  return new Response("404 page not found\n", { status: 404, headers });
+}
+
+function tooManyRequests(): Response {
+  const headers = { "content-type": "text/plain; charset=utf-8", "retry-after": "1" };
+  const text = "Too many requests, please try again later.\n";
+  return new Response(text, { status: 429, headers });
 }

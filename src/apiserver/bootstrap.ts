@@ -1,5 +1,16 @@
-import type { Registry } from "../registry/index.ts";
-import type { Logger } from "../lib/index.ts";
+import { findKind } from "../api/index.ts";
+import {
+  getField,
+  isJsonObject,
+  isStatusError,
+  jsonEquals,
+  type KubeObject,
+  parseApiVersion,
+} from "../apimachinery/index.ts";
+import { assert, type Logger } from "../lib/index.ts";
+import type { Registry, ResourceRegistry } from "../registry/index.ts";
+import { type BootstrapObject, bootstrapObjects } from "./bootstrap-objects.ts";
+import { complete } from "./object-intake.ts";
 
 export interface BootstrapOptions {
   readonly registry: Registry;
@@ -10,6 +21,88 @@ export interface BootstrapOptions {
 }
 
 /** Creates what every cluster has and is missing here. Safe to run at every start. */
-export async function bootstrap(_options: BootstrapOptions): Promise<void> {
-  await Promise.resolve();
+export async function bootstrap(options: BootstrapOptions): Promise<void> {
+  const { registry, logger, advertiseAddress, advertisePort } = options;
+  const { serviceCidr, kubernetesServiceIp } = registry;
+  const addresses = { serviceCidr, kubernetesServiceIp, advertiseAddress, advertisePort };
+  for (const wanted of bootstrapObjects(addresses)) {
+    const { kind, metadata } = wanted.object;
+    const done = await ensure(registry, wanted);
+    if (done !== "kept") logger.debug("bootstrap", { done, kind, name: metadata.name });
+  }
+}
+
+type Done = "created" | "replaced" | "kept";
+
+async function ensure(registry: Registry, wanted: BootstrapObject): Promise<Done> {
+  const { object, existing } = wanted;
+  const resource = resourceOf(registry, object);
+  const { name = "", namespace = "" } = object.metadata;
+  const present = await find(resource, namespace, name);
+  if (present === undefined) return create(resource, namespace, object);
+  switch (existing.rule) {
+    case "keep":
+      return "kept";
+    case "replace":
+      return replace(resource, object, present);
+    case "recreate": {
+      if (jsonEquals(at(present, existing.field), at(object, existing.field))) return "kept";
+      await resource.delete(namespace, name, { gracePeriodSeconds: 0 });
+      return create(resource, namespace, object);
+    }
+  }
+}
+
+async function create(
+  resource: ResourceRegistry,
+  namespace: string,
+  object: KubeObject,
+): Promise<Done> {
+  complete(resource.definition, object);
+  await resource.create(namespace, object);
+  return "created";
+}
+
+/** Keeps the metadata of what is there and makes the rest what is wanted. */
+async function replace(
+  resource: ResourceRegistry,
+  object: KubeObject,
+  present: Readonly<KubeObject>,
+): Promise<Done> {
+  complete(resource.definition, object);
+  const { name = "", namespace = "" } = present.metadata;
+  const { stored } = await resource.update(namespace, name, (current) => ({
+    ...structuredClone(object),
+    metadata: current.metadata,
+  }));
+  return stored.object.metadata.resourceVersion === present.metadata.resourceVersion
+    ? "kept"
+    : "replaced";
+}
+
+async function find(
+  resource: ResourceRegistry,
+  namespace: string,
+  name: string,
+): Promise<Readonly<KubeObject> | undefined> {
+  try {
+    return (await resource.get(namespace, name)).object;
+  } catch (error) {
+    if (isStatusError(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+function resourceOf(registry: Registry, { apiVersion = "", kind = "" }: KubeObject) {
+  const groupVersion = parseApiVersion(apiVersion);
+  const definition = groupVersion && findKind(groupVersion.group, groupVersion.version, kind);
+  assert(definition !== undefined, `${kind} of ${apiVersion} is served`);
+  return registry.resource(definition);
+}
+
+function at(object: Readonly<KubeObject>, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (value, field) => (isJsonObject(value) ? getField(value, field) : undefined),
+    object,
+  );
 }

@@ -1,0 +1,141 @@
+import type { KubeObject } from "../apimachinery/index.ts";
+
+/** An object every cluster has, and what happens when it is there already. */
+export interface BootstrapObject {
+  readonly object: KubeObject;
+  /**
+   * keep: as it is. replace: its content is made this one. recreate: deleted and made anew when
+   * the field differs, because the field cannot change.
+   */
+  readonly existing:
+    | { readonly rule: "keep" }
+    | { readonly rule: "replace" }
+    | { readonly rule: "recreate"; readonly field: readonly string[] };
+}
+
+export interface BootstrapAddresses {
+  readonly serviceCidr: string;
+  readonly kubernetesServiceIp: string;
+  readonly advertiseAddress: string;
+  readonly advertisePort: number;
+}
+
+const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
+const KUBERNETES = "kubernetes";
+const HTTPS_PORT = 443;
+
+/** In the order in which they are made: namespaces come first. */
+export function bootstrapObjects(addresses: BootstrapAddresses): readonly BootstrapObject[] {
+  return [
+    ...NAMESPACES.map((name) => keep({ kind: "Namespace", apiVersion: "v1", metadata: { name } })),
+    ...priorityClasses().map(keep),
+    ...runtimeClasses().map(keep),
+    keep(ingressClass()),
+    recreated(serviceCidr(addresses.serviceCidr), "spec", "cidrs"),
+    recreated(kubernetesService(addresses), "spec", "clusterIP"),
+    { object: kubernetesEndpoints(addresses), existing: { rule: "replace" } },
+    { object: kubernetesEndpointSlice(addresses), existing: { rule: "replace" } },
+  ];
+}
+
+function keep(object: KubeObject): BootstrapObject {
+  return { object, existing: { rule: "keep" } };
+}
+
+function recreated(object: KubeObject, ...field: string[]): BootstrapObject {
+  return { object, existing: { rule: "recreate", field } };
+}
+
+function priorityClasses(): KubeObject[] {
+  const classes: [string, number, string][] = [
+    ["system-cluster-critical", 2_000_000_000, "For pods that the cluster cannot do without."],
+    ["system-node-critical", 2_000_001_000, "For pods that their node cannot do without."],
+  ];
+  return classes.map(([name, value, description]) => ({
+    kind: "PriorityClass",
+    apiVersion: "scheduling.k8s.io/v1",
+    metadata: { name },
+    value,
+    description,
+  }));
+}
+
+/** The styles in which WASM modules run. */
+function runtimeClasses(): KubeObject[] {
+  return ["wasi", "wagi"].map((name) => ({
+    kind: "RuntimeClass",
+    apiVersion: "node.k8s.io/v1",
+    metadata: { name },
+    handler: name,
+  }));
+}
+
+function ingressClass(): KubeObject {
+  const annotations = { "ingressclass.kubernetes.io/is-default-class": "true" };
+  return {
+    kind: "IngressClass",
+    apiVersion: "networking.k8s.io/v1",
+    metadata: { name: "kubun", annotations },
+    spec: { controller: "kubun.dev/ingress" },
+  };
+}
+
+function serviceCidr(cidr: string): KubeObject {
+  return {
+    kind: "ServiceCIDR",
+    apiVersion: "networking.k8s.io/v1",
+    metadata: { name: KUBERNETES },
+    spec: { cidrs: [cidr] },
+  };
+}
+
+function kubernetesService(addresses: BootstrapAddresses): KubeObject {
+  return {
+    kind: "Service",
+    apiVersion: "v1",
+    metadata: {
+      name: KUBERNETES,
+      namespace: "default",
+      labels: { component: "apiserver", provider: KUBERNETES },
+    },
+    spec: {
+      type: "ClusterIP",
+      clusterIP: addresses.kubernetesServiceIp,
+      ports: [
+        {
+          name: "https",
+          port: HTTPS_PORT,
+          protocol: "TCP",
+          targetPort: addresses.advertisePort,
+        },
+      ],
+    },
+  };
+}
+
+function kubernetesEndpoints({ advertiseAddress, advertisePort }: BootstrapAddresses): KubeObject {
+  const labels = { "endpointslice.kubernetes.io/skip-mirror": "true" };
+  return {
+    kind: "Endpoints",
+    apiVersion: "v1",
+    metadata: { name: KUBERNETES, namespace: "default", labels },
+    subsets: [
+      {
+        addresses: [{ ip: advertiseAddress }],
+        ports: [{ name: "https", port: advertisePort, protocol: "TCP" }],
+      },
+    ],
+  };
+}
+
+function kubernetesEndpointSlice(addresses: BootstrapAddresses): KubeObject {
+  const labels = { "kubernetes.io/service-name": KUBERNETES };
+  return {
+    kind: "EndpointSlice",
+    apiVersion: "discovery.k8s.io/v1",
+    metadata: { name: KUBERNETES, namespace: "default", labels },
+    addressType: "IPv4",
+    endpoints: [{ addresses: [addresses.advertiseAddress], conditions: { ready: true } }],
+    ports: [{ name: "https", port: addresses.advertisePort, protocol: "TCP" }],
+  };
+}

@@ -1,0 +1,114 @@
+import { answerObject, wantsPretty } from "../answer.ts";
+import type { Negotiator } from "../media-type.ts";
+import {
+  aggregatedDiscovery,
+  aggregatedMediaType,
+  aggregatedVersion,
+} from "./aggregated-discovery.ts";
+import { type Document, documentOf, OpenApiDocuments } from "./openapi-documents.ts";
+import { apiGroup, apiGroupList, apiResourceList, apiVersions } from "./plain-discovery.ts";
+
+const YEAR_SECONDS = 31_536_000;
+
+/** Answers what is served here: discovery and OpenAPI. All of it is made once and kept. */
+export class DiscoveryHandler {
+  readonly #openApi: OpenApiDocuments;
+  readonly #negotiator: Negotiator;
+  readonly #aggregated = new Map<string, Document>();
+
+  constructor(options: { readonly version: string; readonly negotiator: Negotiator }) {
+    this.#openApi = new OpenApiDocuments(options.version);
+    this.#negotiator = options.negotiator;
+  }
+
+  /** Undefined for a path that is not about discovery. */
+  answer(request: Request, path: string, query: URLSearchParams): Promise<Response> | undefined {
+    const [root = "", first = "", second = ""] = path.slice(1).split("/");
+    switch (root) {
+      case "api":
+      case "apis":
+        return this.#groups(request, root, [first, second], query);
+      case "openapi":
+        if (first === "v2" && second === "") return this.#document(request, this.#openApi.v2());
+        if (first !== "v3") return undefined;
+        if (second === "") return this.#document(request, this.#openApi.index());
+        return this.#versioned(request, path.slice("/openapi/v3/".length), query);
+      default:
+        return undefined;
+    }
+  }
+
+  #groups(
+    request: Request,
+    root: "api" | "apis",
+    [first, second]: [string, string],
+    query: URLSearchParams,
+  ): Promise<Response> | undefined {
+    if (first === "") {
+      const version = aggregatedVersion(request.headers.get("accept"));
+      if (version !== undefined) return this.#aggregate(request, root, version);
+    }
+    const value = plainDocument(request, root, first, second);
+    if (value === undefined) return undefined;
+    // A shape such as Table is asked for objects only; discovery is what it is.
+    const media = { ...this.#negotiator.negotiate(request), representation: "object" } as const;
+    return answerObject(value, media, { pretty: wantsPretty(request, query) });
+  }
+
+  #aggregate(request: Request, root: "api" | "apis", version: "v2" | "v2beta1"): Promise<Response> {
+    const name = `${root}/${version}`;
+    const document = this.#aggregated.get(name) ?? documentOf(aggregatedDiscovery(root, version));
+    this.#aggregated.set(name, document);
+    return this.#document(request, document, aggregatedMediaType(version));
+  }
+
+  #versioned(
+    request: Request,
+    path: string,
+    query: URLSearchParams,
+  ): Promise<Response> | undefined {
+    const document = this.#openApi.v3(path);
+    if (document === undefined) return undefined;
+    const hash = query.get("hash");
+    if (hash !== null && hash !== "" && hash !== document.hash) {
+      const location = `/openapi/v3/${path}?hash=${document.hash}`;
+      return Promise.resolve(new Response(null, { status: 301, headers: { location } }));
+    }
+    const cached =
+      hash === document.hash ? `public, immutable, max-age=${YEAR_SECONDS}` : undefined;
+    return this.#document(request, document, "application/json", cached);
+  }
+
+  /** The text with its hash as ETag; 304 to whoever has it already. */
+  #document(
+    request: Request,
+    { text, hash }: Document,
+    type = "application/json",
+    cacheControl = "no-cache, private",
+  ): Promise<Response> {
+    const etag = `"${hash}"`;
+    const headers = {
+      "content-type": type,
+      "cache-control": cacheControl,
+      etag,
+      vary: "Accept",
+    };
+    const known = request.headers.get("if-none-match");
+    if (known === etag) return Promise.resolve(new Response(null, { status: 304, headers }));
+    return Promise.resolve(new Response(text, { headers }));
+  }
+}
+
+function plainDocument(
+  request: Request,
+  root: "api" | "apis",
+  first: string,
+  second: string,
+): Record<string, unknown> | undefined {
+  if (root === "api") {
+    if (first === "") return apiVersions(request.headers.get("host") ?? "");
+    return second === "" ? apiResourceList({ group: "", version: first }) : undefined;
+  }
+  if (first === "") return apiGroupList();
+  return second === "" ? apiGroup(first) : apiResourceList({ group: first, version: second });
+}

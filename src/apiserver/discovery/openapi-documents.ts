@@ -1,0 +1,86 @@
+import { resourceDefinitions, schemaOf, typeTable } from "../../api/index.ts";
+import {
+  buildOpenApiV2,
+  buildOpenApiV3,
+  type GroupVersion,
+  type OpenApiSource,
+  type Schema,
+} from "../../apimachinery/index.ts";
+import { definitionsOf, servedGroupVersions } from "./plain-discovery.ts";
+
+/** A document that is served as it is. */
+export interface Document {
+  readonly text: string;
+  /** Changes with the text. */
+  readonly hash: string;
+}
+
+const TITLE = "Kubernetes";
+
+/** The OpenAPI documents, each made when it is first asked for. */
+export class OpenApiDocuments {
+  readonly #version: string;
+  readonly #made = new Map<string, Document>();
+
+  constructor(version: string) {
+    this.#version = version;
+  }
+
+  /** GET /openapi/v2 */
+  v2(): Document {
+    return this.#document("v2", () => buildOpenApiV2(this.#source(resourceDefinitions)));
+  }
+
+  /** GET /openapi/v3: where the documents of the group-versions are. */
+  index(): Document {
+    return this.#document("index", () => ({
+      paths: Object.fromEntries(
+        servedGroupVersions().map((groupVersion) => {
+          const path = pathOf(groupVersion);
+          const { hash } = this.#v3(groupVersion);
+          return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }];
+        }),
+      ),
+    }));
+  }
+
+  /** GET /openapi/v3/PATH, where the path is "api/v1" or "apis/apps/v1". */
+  v3(path: string): Document | undefined {
+    const served = servedGroupVersions().find((groupVersion) => pathOf(groupVersion) === path);
+    return served === undefined ? undefined : this.#v3(served);
+  }
+
+  #v3(groupVersion: GroupVersion): Document {
+    return this.#document(pathOf(groupVersion), () =>
+      buildOpenApiV3(this.#source(definitionsOf(groupVersion))),
+    );
+  }
+
+  #source(resources: OpenApiSource["resources"]): OpenApiSource {
+    return { resources, types: typeOf, title: TITLE, version: this.#version };
+  }
+
+  #document(name: string, make: () => unknown): Document {
+    let document = this.#made.get(name);
+    if (document === undefined) {
+      document = documentOf(make());
+      this.#made.set(name, document);
+    }
+    return document;
+  }
+}
+
+/** The text of a value with its hash. */
+export function documentOf(value: unknown): Document {
+  const text = JSON.stringify(value);
+  const hash = new Bun.CryptoHasher("sha256").update(text).digest("hex").toUpperCase();
+  return { text, hash };
+}
+
+function typeOf(typeName: string): Schema | undefined {
+  return Object.hasOwn(typeTable, typeName) ? schemaOf(typeName) : undefined;
+}
+
+function pathOf({ group, version }: GroupVersion): string {
+  return group === "" ? `api/${version}` : `apis/${group}/${version}`;
+}

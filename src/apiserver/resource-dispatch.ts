@@ -1,0 +1,194 @@
+import { forbidden, groupResourceText, StatusError } from "../apimachinery/index.ts";
+import { unreachable } from "../lib/index.ts";
+import type { ApiRequest } from "./api-request.ts";
+import { answerComponentStatuses } from "./component-statuses.ts";
+import { deleteObject, deleteObjects } from "./delete-handler.ts";
+import { patchObject } from "./patch-handler.ts";
+import { flagOf } from "./query-options.ts";
+import { getObject, listObjects } from "./read-handler.ts";
+import type { ResourceTarget } from "./request-target.ts";
+import { bindPod } from "./subresources/binding.ts";
+import { evictPod } from "./subresources/eviction.ts";
+import { podLog } from "./subresources/pod-log.ts";
+import { getScale, patchScale, replaceScale } from "./subresources/scale.ts";
+import { type WatchLines, watchObjects } from "./watch-handler.ts";
+import { createObject, replaceObject } from "./write-handler.ts";
+import type { Attributes } from "./authorizer.ts";
+
+const NOT_IMPLEMENTED = 501;
+const METHOD_NOT_ALLOWED = 405;
+
+/** The verb that authorization is asked about. Undefined for a method that means nothing here. */
+export function verbOf(
+  method: string,
+  target: ResourceTarget,
+  query: URLSearchParams,
+): string | undefined {
+  const collection = target.name === "";
+  switch (method) {
+    case "GET":
+    case "HEAD":
+      if (!collection) return "get";
+      return flagOf(query, "watch") === true ? "watch" : "list";
+    case "POST":
+      return "create";
+    case "PUT":
+      return "update";
+    case "PATCH":
+      return "patch";
+    case "DELETE":
+      return collection ? "deletecollection" : "delete";
+    default:
+      return undefined;
+  }
+}
+
+/** Runs an authorized request. */
+export function dispatch(
+  api: ApiRequest,
+  verb: string,
+  lines: WatchLines,
+): Promise<Response> | Response {
+  if (api.target.subresource !== "") return dispatchSubresource(api, verb);
+  assertServed(api, verb);
+  if (api.definition.resource === "componentstatuses") return answerComponentStatuses(api);
+  if (api.definition.resource === "bindings") return bindPod(api);
+  switch (verb) {
+    case "get":
+      return getObject(api);
+    case "list":
+      return listObjects(api);
+    case "watch":
+      return watchObjects(api, lines);
+    case "create":
+      return createObject(api);
+    case "update":
+      return replaceObject(api);
+    case "patch":
+      return patchObject(api);
+    case "delete":
+      return deleteObject(api);
+    case "deletecollection":
+      return deleteObjects(api);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+/** Refuses a verb that the kind, or this path to it, does not have. */
+function assertServed({ definition, target, namespace }: ApiRequest, verb: string): void {
+  if (!definition.verbs.includes(verb)) throw methodNotAllowed();
+  if (verb === "create" && target.name !== "") throw methodNotAllowed();
+  // A namespaced kind is created and deleted in a namespace; across all it can be looked at.
+  const across = definition.namespaced && namespace === "";
+  if (across && verb !== "list" && verb !== "watch") throw methodNotAllowed();
+}
+
+type Action =
+  | "status"
+  | "scale"
+  | "finalize"
+  | "ephemeralcontainers"
+  | "log"
+  | "binding"
+  | "eviction"
+  | "unsupported";
+
+function actionOf(name: string): Action {
+  switch (name) {
+    case "status":
+    case "scale":
+    case "finalize":
+    case "ephemeralcontainers":
+    case "log":
+    case "binding":
+    case "eviction":
+      return name;
+    default:
+      return "unsupported";
+  }
+}
+
+function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
+  const { definition, target } = api;
+  const subresource = definition.subresources.find(({ name }) => name === target.subresource);
+  if (subresource === undefined) throw notServed();
+  const action = actionOf(subresource.name);
+  if (action === "unsupported") throw notImplemented(definition.resource, subresource.name);
+  if (target.rest.length > 0) throw notServed();
+  if (!subresource.verbs.includes(verb)) throw methodNotAllowed();
+  switch (action) {
+    case "status":
+    case "finalize":
+    case "ephemeralcontainers":
+      if (verb === "get") return getObject(api);
+      return verb === "patch" ? patchObject(api, action) : replaceObject(api, action);
+    case "scale":
+      if (verb === "get") return getScale(api);
+      return verb === "patch" ? patchScale(api) : replaceScale(api);
+    case "log":
+      return podLog(api);
+    case "binding":
+      return bindPod(api);
+    case "eviction":
+      return evictPod(api);
+    default:
+      return unreachable(action);
+  }
+}
+
+function failure(code: number, reason: string, message: string): StatusError {
+  return new StatusError({
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Failure",
+    message,
+    reason,
+    details: {},
+    code,
+  });
+}
+
+export function notServed(): StatusError {
+  return failure(404, "NotFound", "the server could not find the requested resource");
+}
+
+export function methodNotAllowed(): StatusError {
+  const message = "the server does not allow this method on the requested resource";
+  return failure(METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
+}
+
+function notImplemented(resource: string, subresource: string): StatusError {
+  const message = `${resource}/${subresource} is not supported by this server yet`;
+  return failure(NOT_IMPLEMENTED, "NotImplemented", message);
+}
+
+/** The refusal of a request that its user may not make, in Kubernetes' words. */
+export function forbiddenError(user: string, attributes: Attributes): StatusError {
+  const who = `User ${JSON.stringify(user)} cannot ${attributes.verb}`;
+  if (attributes.type === "path") {
+    const why = `${who} path ${JSON.stringify(attributes.path)}`;
+    return forbidden({ group: "", resource: "" }, "", why);
+  }
+  const { group, resource, subresource, namespace, name } = attributes;
+  const full = subresource === "" ? resource : `${resource}/${subresource}`;
+  const scope = namespace === "" ? "at the cluster scope" : `in the namespace "${namespace}"`;
+  const why = `${who} resource "${full}" in API group "${group}" ${scope}`;
+  const error = forbidden({ group, resource: full }, name, why);
+  // Details name the resource alone, the message the subresource too.
+  error.status.details = { ...error.status.details, kind: resource };
+  return error;
+}
+
+/** Kinds whose use Kubernetes warns about. */
+export function deprecationOf(api: ApiRequest): string | undefined {
+  switch (groupResourceText(api.definition)) {
+    case "endpoints":
+      return "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+    case "componentstatuses":
+      return "v1 ComponentStatus is deprecated in v1.19+";
+    default:
+      return undefined;
+  }
+}
