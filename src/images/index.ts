@@ -1,3 +1,6 @@
+export { createDistributionApp } from "./distribution/distribution-app.ts";
+export type { Authorization, DistributionOptions } from "./distribution/distribution-app.ts";
+export type { GarbageReport } from "./garbage.ts";
 export { ImageError } from "./image-error.ts";
 export type { ImageErrorCode } from "./image-error.ts";
 export type {
@@ -9,7 +12,7 @@ export type {
   RegistryAuth,
   ResolvedImage,
 } from "./image.ts";
-export { createDistributionApp, openImageStore } from "./image-store.ts";
-export type { DistributionOptions, ImageStore, ImageStoreOptions } from "./image-store.ts";
+export { openImageStore } from "./image-store.ts";
+export type { ImageStore, ImageStoreOptions } from "./image-store.ts";
 export { formatReference, parseReference, remoteReference } from "./reference.ts";
 export type { Reference } from "./reference.ts";

@@ -1,0 +1,194 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import type { BlobStore } from "./blob-store.ts";
+import type { ContentSource } from "./content-source.ts";
+import type { ImageConfig } from "./image.ts";
+import { ImageError } from "./image-error.ts";
+import { extractLayerFile, type Layer } from "./layer-file.ts";
+import { parseManifest, type Descriptor, type ImageManifest } from "./manifest.ts";
+import { TAR_LAYERS, WASM_CONFIG, WASM_LAYERS } from "./media-types.ts";
+import { choosePlatform, isWasmPlatform } from "./platform.ts";
+import { wasmBinaryKind } from "./wasm-binary.ts";
+
+const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
+const MAX_INDEX_DEPTH = 3;
+
+const strings = z.array(z.string()).nullish();
+const configSchema = z.looseObject({
+  architecture: z.string().optional(),
+  os: z.string().optional(),
+  config: z
+    .looseObject({
+      Entrypoint: strings,
+      Cmd: strings,
+      Env: strings,
+      WorkingDir: z.string().nullish(),
+    })
+    .nullish(),
+});
+
+/** What an image turned out to be; kept on disk, so that it is found out once. */
+export const resolutionSchema = z.object({
+  /** Of the manifest that was chosen; the image's own digest may be that of an index. */
+  manifest: z.string(),
+  kind: z.enum(["wasm", "oci"]),
+  module: z.string().optional(),
+  config: z.object({
+    entrypoint: z.array(z.string()).optional(),
+    cmd: z.array(z.string()).optional(),
+    env: z.array(z.string()).optional(),
+    workingDir: z.string().optional(),
+  }),
+  sizeBytes: z.number(),
+  /** Blobs that have to stay for it. */
+  blobs: z.array(z.string()),
+});
+
+export interface Resolution {
+  readonly manifest: string;
+  readonly kind: "wasm" | "oci";
+  readonly module?: string;
+  readonly config: ImageConfig;
+  readonly sizeBytes: number;
+  readonly blobs: readonly string[];
+}
+
+/**
+ * Finds out what an image is and brings what a WebAssembly one needs into the blob store. Throws
+ * ImageError `unsupported` for content that cannot be run, besides the source's own errors.
+ */
+export async function resolveImage(
+  source: ContentSource,
+  blobs: BlobStore,
+  reference: string,
+  options: { architecture: string },
+): Promise<{ digest: string; resolution: Resolution }> {
+  const kept: string[] = [];
+  let next = reference;
+  let top: string | undefined;
+  for (let depth = 0; depth < MAX_INDEX_DEPTH; depth++) {
+    const { digest, bytes, mediaType } = await source.manifest(next);
+    top ??= digest;
+    kept.push(await blobs.put(bytes));
+    const manifest = parseManifest(bytes, mediaType);
+    if (manifest.type === "image") {
+      const found = await resolveManifest(source, blobs, manifest);
+      const sizeBytes = manifest.layers.reduce(
+        (sum, layer) => sum + layer.size,
+        bytes.length + manifest.config.size,
+      );
+      const resolution = {
+        ...found,
+        manifest: digest,
+        sizeBytes,
+        blobs: [...kept, ...found.blobs],
+      };
+      return { digest: top, resolution };
+    }
+    const chosen = choosePlatform(manifest.manifests, options.architecture);
+    if (chosen === undefined) {
+      const platforms = manifest.manifests.map(
+        ({ platform }) => `${platform?.os ?? "?"}/${platform?.architecture ?? "?"}`,
+      );
+      const wanted = `wasi/wasm or linux/${options.architecture}`;
+      throw new ImageError("unsupported", `no ${wanted} image, only ${platforms.join(", ")}`);
+    }
+    next = chosen.digest;
+  }
+  throw new ImageError("unsupported", "image indexes inside each other");
+}
+
+type Found = Pick<Resolution, "kind" | "module" | "config" | "blobs">;
+
+async function resolveManifest(
+  source: ContentSource,
+  blobs: BlobStore,
+  manifest: ImageManifest,
+): Promise<Found> {
+  await source.fetchBlob(manifest.config);
+  const isArtifact = manifest.config.mediaType === WASM_CONFIG;
+  const wasmLayer = manifest.layers.find((layer) => WASM_LAYERS.has(layer.mediaType));
+  const config = await readConfig(blobs, manifest.config);
+  if (wasmLayer !== undefined) {
+    await source.fetchBlob(wasmLayer);
+    await checkModule(blobs, wasmLayer.digest);
+    const kept = [manifest.config.digest, wasmLayer.digest];
+    return { kind: "wasm", module: wasmLayer.digest, config: config.image, blobs: kept };
+  }
+  if (isArtifact) {
+    throw new ImageError("unsupported", `a ${WASM_CONFIG} artifact without a wasm layer`);
+  }
+  if (!isWasmPlatform(config.os, config.architecture)) {
+    return { kind: "oci", config: config.image, blobs: [manifest.config.digest] };
+  }
+  const layers = await fetchLayers(source, manifest);
+  const module = await extractLayerFile(blobs, layers, entrypointPath(config.image));
+  await checkModule(blobs, module);
+  const kept = [manifest.config.digest, ...layers.map((layer) => layer.digest), module];
+  return { kind: "wasm", module, config: config.image, blobs: kept };
+}
+
+async function fetchLayers(source: ContentSource, manifest: ImageManifest): Promise<Layer[]> {
+  const layers: Layer[] = [];
+  for (const layer of manifest.layers) {
+    const compression = TAR_LAYERS.get(layer.mediaType);
+    if (compression === undefined) {
+      throw new ImageError("unsupported", `layer media type ${layer.mediaType} is not understood`);
+    }
+    await source.fetchBlob(layer);
+    layers.push({ digest: layer.digest, compression });
+  }
+  return layers;
+}
+
+function entrypointPath(config: ImageConfig): string {
+  const program = config.entrypoint?.[0] ?? config.cmd?.[0];
+  if (program === undefined) {
+    throw new ImageError("unsupported", "a WebAssembly image needs an entrypoint or command");
+  }
+  return program.startsWith("/") ? program : `${config.workingDir ?? "/"}/${program}`;
+}
+
+async function readConfig(
+  blobs: BlobStore,
+  descriptor: Descriptor,
+): Promise<{ os?: string; architecture?: string; image: ImageConfig }> {
+  const text = (await blobs.read(descriptor.digest, MAX_CONFIG_BYTES)).toString("utf8");
+  const parsed = configSchema.safeParse(safeJson(text));
+  // Artifacts other than images may have any configuration, an empty one included.
+  if (!parsed.success) return { image: {} };
+  const { os, architecture, config } = parsed.data;
+  const { Entrypoint: entrypoint, Cmd: cmd, Env: env, WorkingDir: workingDir } = config ?? {};
+  return {
+    ...(os === undefined ? {} : { os }),
+    ...(architecture === undefined ? {} : { architecture }),
+    image: {
+      ...(entrypoint == null ? {} : { entrypoint }),
+      ...(cmd == null ? {} : { cmd }),
+      ...(env == null ? {} : { env }),
+      ...(workingDir == null || workingDir === "" ? {} : { workingDir }),
+    },
+  };
+}
+
+async function checkModule(blobs: BlobStore, digest: string): Promise<void> {
+  const head = await Bun.file(blobs.pathOf(digest)).slice(0, 8).bytes();
+  if (wasmBinaryKind(head) === undefined) {
+    throw new ImageError("unsupported", `${digest} is not a WebAssembly module or component`);
+  }
+}
+
+/** Reads a kept resolution; undefined when there is none that can be read. */
+export async function readResolution(path: string): Promise<Resolution | undefined> {
+  const text = await readFile(path, "utf8").catch(() => undefined);
+  const parsed = resolutionSchema.safeParse(text === undefined ? undefined : safeJson(text));
+  return parsed.success ? (parsed.data as Resolution) : undefined;
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
