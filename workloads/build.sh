@@ -10,7 +10,7 @@ SYSROOT=${WASI_SYSROOT:+--sysroot=$WASI_SYSROOT}
 # shellcheck disable=SC2086 # the sysroot option is empty or one word
 "$CC" --target=wasm32-wasi $SYSROOT -std=c17 -Oz -flto -Wall -Wextra -Werror \
   -D_GNU_SOURCE -D_BSD_SOURCE -ffile-prefix-map="$PWD"=. \
-  -Wl,--gc-sections,-s,-z,stack-size=65536 \
+  -Wl,--gc-sections,-s,--stack-first,-z,stack-size=262144 \
   -o hello-http/hello-http.wasm hello-http/hello-http.c
 
 if [ -d hello-wagi/assembly ]; then

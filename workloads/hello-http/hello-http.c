@@ -313,7 +313,8 @@ static bool serve(struct connection *c) {
   } while (c->file >= 0 || (c->in_used > 0 && step(c)));
   if (!flush(c)) return false;
   if (c->out_used > 0) return true;
-  return !c->last && !c->ended;
+  if (c->ended) return false;
+  return !c->last || c->echo_left > 0 || c->skip_left > 0;
 }
 
 static bool receive(struct connection *c) {

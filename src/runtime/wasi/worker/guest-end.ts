@@ -30,11 +30,37 @@ export function guestEnd(thrown: unknown, circumstances: EndCircumstances): Gues
 
 /** The trap with the guest's frames, innermost first; for the log. */
 export function backtrace(thrown: unknown): string {
-  const frames = thrown instanceof Error ? (thrown.stack ?? "").split("\n") : [];
-  const guest = frames
-    .filter((frame) => /wasm/i.test(frame))
-    .map((frame) => `    ${frame.trim().replace(/^at\s+/, "at ")}`);
-  return [trapMessage(thrown), ...guest].join("\n");
+  const frames = thrown instanceof Error ? guestFrames(thrown) : [];
+  return [trapMessage(thrown), ...frames.map((frame) => `    at ${frame}`)].join("\n");
+}
+
+/** Frames a backtrace shows; the engine records no more than it is told when the trap happens. */
+export const MAX_FRAMES = 64;
+
+/** Has the engine record deep stacks; call once, before a guest runs. */
+export function recordDeepStacks(): void {
+  Error.stackTraceLimit = MAX_FRAMES;
+}
+
+/**
+ * The names of the guest's functions on the stack. Bun's text for a stack hides them ("unknown"),
+ * but a formatter is told; it must be in place when the stack is read for the first time.
+ */
+function guestFrames(error: Error): string[] {
+  const before = Error.prepareStackTrace;
+  let frames: string[] = [];
+  Error.prepareStackTrace = (_error, sites) => {
+    frames = sites
+      .filter((site) => site.getFileName() === "[wasm code]")
+      .map((site) => String(site.getFunctionName()).replace(/^.*wasm-function\[(.*)\]$/, "$1"));
+    return "";
+  };
+  try {
+    if (typeof error.stack !== "string") return [];
+    return frames.map((name) => (/^\d+$/.test(name) ? `function ${name}` : name));
+  } finally {
+    Error.prepareStackTrace = before;
+  }
 }
 
 function isExhausted({ memoryBytes, maximumPages }: EndCircumstances): boolean {

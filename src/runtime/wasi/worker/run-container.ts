@@ -7,6 +7,7 @@ import { CommandGuest } from "./command-guest.ts";
 import { compileModule } from "./compile-module.ts";
 import { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
+import { recordDeepStacks } from "./guest-end.ts";
 import { rfc3339Nano } from "./rfc3339-nano.ts";
 import { WagiGuest } from "./wagi-guest.ts";
 
@@ -20,6 +21,7 @@ export interface Container {
 
 /** Prepares a container. Throws an error whose message is for the pod's status. */
 export async function prepareContainer(spec: WorkerSpec): Promise<Container> {
+  recordDeepStacks();
   const clock = new SystemHostClock();
   const compiled = await compileModule({
     path: spec.modulePath,
