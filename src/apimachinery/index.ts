@@ -2,8 +2,6 @@ export { checkSchema } from "./check-schema.ts";
 export { compileTypes } from "./compile-types.ts";
 export type { FieldNotation, FieldOptions, TypeNotation, TypeTable } from "./compile-types.ts";
 export { DecodeError } from "./decode-error.ts";
-export { decodeObject, parseBody, settleObject } from "./decode-object.ts";
-export type { DecodedObject, DecodeObjectOptions, FieldValidation } from "./decode-object.ts";
 export { decodeErrors, decodeInto, prune } from "./decode.ts";
 export {
   duplicateField,
@@ -98,6 +96,7 @@ export {
   validateQualifiedName,
   validateWildcardDns1123Subdomain,
 } from "./names.ts";
+export { OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from "./openapi-protobuf.ts";
 export { openApiName, typeNameOfKind } from "./openapi-source.ts";
 export type { OpenApiResource, OpenApiSource, OpenApiSubresource } from "./openapi-source.ts";
 export { buildOpenApiV2, buildOpenApiV3 } from "./openapi.ts";
@@ -152,16 +151,6 @@ export {
 } from "./status-error.ts";
 export type { StatusReason } from "./status-error.ts";
 export { applyStrategicMergePatch } from "./strategic-merge-patch.ts";
-export { buildTable, partialObjectMetadata } from "./table.ts";
-export type {
-  IncludeObject,
-  PartialObjectMetadata,
-  Table,
-  TableCell,
-  TableColumn,
-  TableOptions,
-  TableRow,
-} from "./table.ts";
 export {
   humanDuration,
   parseGoDuration,
