@@ -213,9 +213,11 @@ describe("applySchemaDefaults", () => {
   });
 
   test("applySchemaDefaults: keeps what is there, false, zero and null where it is a value", () => {
-    const object = { spec: { size: 0, note: null, tags: null, parts: [{ on: false }, {}] } };
+    const object: JsonObject = {
+      spec: { size: 0, note: null, tags: null, parts: [{ on: false }, {}] },
+    };
     applySchemaDefaults(schema, object);
-    expect<unknown>(object).toEqual({
+    expect(object).toEqual({
       spec: { size: 0, note: null, tags: ["x"], parts: [{ on: false }, { on: true }] },
     });
   });

@@ -26,19 +26,12 @@ function check(schema: Schema, value: unknown, path: FieldPath, errors: FieldErr
     errors.push(wrongType(value, expected, path));
     return;
   }
-  switch (schema.kind) {
-    case "object":
-      checkObject(schema, value as JsonObject, path, errors);
-      break;
-    case "map":
-      for (const [key, child] of Object.entries(value as JsonObject)) {
-        check(schema.values, child, path.key(key), errors);
-      }
-      break;
-    case "list":
-      checkList(schema, value as unknown[], path, errors);
-      break;
-    default:
+  if (schema.kind === "object") checkObject(schema, value as JsonObject, path, errors);
+  else if (schema.kind === "list") checkList(schema, value as unknown[], path, errors);
+  else if (schema.kind === "map") {
+    for (const [key, child] of Object.entries(value as JsonObject)) {
+      check(schema.values, child, path.key(key), errors);
+    }
   }
   if (schema.rules !== undefined) checkRules(schema.rules, value, path, errors);
 }

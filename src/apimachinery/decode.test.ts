@@ -64,12 +64,12 @@ describe("decodeInto", () => {
   });
 
   test("decodeInto: drops nulls of fields, and zeroes those in maps and lists", () => {
-    const object = {
+    const object: JsonObject = {
       metadata: { creationTimestamp: null, labels: { a: null } },
       spec: { containers: [null], nodeName: null },
     };
     decodeInto(POD, object);
-    expect<unknown>(object).toEqual({
+    expect(object).toEqual({
       metadata: { labels: { a: "" } },
       spec: { containers: [{}] },
     });
@@ -175,9 +175,9 @@ describe("decodeInto", () => {
   });
 
   test("decodeInto: an empty time is an absent one", () => {
-    const object = { metadata: { creationTimestamp: "" } };
+    const object: JsonObject = { metadata: { creationTimestamp: "" } };
     decodeInto(POD, object);
-    expect<unknown>(object).toEqual({ metadata: {} });
+    expect(object).toEqual({ metadata: {} });
   });
 });
 
@@ -241,14 +241,14 @@ describe("custom resources", () => {
   );
 
   test("decodeInto: prunes a custom resource but leaves types to checkSchema", () => {
-    const object = {
+    const object: JsonObject = {
       apiVersion: "x/v1",
       kind: "X",
       metadata: { name: "a" },
       spec: { size: "big", free: { a: { b: 1 } }, labels: { k: "v" }, y: 1 },
     };
     expect(decodeInto(custom, object)).toEqual(['unknown field "spec.y"']);
-    expect<unknown>(object.spec).toEqual({
+    expect(object["spec"]).toEqual({
       size: "big",
       free: { a: { b: 1 } },
       labels: { k: "v" },
@@ -262,14 +262,14 @@ describe("custom resources", () => {
   });
 
   test("decodeInto: a null stays where null is a value, and yields to a default", () => {
-    const object = { spec: { note: null, mode: null, size: null } };
+    const object: JsonObject = { spec: { note: null, mode: null, size: null } };
     decodeInto(custom, object);
-    expect<unknown>(object).toEqual({ spec: { note: null, size: null } });
+    expect(object).toEqual({ spec: { note: null, size: null } });
   });
 
   test("prune: drops what the schema does not know", () => {
-    const object = { spec: { free: { a: 1 }, nope: 1 }, other: {} };
+    const object: JsonObject = { spec: { free: { a: 1 }, nope: 1 }, other: {} };
     prune(custom, object);
-    expect<unknown>(object).toEqual({ spec: { free: { a: 1 } } });
+    expect(object).toEqual({ spec: { free: { a: 1 } } });
   });
 });

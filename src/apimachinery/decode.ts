@@ -70,18 +70,13 @@ class Decoder {
 
   /** @returns the value to store in place of the given one, most often the same */
   #decode(schema: Schema, value: unknown, mode: Mode): unknown {
-    switch (schema.kind) {
-      case "object":
-        return this.#object(schema, value, schema.builtIn ? "typed" : "untyped");
-      case "map":
-        return this.#map(schema, value, mode);
-      case "list":
-        return this.#list(schema, value, mode);
-      case "any":
-        return value;
-      default:
-        return mode === "typed" ? decodeScalar(schema.kind, value) : value;
+    if (schema.kind === "object") {
+      return this.#object(schema, value, schema.builtIn ? "typed" : "untyped");
     }
+    if (schema.kind === "list") return this.#list(schema, value, mode);
+    if (schema.kind === "map") return this.#map(schema, value, mode);
+    if (schema.kind === "any" || mode === "untyped") return value;
+    return decodeScalar(schema.kind, value);
   }
 
   #object(schema: ObjectSchema, value: unknown, mode: Mode): unknown {

@@ -96,7 +96,11 @@ export {
   validateQualifiedName,
   validateWildcardDns1123Subdomain,
 } from "./names.ts";
-export { OPENAPI_V2_PROTOBUF, openApiV2Protobuf } from "./openapi-protobuf.ts";
+export {
+  OPENAPI_V2_PROTOBUF,
+  OPENAPI_V2_PROTOBUF_ACCEPT,
+  openApiV2Protobuf,
+} from "./openapi-protobuf.ts";
 export { openApiName, typeNameOfKind } from "./openapi-source.ts";
 export type { OpenApiResource, OpenApiSource, OpenApiSubresource } from "./openapi-source.ts";
 export { buildOpenApiV2, buildOpenApiV3 } from "./openapi.ts";

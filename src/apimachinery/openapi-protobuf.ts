@@ -1,8 +1,12 @@
 import { isJsonObject, type JsonObject } from "./json-value.ts";
 import { ProtobufWriter } from "./protobuf-writer.ts";
 
-/** What kubectl asks for at /openapi/v2; the answer's Content-Type too. */
-export const OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/** The Content-Type of the answer. */
+export const OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/** What kubectl asks for at /openapi/v2; "@" makes it no media type that could be answered. */
+export const OPENAPI_V2_PROTOBUF_ACCEPT =
+  "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 /**
  * The document of `buildOpenApiV2` in the form kubectl reads: message openapi.v2.Document of

@@ -137,7 +137,7 @@ class Importer {
     if (source["not"] !== undefined) {
       rules["not"] = this.#junctor(source["not"], `${path}.not`, depth);
     }
-    return rules as ValueRules;
+    return rules;
   }
 
   /** A schema inside allOf, anyOf, oneOf or not: it constrains, and says nothing of structure. */

@@ -49,7 +49,7 @@ function checkString(
   errors: FieldError[],
   complain: Complain,
 ): void {
-  const length = [...value].length;
+  const length = Array.from(value).length;
   if (rules.maxLength !== undefined && length > rules.maxLength) {
     errors.push(tooLongField(path, rules.maxLength));
   }
