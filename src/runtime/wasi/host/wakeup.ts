@@ -24,6 +24,8 @@ export class Wakeup {
   #resuming = false;
   #watched: readonly WaitInterest[] = [];
   #spins = 0;
+  #reject: ((reason: Error) => void) | undefined;
+  #aborted: Error | undefined;
 
   constructor(clock: HostClock) {
     this.#clock = clock;
@@ -31,12 +33,14 @@ export class Wakeup {
 
   /** Resolves when one of the sources is notified or `timeoutMs` passed. */
   wait(interests: readonly WaitInterest[], timeoutMs?: number): Promise<void> {
+    if (this.#aborted !== undefined) return Promise.reject(this.#aborted);
     this.#spins = 0;
     for (const { source, side } of interests) {
       source.watched = source.watched === "no" || source.watched === side ? side : "both";
     }
     this.#watched = interests;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      this.#reject = reject;
       const cancel =
         timeoutMs === undefined ? undefined : this.#clock.after(timeoutMs, () => this.#finish());
       this.#resume = () => {
@@ -56,6 +60,7 @@ export class Wakeup {
 
   /** Lets the event loop run once. */
   turn(): Promise<void> {
+    if (this.#aborted !== undefined) return Promise.reject(this.#aborted);
     this.#spins = 0;
     return new Promise((resolve) => this.#clock.nextTurn(resolve));
   }
@@ -66,8 +71,16 @@ export class Wakeup {
     return this.#spins >= MAX_SPINS;
   }
 
+  /** Ends a guest that waits, now or when it waits next: the reason is thrown into its stack. */
+  abort(reason: Error): void {
+    this.#aborted = reason;
+    this.#reject?.(reason);
+    this.#finish();
+  }
+
   #finish(): void {
     const resume = this.#resume;
+    this.#reject = undefined;
     this.#resume = undefined;
     this.#resuming = false;
     for (const { source } of this.#watched) source.watched = "no";

@@ -106,6 +106,11 @@ export class WasiHost {
     await jspi.promising(start)();
   }
 
+  /** Ends a guest that waits, now or when it waits next; {@link run} rejects with the reason. */
+  abort(reason: Error): void {
+    this.#state.wakeup.abort(reason);
+  }
+
   /** Bytes of the guest's linear memory. */
   get memoryBytes(): number {
     return this.#state.memory.size;

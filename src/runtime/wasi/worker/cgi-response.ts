@@ -34,7 +34,11 @@ export class CgiResponse implements OutputStream {
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #roomWaiter: (() => void) | undefined;
 
-  constructor() {
+  readonly #cancelled: () => void;
+
+  /** `cancelled` is called when the client does not want the rest. */
+  constructor(cancelled: () => void) {
+    this.#cancelled = cancelled;
     const { promise, resolve, reject } = Promise.withResolvers<Response>();
     this.response = promise;
     this.#resolve = resolve;
@@ -70,7 +74,7 @@ export class CgiResponse implements OutputStream {
         pull: () => this.#wake(),
         cancel: () => {
           this.#gone = true;
-          this.#wake();
+          this.#cancelled();
         },
       },
       new ByteLengthQueuingStrategy({ highWaterMark: BODY_HIGH_WATER }),

@@ -109,12 +109,18 @@ export class WagiGuest implements Guest {
 
   /** Runs one instance; its slot is given back when it ended, which may be after the answer. */
   #run(request: Request, connection: CgiConnection): Promise<Response> {
-    const output = new CgiResponse();
+    const instance = new AbortController();
+    const output = new CgiResponse(() => giveUp(new CgiError("the client went away")));
+    const giveUp = (error: CgiError) => {
+      output.fail(error);
+      instance.abort(error);
+    };
     const deadline = this.#clock.after(this.#timeoutMs, () => {
-      output.fail(new DeadlineError(`gave up after ${this.#timeoutMs} ms`));
+      giveUp(new DeadlineError(`gave up after ${this.#timeoutMs} ms`));
     });
+    request.signal.addEventListener("abort", () => giveUp(new CgiError("the client went away")));
     const streaming = this.#clock.after(STREAM_AFTER_MS, () => output.stream());
-    void this.#instance(request, connection, output)
+    void this.#instance(request, connection, output, instance.signal)
       .catch((error: unknown) => {
         output.fail(error instanceof CgiError ? error : new CgiError(backtrace(error)));
       })
@@ -127,9 +133,17 @@ export class WagiGuest implements Guest {
     return output.response;
   }
 
-  async #instance(request: Request, connection: CgiConnection, output: CgiResponse): Promise<void> {
+  async #instance(
+    request: Request,
+    connection: CgiConnection,
+    output: CgiResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
     const spec = this.#spec;
-    const body = new Uint8Array(await request.arrayBuffer());
+    // A client that is slow to send its body must not keep the slot beyond the deadline.
+    const received = await Promise.race([request.arrayBuffer(), abortOf(signal)]);
+    if (received === undefined) return;
+    const body = new Uint8Array(received);
     const host = new WasiHost({
       args: [...(spec.args.length > 0 ? spec.args : ["main.wasm"]), ...cgiArguments(request)],
       env: [...spec.env, ...cgiEnvironment(request, connection, body.length)],
@@ -141,6 +155,7 @@ export class WagiGuest implements Guest {
       clock: this.#clock,
     });
     this.#hosts.add(host);
+    signal.addEventListener("abort", () => host.abort(signal.reason as CgiError));
     try {
       await host.run(new WebAssembly.Instance(this.#compiled.module, host.imports()));
       output.end();
@@ -156,6 +171,12 @@ export class WagiGuest implements Guest {
 }
 
 class DeadlineError extends CgiError {}
+
+function abortOf(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(undefined));
+  });
+}
 
 function refusal(status: number, text: string): Response {
   return new Response(`${text}\n`, { status, headers: { "content-type": "text/plain" } });
