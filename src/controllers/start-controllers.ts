@@ -1,0 +1,35 @@
+import { SharedInformers } from "../client/index.ts";
+import type { Client } from "../client/index.ts";
+import type { Clock, Logger, Random } from "../lib/index.ts";
+import type { ControllerContext } from "./controller-context.ts";
+import { startDeploymentController } from "./deployment/controller.ts";
+import { startEndpointSliceController } from "./endpoint-slice/controller.ts";
+import { startReplicaSetController } from "./replica-set/controller.ts";
+import { startServiceAccountController } from "./service-account/controller.ts";
+
+export interface ControllersOptions {
+  readonly client: Client;
+  /** Shared with the scheduler of the same process; made here when missing. */
+  readonly informers?: SharedInformers;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** The certificate (PEM) that pods trust the API server by, published to every namespace. */
+  readonly rootCa?: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Starts every controller; they run until the signal aborts. Informers given are started too: all
+ * that share them should have asked for theirs before.
+ */
+export function startControllers(options: ControllersOptions): void {
+  const { client, clock, random, logger, signal, rootCa } = options;
+  const informers = options.informers ?? new SharedInformers({ client, clock, random, logger });
+  const context: ControllerContext = { client, informers, clock, random, logger, signal };
+  startServiceAccountController(context, rootCa === undefined ? {} : { rootCa });
+  startDeploymentController(context);
+  startReplicaSetController(context);
+  startEndpointSliceController(context);
+  informers.start(signal);
+}
