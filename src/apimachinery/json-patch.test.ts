@@ -8,7 +8,8 @@ function refusal(document: unknown, patch: unknown): string {
   } catch (error) {
     if (!(error instanceof StatusError)) return String(error);
     const cause = error.status.details?.causes?.[0];
-    return `${error.code} ${cause === undefined ? error.message : `${cause.field}: ${cause.message}`}`;
+    const why = cause === undefined ? error.message : `${cause.field}: ${cause.message}`;
+    return `${error.code} ${why}`;
   }
   return "accepted";
 }

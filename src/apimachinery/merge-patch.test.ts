@@ -1,4 +1,6 @@
 import { describe, expect, test } from "bun:test";
+import { type Random, randomInteger, SeededRandom } from "../lib/index.ts";
+import { isJsonObject, type JsonObject } from "./json-value.ts";
 import { applyMergePatch } from "./merge-patch.ts";
 
 describe("applyMergePatch", () => {
@@ -43,3 +45,35 @@ describe("applyMergePatch", () => {
     expect(Object.hasOwn(Object.prototype, "polluted")).toBe(false);
   });
 });
+
+describe("applyMergePatch, as a property", () => {
+  test("applyMergePatch: the patch made from two documents turns one into the other", () => {
+    const random = new SeededRandom(11);
+    for (let round = 0; round < 500; round++) {
+      const before = randomDocument(random, 3);
+      const after = randomDocument(random, 3);
+      expect(applyMergePatch(before, differenceOf(before, after))).toEqual(after);
+    }
+  });
+});
+
+function randomDocument(random: Random, depth: number): JsonObject {
+  const document: JsonObject = {};
+  for (const key of ["a", "b", "c"]) {
+    const choice = randomInteger(random, 4);
+    if (choice === 1) document[key] = randomInteger(random, 3);
+    else if (choice === 2) document[key] = [randomInteger(random, 3)];
+    else if (choice === 3 && depth > 0) document[key] = randomDocument(random, depth - 1);
+  }
+  return document;
+}
+
+function differenceOf(before: JsonObject, after: JsonObject): JsonObject {
+  const patch: JsonObject = {};
+  for (const key of Object.keys(before)) if (!(key in after)) patch[key] = null;
+  for (const [key, value] of Object.entries(after)) {
+    const old = before[key];
+    patch[key] = isJsonObject(value) && isJsonObject(old) ? differenceOf(old, value) : value;
+  }
+  return patch;
+}

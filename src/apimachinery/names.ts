@@ -30,7 +30,8 @@ export const MAX_SUBDOMAIN_BYTES = 253;
 const MAX_PORT_NAME_BYTES = 15;
 
 const ALPHANUMERIC_ENDS = "and must start and end with an alphanumeric character";
-const NAME_CHARACTERS = `must consist of alphanumeric characters, '-', '_' or '.', ${ALPHANUMERIC_ENDS}`;
+const NAME_CHARACTERS =
+  "must consist of alphanumeric characters, '-', '_' or '.', " + ALPHANUMERIC_ENDS;
 
 /** A DNS label: names of namespaces, containers, volumes. */
 export function validateDns1123Label(text: string): string[] {

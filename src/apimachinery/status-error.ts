@@ -119,7 +119,8 @@ export function conflict(
   name: string,
   why: string = MODIFIED_MESSAGE,
 ): StatusError {
-  const message = `Operation cannot be fulfilled on ${groupResourceText(resource)} "${name}": ${why}`;
+  const what = `${groupResourceText(resource)} "${name}"`;
+  const message = `Operation cannot be fulfilled on ${what}: ${why}`;
   return failure(409, "Conflict", message, detailsOf(resource, name));
 }
 

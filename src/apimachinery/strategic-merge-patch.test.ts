@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { randomInteger, SeededRandom } from "../lib/index.ts";
 import { applyStrategicMergePatch } from "./strategic-merge-patch.ts";
 import { loadSchemas } from "./testing/api-types.ts";
+import { typicalDeployment } from "./testing/deployment.ts";
 
 const schemas = loadSchemas();
 
@@ -222,5 +224,24 @@ describe("applyStrategicMergePatch", () => {
     const patch: unknown = JSON.parse('{"metadata":{"labels":{"__proto__":{"polluted":"1"}}}}');
     patchPod({ metadata: { labels: { a: "b" } } }, patch);
     expect(Object.hasOwn(Object.prototype, "polluted")).toBe(false);
+  });
+
+  test("applyStrategicMergePatch: an object patched with itself stays the same", () => {
+    const schema = schemas("apps.v1.Deployment");
+    const object = typicalDeployment();
+    expect(applyStrategicMergePatch(schema, object, object)).toEqual(object);
+    expect(applyStrategicMergePatch(schema, object, {})).toEqual(object);
+    expect(applyStrategicMergePatch(schema, {}, object)).toEqual(object);
+  });
+
+  test("applyStrategicMergePatch: $setElementOrder gives any order, and keeps the contents", () => {
+    const random = new SeededRandom(3);
+    const containers = ["a", "b", "c", "d"].map((name) => ({ name, image: name.repeat(2) }));
+    for (let round = 0; round < 100; round++) {
+      const keyed = containers.map((item) => ({ item, place: randomInteger(random, 1000) }));
+      const order = keyed.sort((a, b) => a.place - b.place).map(({ item }) => item);
+      const patch = { "$setElementOrder/containers": order.map(({ name }) => ({ name })) };
+      expect(patchSpec({ containers }, patch)).toEqual({ containers: order });
+    }
   });
 });
