@@ -98,8 +98,9 @@ describe("wagi", () => {
 
   test("a client that goes away, or never sends its body, gives its place up", async () => {
     await start(MODULES.helloWagi, { wagi: { requestTimeoutMs: 200, concurrency: 1 } });
-    const slow = connect(worker.unixPath);
+    const slow = connect({ path: worker.unixPath, allowHalfOpen: true });
     slow.on("error", () => undefined);
+    slow.resume();
     slow.write("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
     await eventually(async () => {
       const status = await worker.ask({ type: "status" });
