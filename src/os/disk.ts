@@ -94,6 +94,7 @@ async function lock(directory: string): Promise<DirectoryLock> {
   const holder = join(directory, "lock.pid");
   const db = new Database(join(directory, "lock"), { timeout: 0 });
   try {
+    db.pragma("journal_mode = MEMORY");
     db.exec("BEGIN EXCLUSIVE");
   } catch (error) {
     db.close();

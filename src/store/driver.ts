@@ -26,7 +26,7 @@ export interface DriverOptions {
   readonly log: SegmentedLog;
   readonly machine: StateMachine;
   readonly logger: Logger;
-  readonly limits?: DriverLimits;
+  readonly limits?: DriverLimits | undefined;
   /** Called after every applied entry, before the proposers hear of it. */
   readonly onApplied: () => void;
   /** Called once, when nothing can be written any more. */
@@ -156,9 +156,7 @@ export class Driver {
   }
 
   #kick(): void {
-    this.#loop ??= this.#run().finally(() => {
-      this.#loop = undefined;
-    });
+    this.#loop ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -168,6 +166,9 @@ export class Driver {
       while (this.#mode.type !== "read-only" && this.#proposeBatch()) await this.#step();
     } catch (error) {
       this.fail(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      // In the same turn in which nothing was left to do, or a proposal in between would be stuck.
+      this.#loop = undefined;
     }
   }
 

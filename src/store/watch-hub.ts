@@ -73,6 +73,7 @@ export class WatchHub {
   /** Sorts the events since the last call into the groups, and wakes who waits for them. */
   dispatch(): void {
     const { window, revision: until } = this.#machine;
+    if (this.#groups.size === 0) this.#dispatched = until;
     for (let revision = this.#dispatched + 1; revision <= until; revision++) {
       const key = window.at(revision as Revision)?.kv.key;
       if (key === undefined) this.#forgetAll(revision);

@@ -39,6 +39,10 @@ export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]
   /** Everything up to here is delivered. */
   #cursor: Revision;
   #state: WatcherState = { type: "unsynced" };
+  /** Ends the present wait. */
+  #wake: () => void = () => undefined;
+  #listening = false;
+  readonly #onEnd = (): void => this.#wake();
   /** The end of the `next` before: callers get their batches in turn. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -96,7 +100,7 @@ export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]
       this.#cursor = page.at(-1)?.kv.modRevision ?? until;
       const events = page.filter((event) => event.kv.key.startsWith(prefix));
       if (events.length > 0) return events;
-      await this.#options.pause();
+      if (this.#cursor + 1 < machine.window.firstRevision) await this.#options.pause();
     }
     return [];
   }
@@ -144,19 +148,28 @@ export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]
   #wait(): Promise<void> {
     const state = this.#state;
     if (state.type !== "synced") return Promise.resolve();
-    const { signal, closed } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    state.group.waiting.add(resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    closed.addEventListener("abort", () => resolve(), { once: true });
-    return promise.finally(() => {
-      state.group.waiting.delete(resolve);
+    if (!this.#listening) this.#listen();
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      state.group.waiting.add(resolve);
     });
   }
 
+  #listen(): void {
+    this.#listening = true;
+    this.#options.signal.addEventListener("abort", this.#onEnd);
+    this.#options.closed.addEventListener("abort", this.#onEnd);
+  }
+
   #end(): void {
-    if (this.#state.type === "synced") this.#options.hub.leave(this.#state.group);
+    this.#options.signal.removeEventListener("abort", this.#onEnd);
+    this.#options.closed.removeEventListener("abort", this.#onEnd);
+    if (this.#state.type === "synced") {
+      this.#state.group.waiting.delete(this.#wake);
+      this.#options.hub.leave(this.#state.group);
+    }
     this.#state = { type: "ended" };
+    this.#wake();
   }
 }
 

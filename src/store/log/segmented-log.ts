@@ -35,7 +35,7 @@ export interface SegmentedLogOptions {
   readonly random: Random;
   /** What the state has applied: older entries are not returned, and a new log begins behind it. */
   readonly appliedIndex: LogIndex;
-  readonly segmentBytes?: number;
+  readonly segmentBytes?: number | undefined;
 }
 
 export interface OpenedLog {

@@ -1,0 +1,141 @@
+import { sleep } from "../lib/index.ts";
+import type { CancelTimer, Clock, Logger } from "../lib/index.ts";
+import type { Revision, StateMachine, StateStorage } from "../mvcc/index.ts";
+import type { LogIndex } from "../raft/index.ts";
+import type { Driver } from "./driver.ts";
+import type { SegmentedLog } from "./log/segmented-log.ts";
+
+export interface HousekeeperLimits {
+  /** Bytes of SQLite's write-ahead log that start a checkpoint. */
+  readonly checkpointBytes: number;
+  /** States are kept for one to two times this. */
+  readonly historyMs: number;
+  /** More changes than this are compacted away before their time. */
+  readonly historyRevisions: number;
+}
+
+export const HOUSEKEEPER_LIMITS: HousekeeperLimits = {
+  checkpointBytes: 16 * 1024 * 1024,
+  historyMs: 5 * 60 * 1000,
+  historyRevisions: 200_000,
+};
+
+/** Rows looked at, and pages given back, in one turn of the event loop. */
+const SCAVENGE_ROWS = 256;
+const VACUUM_PAGES = 64;
+
+export interface HousekeeperOptions {
+  readonly storage: StateStorage;
+  readonly machine: StateMachine;
+  readonly log: SegmentedLog;
+  readonly driver: Driver;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly limits?: Partial<HousekeeperLimits> | undefined;
+}
+
+/**
+ * Keeps log, history and file small: checkpoints, compaction by age and number, scavenging in
+ * slices. It starts with writes only, and rests when there is nothing to do.
+ */
+export class Housekeeper {
+  readonly #options: HousekeeperOptions;
+  readonly #limits: HousekeeperLimits;
+  readonly #stopped = new AbortController();
+  #work: Promise<void> | undefined;
+  #compacting: Promise<unknown> | undefined;
+  #cancelTick: CancelTimer | undefined;
+  /** The revision at the last tick: at the next one, it is old enough to compact. */
+  #mark: Revision;
+  /** History up to here has been scavenged since the store was opened. */
+  #scavenged = 0;
+
+  constructor(options: HousekeeperOptions) {
+    this.#options = options;
+    this.#limits = { ...HOUSEKEEPER_LIMITS, ...options.limits };
+    this.#mark = options.machine.revision;
+    // A past life may have left work.
+    if (options.machine.compactedRevision > 0) this.afterApply();
+  }
+
+  /** Called after every applied entry; cheap when there is nothing to do. */
+  afterApply(): void {
+    if (this.#stopped.signal.aborted) return;
+    const { machine, storage } = this.#options;
+    const { historyMs, historyRevisions, checkpointBytes } = this.#limits;
+    if (machine.revision > machine.compactedRevision) {
+      this.#cancelTick ??= this.#options.clock.after(historyMs, () => this.#tick());
+    }
+    if (machine.revision - machine.compactedRevision > historyRevisions) {
+      this.#compact((machine.revision - Math.floor(historyRevisions / 2)) as Revision);
+    }
+    const due =
+      machine.compactedRevision > this.#scavenged ||
+      storage.uncheckpointedBytes() >= checkpointBytes;
+    if (!due || this.#work !== undefined) return;
+    this.#work = this.#tidy()
+      .catch((error: unknown) => {
+        this.#options.driver.fail(error instanceof Error ? error : new Error(String(error)));
+      })
+      .finally(() => {
+        this.#work = undefined;
+      });
+  }
+
+  /** Ends the slices and timers; resolves when nothing of them runs any more. */
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    this.#cancelTick?.();
+    await this.#work;
+    await this.#compacting;
+  }
+
+  /**
+   * Makes the applied state durable, and gives up the log below it. The index is read before, so
+   * that no segment goes whose entries came during the checkpoint (law 8).
+   */
+  async checkpoint(): Promise<void> {
+    const { storage, machine, log, driver } = this.#options;
+    const index = machine.appliedIndex as LogIndex;
+    const outcome = await storage.checkpoint((work) => driver.exclusive(work));
+    if (outcome === "complete") await log.dropThrough(index);
+    else this.#options.logger.warn("a checkpoint was held up by another reader of the state file");
+  }
+
+  async #tidy(): Promise<void> {
+    const { storage, machine, clock } = this.#options;
+    const { signal } = this.#stopped;
+    if (storage.uncheckpointedBytes() >= this.#limits.checkpointBytes) await this.checkpoint();
+    const compacted = machine.compactedRevision;
+    for (let state = "more"; state === "more" && !signal.aborted;) {
+      if (compacted > this.#scavenged) {
+        state = machine.history.scavenge(compacted, SCAVENGE_ROWS);
+        if (state === "done") this.#scavenged = compacted;
+      }
+      if (compacted <= this.#scavenged) state = machine.history.vacuum(VACUUM_PAGES);
+      if (state === "more") await sleep(clock, 0, signal);
+      if (storage.uncheckpointedBytes() >= this.#limits.checkpointBytes) await this.checkpoint();
+    }
+  }
+
+  #tick(): void {
+    const { machine } = this.#options;
+    this.#cancelTick = undefined;
+    this.#compact(this.#mark);
+    this.#mark = machine.revision;
+    this.afterApply();
+  }
+
+  #compact(revision: Revision): void {
+    if (revision <= this.#options.machine.compactedRevision) return;
+    // A refusal means that somebody compacted further meanwhile, or that the store has stopped.
+    this.#compacting ??= this.#options.driver
+      .propose({ type: "compact", revision })
+      .catch((error: unknown) => {
+        this.#options.logger.debug("no compaction", { revision, error: String(error) });
+      })
+      .finally(() => {
+        this.#compacting = undefined;
+      });
+  }
+}
