@@ -44,7 +44,7 @@ export class HeadReader {
     const found = chunk.indexOf(END_OF_HEAD, begin);
     if (found === -1) return this.#hold(chunk, begin);
     const end = found + END_OF_HEAD.length;
-    if (end - begin > this.#limit) return HEAD_TOO_LARGE;
+    if (end - begin > this.#limit) return this.#tooLarge(chunk, begin);
     this.bytes = chunk;
     this.start = begin;
     this.end = end;
@@ -73,7 +73,7 @@ export class HeadReader {
 
   #hold(chunk: Buffer, from: number): number {
     const length = chunk.length - from;
-    if (length >= this.#limit) return HEAD_TOO_LARGE;
+    if (length >= this.#limit) return this.#tooLarge(chunk, from);
     if (this.#held === undefined || this.#held.length < length) {
       this.#held = Buffer.allocUnsafe(Math.min(this.#limit, Math.max(1024, length * 2)));
     }
@@ -103,6 +103,12 @@ export class HeadReader {
     this.#heldLength = 0;
     this.#skippedLines = 0;
     return from + this.end - before;
+  }
+
+  /** What the allowed part holds decides, as if it had come alone. */
+  #tooLarge(chunk: Buffer, from: number): number {
+    const bare = hasBareLineFeed(chunk, from, from + this.#limit);
+    return bare ? HEAD_MALFORMED : HEAD_TOO_LARGE;
   }
 
   #reserve(length: number): void {
