@@ -1,5 +1,5 @@
-import { formatReference, moduleArtifact, parseReference } from "../images/index.ts";
-import type { Reference } from "../images/index.ts";
+import { formatReference, ImageError, parseReference, wasmArtifact } from "../images/index.ts";
+import type { Reference, WasmArtifact } from "../images/index.ts";
 import type { ClusterConnection } from "./cluster-connection.ts";
 import { CommandError } from "./usage-error.ts";
 
@@ -16,7 +16,7 @@ export async function pushImage(
   image: { reference: string; module: Uint8Array },
 ): Promise<string> {
   const reference = parseReference(image.reference);
-  const artifact = moduleArtifact(image.module);
+  const artifact = artifactOf(image.module);
   for (const blob of artifact.blobs) await pushBlob(cluster, reference, blob);
   const response = await cluster.client.raw(
     `/v2/${reference.repository}/manifests/${reference.tag ?? "latest"}`,
@@ -30,10 +30,18 @@ export async function pushImage(
   return artifact.manifest.digest;
 }
 
+function artifactOf(module: Uint8Array): WasmArtifact {
+  try {
+    return wasmArtifact(module);
+  } catch (error) {
+    throw error instanceof ImageError ? new CommandError(`the file is ${error.message}`) : error;
+  }
+}
+
 async function pushBlob(
   cluster: ClusterConnection,
   reference: Reference,
-  blob: { digest: string; bytes: Uint8Array<ArrayBuffer> },
+  blob: WasmArtifact["blobs"][number],
 ): Promise<void> {
   const path = `/v2/${reference.repository}/blobs`;
   const existing = await cluster.client.raw(`${path}/${blob.digest}`, { method: "HEAD" });

@@ -20,7 +20,7 @@ const POLL_INTERVAL_MS = 10;
 export async function deploySample(cluster: ClusterConnection): Promise<Sample> {
   const module = await Bun.file(join(FOLDER, `${NAME}.wasm`)).bytes();
   await pushImage(cluster, { reference: IMAGE, module });
-  await applyObjects(cluster.client, await Bun.file(join(FOLDER, "manifest.yaml")).text());
+  await applyObjects(cluster.client, await Bun.file(join(FOLDER, `${NAME}.yaml`)).text());
   const url = `${cluster.ingress}/`;
   const deadlineMs = performance.now() + ANSWER_DEADLINE_MS;
   while (!(await answers(url))) {

@@ -14,7 +14,7 @@ import { DEFAULT_TAG, formatReference, parseReference, remoteReference } from ".
 import type { Reference } from "./reference.ts";
 import { RemoteRegistry } from "./remote-registry.ts";
 import { resolutionSchema, resolveImage, type Resolution } from "./resolve-image.ts";
-import { pushWasmArtifact } from "./wasm-artifact.ts";
+import { pushWasmArtifact, wasmArtifact } from "./wasm-artifact.ts";
 
 /** Pulls under way at once; further ones wait. */
 export const MAX_CONCURRENT_PULLS = 4;
@@ -135,8 +135,8 @@ class DiskImageStore implements ImageStore {
       throw new ImageError("invalid-reference", `${text}: ${why}`);
     }
     const { repository, tag = DEFAULT_TAG } = reference;
-    const nowMs = this.#options.clock.now();
-    await pushWasmArtifact(this.registry, { repository, tag, bytes, nowMs, ...options });
+    const artifact = wasmArtifact(bytes, options.annotations);
+    await pushWasmArtifact(this.registry, artifact, { repository, tag });
     return this.pull(reference, { signal: new AbortController().signal });
   }
 

@@ -16,3 +16,5 @@ export { openImageStore } from "./image-store.ts";
 export type { ImageStore, ImageStoreOptions } from "./image-store.ts";
 export { formatReference, parseReference, remoteReference } from "./reference.ts";
 export type { Reference } from "./reference.ts";
+export { wasmArtifact } from "./wasm-artifact.ts";
+export type { ArtifactBlob, WasmArtifact } from "./wasm-artifact.ts";

@@ -62,7 +62,7 @@ afterAll(async () => {
 }, TEST_TIMEOUT_MS);
 
 for (const name of ["hello-http", "hello-wagi"]) {
-  const manifest = join(workloads, name, "manifest.yaml");
+  const manifest = join(workloads, name, `${name}.yaml`);
   const selector = `app=${name}`;
 
   describe(`kubectl with ${name}`, () => {
