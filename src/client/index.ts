@@ -45,3 +45,5 @@ export type { ReconcileResult, WorkersOptions, WorkQueueOptions } from "./work-q
 // For the tests of every room that calls the API: a server small enough to hold in the head.
 export { failure, FakeApi } from "./testing/fake-api.ts";
 export type { FakeApiOptions, Fault } from "./testing/fake-api.ts";
+export { discoverResources } from "./discovery.ts";
+export type { DiscoveredResource, Discovery } from "./discovery.ts";

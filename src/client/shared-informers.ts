@@ -35,6 +35,15 @@ export class SharedInformers {
     return informer;
   }
 
+  /**
+   * For readers of metadata alone: the full informer when somebody has asked for it, so that the
+   * collection is not kept twice, and else one that holds only metadata.
+   */
+  forMetadata(resource: ApiResource<KubeObject>): Informer<KubeObject> {
+    const full = [resource.group, resource.version, resource.resource, "full"].join("/");
+    return this.#informers.get(full) ?? this.for(resource, { view: "metadata" });
+  }
+
   start(signal: AbortSignal): void {
     this.#signal = signal;
     for (const informer of this.#informers.values()) informer.start(signal);
