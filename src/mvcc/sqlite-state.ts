@@ -35,7 +35,10 @@ export class SqliteState implements StateStorage {
 
   async checkpoint(exclusive: Exclusive): Promise<CheckpointOutcome> {
     const outcome = await this.#run({ type: "checkpoint" });
-    if (outcome === "complete") await exclusive(() => this.#run({ type: "restart-wal" }));
+    if (outcome === "partial") return outcome;
+    // Once more for what was written meanwhile, so that writers wait for as little as possible.
+    await this.#run({ type: "checkpoint" });
+    await exclusive(() => this.#run({ type: "restart-wal" }));
     return outcome;
   }
 

@@ -35,7 +35,7 @@ interface Draft {
 
 export interface StateMachineOptions {
   readonly db: SqliteConnection;
-  readonly window?: EventWindowLimits;
+  readonly window?: EventWindowLimits | undefined;
 }
 
 /**

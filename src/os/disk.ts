@@ -1,7 +1,6 @@
 import Database from "better-sqlite3";
-import { constants } from "node:fs";
+import * as fs from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { DirectoryLock, Disk, DiskFile } from "../store/index.ts";
 
@@ -31,7 +30,7 @@ async function remove(path: string): Promise<void> {
 }
 
 async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY);
+  const handle = await open(directory, fs.constants.O_RDONLY);
   try {
     await handle.sync();
   } finally {
@@ -41,29 +40,33 @@ async function syncDirectory(directory: string): Promise<void> {
 
 async function openFile(path: string): Promise<DiskFile> {
   // With O_DSYNC one system call writes and waits for the medium: a third less than two.
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC;
-  return new RealFile(await open(path, flags, PRIVATE_FILE));
+  const flags = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_DSYNC;
+  const descriptor = await called<number>((done) => fs.open(path, flags, PRIVATE_FILE, done));
+  return new RealFile(descriptor);
 }
 
+/** A bare descriptor: a promise less on the way of every write than a FileHandle. */
 class RealFile implements DiskFile {
-  readonly #handle: FileHandle;
+  readonly #descriptor: number;
 
-  constructor(handle: FileHandle) {
-    this.#handle = handle;
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
   }
 
   async size(): Promise<number> {
-    return (await this.#handle.stat()).size;
+    const stats = await called<fs.Stats>((done) => fs.fstat(this.#descriptor, done));
+    return stats.size;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
     let filled = 0;
     while (filled < length) {
-      const left = length - filled;
-      const { bytesRead } = await this.#handle.read(bytes, filled, left, offset + filled);
-      if (bytesRead === 0) break;
-      filled += bytesRead;
+      const count = await called<number>((done) =>
+        fs.read(this.#descriptor, bytes, filled, length - filled, offset + filled, done),
+      );
+      if (count === 0) break;
+      filled += count;
     }
     return bytes.subarray(0, filled);
   }
@@ -72,18 +75,28 @@ class RealFile implements DiskFile {
     let written = 0;
     while (written < bytes.length) {
       const left = bytes.length - written;
-      const result = await this.#handle.write(bytes, written, left, offset + written);
-      written += result.bytesWritten;
+      written += await called<number>((done) =>
+        fs.write(this.#descriptor, bytes, written, left, offset + written, done),
+      );
     }
   }
 
-  async datasync(): Promise<void> {
-    await this.#handle.datasync();
+  datasync(): Promise<void> {
+    return called((done) => fs.fdatasync(this.#descriptor, done));
   }
 
-  async close(): Promise<void> {
-    await this.#handle.close();
+  close(): Promise<void> {
+    return called((done) => fs.close(this.#descriptor, done));
   }
+}
+
+/** The first result of a function that calls back in Node's way. */
+function called<Result>(
+  call: (done: (error: Error | null | undefined, result?: Result) => void) => void,
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    call((error, result) => (error ? reject(error) : resolve(result as Result)));
+  });
 }
 
 /**
