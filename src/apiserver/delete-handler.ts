@@ -17,7 +17,7 @@ import { answerObject, wantsPretty } from "./answer.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { dryRunOf, integerOf } from "./query-options.ts";
 import { answerList, answerStored, listRequestOf } from "./read-handler.ts";
-import { decodeJsonBytes, decodeYaml, readBody } from "./request-body.ts";
+import { decodeBytes, readBody } from "./request-body.ts";
 import { mediaTypeOf } from "./media-type.ts";
 
 /** These answer a deletion with the object; others answer with a Status once it is gone. */
@@ -126,8 +126,8 @@ function queryOptions(query: URLSearchParams): DeleteOptions {
 
 async function bodyOptions(api: ApiRequest, bytes: Uint8Array): Promise<DeleteOptions> {
   const expected = { duplicates: "ignore", expected: "DeleteOptions" } as const;
-  const yaml = mediaTypeOf(api.request.headers.get("content-type")) === "application/yaml";
-  const { value } = yaml ? await decodeYaml(bytes, expected) : decodeJsonBytes(bytes, expected);
+  const type = mediaTypeOf(api.request.headers.get("content-type"));
+  const { value } = await decodeBytes(bytes, type, expected);
   if (!isJsonObject(value)) throw badRequest("the body of a deletion is a DeleteOptions object");
   const { kind } = value;
   if (kind !== undefined && kind !== "" && kind !== "DeleteOptions") {

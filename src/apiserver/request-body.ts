@@ -10,6 +10,11 @@ import { mediaTypeOf } from "./media-type.ts";
 /** No object of the API may be larger. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
+const YAML_TYPE = "application/yaml";
+/** What typed Go clients, kubectl among them, send objects as. */
+const PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf";
+const BODY_TYPES = ["application/json", YAML_TYPE, PROTOBUF_TYPE];
+
 /** A parsed body, and the fields that it holds twice. */
 export interface DecodedBody {
   readonly value: unknown;
@@ -38,18 +43,35 @@ export async function readBody(request: Request): Promise<Uint8Array> {
 /** Parses JSON or YAML by Content-Type. Throws 415 for other types and 400 for broken text. */
 export async function decodeBody(request: Request, options: BodyOptions): Promise<DecodedBody> {
   const type = mediaTypeOf(request.headers.get("content-type"));
-  const yaml = type === "application/yaml" || type === "text/yaml";
-  if (!yaml && type !== "application/json" && type !== "" && type !== "*/*") {
+  if (!BODY_TYPES.includes(type) && type !== "" && type !== "*/*") {
     throw unsupportedMediaType(
       "the body of the request was in an unknown format - accepted media types include: " +
-        "application/json, application/yaml",
+        BODY_TYPES.join(", "),
     );
   }
-  const bytes = await readBody(request);
-  return yaml ? decodeYaml(bytes, options) : decodeJsonBytes(bytes, options);
+  return decodeBytes(await readBody(request), type, options);
 }
 
-export function decodeJsonBytes(bytes: Uint8Array, options: BodyOptions): DecodedBody {
+/** Decodes a body that has been read. */
+export async function decodeBytes(
+  bytes: Uint8Array,
+  type: string,
+  options: BodyOptions,
+): Promise<DecodedBody> {
+  switch (type) {
+    case YAML_TYPE:
+      return decodeYaml(bytes, options);
+    case PROTOBUF_TYPE: {
+      // Only typed clients write it, so that its tables are loaded by the first one.
+      const { decodeEnvelope } = await import("./protobuf/decode-envelope.ts");
+      return { value: decodeEnvelope(bytes, options.expected), duplicates: [] };
+    }
+    default:
+      return decodeJsonBytes(bytes, options);
+  }
+}
+
+function decodeJsonBytes(bytes: Uint8Array, options: BodyOptions): DecodedBody {
   try {
     return jsonDecode(bytes, { duplicates: options.duplicates, maxBytes: MAX_BODY_BYTES });
   } catch (error) {
@@ -58,7 +80,7 @@ export function decodeJsonBytes(bytes: Uint8Array, options: BodyOptions): Decode
   }
 }
 
-export async function decodeYaml(bytes: Uint8Array, options: BodyOptions): Promise<DecodedBody> {
+async function decodeYaml(bytes: Uint8Array, options: BodyOptions): Promise<DecodedBody> {
   // Few requests carry YAML, so that the parser is loaded by the first one.
   const { parse, YAMLError } = await import("yaml");
   try {
