@@ -156,5 +156,7 @@ export const SPLICE_HANDLER: SocketHandler<SpliceSide> = {
   end: (socket) => socket.data.splice.ended(socket.data),
   close: (socket, error) => socket.data.splice.closedBy(socket.data, error),
   error: (socket) => socket.terminate(),
-  connectError: (socket, error) => socket.data.splice.closedBy(socket.data, error),
+  // Bun may tell this before Bun.connect returned, when nobody is ready to hear it.
+  connectError: (socket, error) =>
+    queueMicrotask(() => socket.data.splice.closedBy(socket.data, error)),
 };

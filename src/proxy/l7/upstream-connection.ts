@@ -132,5 +132,6 @@ export const UPSTREAM_HANDLER: SocketHandler<UpstreamConnection> = {
   end: (socket) => socket.data.onEnd(),
   close: (socket) => socket.data.onClose(),
   error: (socket) => socket.terminate(),
-  connectError: (socket) => socket.data.onClose(),
+  // Bun may tell this before Bun.connect returned, when nobody is ready to hear it.
+  connectError: (socket) => queueMicrotask(() => socket.data.onClose()),
 };
