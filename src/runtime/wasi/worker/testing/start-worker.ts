@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,8 +45,8 @@ export class TestWorker {
   /** Connects to the control socket, anew when it was before. */
   async connect(): Promise<void> {
     this.#socket?.destroy();
-    await eventually(() => existsSync(this.controlPath));
-    const socket = connect(this.controlPath);
+    // The file is there a moment before it is listened on: until then connections are refused.
+    const socket = await eventually(() => connected(this.controlPath));
     socket.on("error", () => undefined);
     const lines = createInterface({ input: socket });
     lines.on("line", (line) => this.#replies.push(parseWorkerReply(line)));
@@ -85,8 +85,11 @@ export class TestWorker {
     return join(this.directory, "8080.sock");
   }
 
-  fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`http://pod${path}`, { ...init, unix: this.unixPath });
+  /** A request to port 8080, its answer read to the end. */
+  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const response = await fetch(`http://pod${path}`, { ...init, unix: this.unixPath });
+    const { status, headers } = response;
+    return new Response(await response.arrayBuffer(), { status, headers });
   }
 
   get log(): string {
@@ -114,4 +117,11 @@ export class TestWorker {
     await this.process.exited;
     rmSync(this.directory, { recursive: true });
   }
+}
+
+function connected(path: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path, () => resolve(socket));
+    socket.once("error", reject);
+  });
 }
