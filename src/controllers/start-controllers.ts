@@ -4,6 +4,10 @@ import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { ControllerContext } from "./controller-context.ts";
 import { startDeploymentController } from "./deployment/controller.ts";
 import { startEndpointSliceController } from "./endpoint-slice/controller.ts";
+import { startGarbageCollector } from "./garbage-collector/controller.ts";
+import { startNamespaceController } from "./namespace/controller.ts";
+import { startNodeLifecycleController } from "./node-lifecycle/controller.ts";
+import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSetController } from "./replica-set/controller.ts";
 import { startServiceAccountController } from "./service-account/controller.ts";
 
@@ -31,5 +35,10 @@ export function startControllers(options: ControllersOptions): void {
   startDeploymentController(context);
   startReplicaSetController(context);
   startEndpointSliceController(context);
+  startNamespaceController(context);
+  startNodeLifecycleController(context);
+  startPodGc(context);
+  // Last, so that it shares the informers of the others instead of watching beside them.
+  startGarbageCollector(context);
   informers.start(signal);
 }

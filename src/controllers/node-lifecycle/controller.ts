@@ -1,0 +1,230 @@
+import { rfc3339 } from "../../apimachinery/index.ts";
+import type { Node, Pod } from "../../api/index.ts";
+import {
+  isConflict,
+  isNotFound,
+  keyOf,
+  LEASES,
+  NODES,
+  PODS,
+  splitKey,
+} from "../../client/index.ts";
+import type { EventRecorder, Informer, ReconcileResult, WorkQueue } from "../../client/index.ts";
+import { sleep, unreachable } from "../../lib/index.ts";
+import { recorderFor } from "../controller-context.ts";
+import type { ControllerContext } from "../controller-context.ts";
+import { deepEqual } from "../deep-equal.ts";
+import { podCondition } from "../pod-state.ts";
+import { runController } from "../run-controller.ts";
+import { planEviction } from "./eviction.ts";
+import { planNode } from "./health.ts";
+import type { NodeAction } from "./health.ts";
+import { Heartbeats } from "./heartbeats.ts";
+
+export const MONITOR_INTERVAL_MS = 5000;
+/** A round that comes this late means that this process stood still, not the nodes. */
+const STALLED_MS = 3 * MONITOR_INTERVAL_MS;
+const LEASE_NAMESPACE = "kube-node-lease";
+export const NODE_INDEX = "node";
+
+/** Notices nodes that have gone silent, keeps pods off them and moves theirs elsewhere. */
+export function startNodeLifecycleController(context: ControllerContext): void {
+  new NodeLifecycleController(context).start();
+}
+
+class NodeLifecycleController {
+  readonly #context: ControllerContext;
+  readonly #nodes: Informer<Node>;
+  readonly #pods: Informer<Pod>;
+  readonly #recorder: EventRecorder;
+  readonly #heartbeats: Heartbeats;
+
+  constructor(context: ControllerContext) {
+    this.#context = context;
+    this.#nodes = context.informers.for(NODES);
+    this.#pods = context.informers.for(PODS);
+    this.#recorder = recorderFor(context, "node-controller");
+    this.#heartbeats = new Heartbeats(context.clock);
+  }
+
+  start(): void {
+    this.#pods.addIndex(NODE_INDEX, (pod) => [pod.spec?.nodeName ?? ""]);
+    const informers = [this.#nodes, this.#pods];
+    const nodeQueue = runController(this.#context, {
+      name: "nodelifecycle",
+      informers,
+      allKeys: () => this.#nodes.lister.keys(),
+      reconcile: (name) => this.#reconcileNode(name),
+    });
+    const podQueue = runController(this.#context, {
+      name: "taint-eviction",
+      informers,
+      allKeys: () => this.#pods.lister.keys(),
+      reconcile: (key) => this.#reconcilePod(key),
+    });
+    this.#nodes.addHandler({
+      onAdd: (node) => this.#nodeChanged(nodeQueue, podQueue, undefined, node),
+      onUpdate: (old, node) => this.#nodeChanged(nodeQueue, podQueue, old, node),
+      onDelete: ({ metadata }) => this.#heartbeats.forget(metadata.name ?? ""),
+    });
+    const enqueuePod = (pod: Pod): void => {
+      if (this.#nodeTaints(pod).length > 0) podQueue.add(keyOf(pod));
+    };
+    this.#pods.addHandler({
+      onAdd: enqueuePod,
+      onUpdate: (old, pod) => {
+        if (old.spec?.nodeName !== pod.spec?.nodeName) enqueuePod(pod);
+        else if (!deepEqual(old.spec?.tolerations, pod.spec?.tolerations)) enqueuePod(pod);
+      },
+    });
+    this.#monitor(nodeQueue).catch((error: unknown) => {
+      this.#context.logger.error("node monitor ended", { error: String(error) });
+    });
+  }
+
+  #nodeChanged(nodeQueue: WorkQueue, podQueue: WorkQueue, old: Node | undefined, node: Node): void {
+    const { name = "" } = node.metadata;
+    const ready = node.status?.conditions?.find(({ type }) => type === "Ready");
+    // A status posted by the node is a sign of life; one that says Unknown was written here.
+    if (ready?.status !== "Unknown") {
+      this.#heartbeats.status(name, ready?.lastHeartbeatTime ?? "");
+    }
+    nodeQueue.add(name);
+    if (deepEqual(old?.spec?.taints ?? [], node.spec?.taints ?? [])) return;
+    this.#heartbeats.sawTaints(name, node.spec?.taints ?? []);
+    for (const pod of this.#pods.lister.byIndex(NODE_INDEX, name)) podQueue.add(keyOf(pod));
+  }
+
+  /**
+   * Reads the nodes' leases every few seconds. They are read and not watched, because a renewal
+   * that changes nothing else is no event.
+   */
+  async #monitor(queue: WorkQueue): Promise<void> {
+    const { client, clock, logger, signal } = this.#context;
+    let lastMs = clock.monotonic();
+    while (!signal.aborted) {
+      await sleep(clock, MONITOR_INTERVAL_MS, signal);
+      if (signal.aborted) return;
+      if (clock.monotonic() - lastMs > STALLED_MS) this.#heartbeats.grantAll();
+      lastMs = clock.monotonic();
+      if (this.#nodes.lister.size === 0) continue;
+      try {
+        const leases = await client.resource(LEASES, LEASE_NAMESPACE).list();
+        for (const { metadata, spec } of leases.items) {
+          this.#heartbeats.lease(metadata.name ?? "", spec?.renewTime ?? "");
+        }
+      } catch (error) {
+        logger.debug("node leases not read", { error: String(error) });
+        // What could not be heard is no silence.
+        this.#heartbeats.grantAll();
+      }
+      for (const name of this.#nodes.lister.keys()) {
+        if (this.#heartbeats.isOverdue(name)) queue.add(name);
+      }
+    }
+  }
+
+  async #reconcileNode(name: string): Promise<void> {
+    const node = this.#nodes.lister.get("", name);
+    if (node === undefined) return;
+    const nowMs = this.#context.clock.now();
+    const silentMs = this.#heartbeats.silentMs(name);
+    for (const action of planNode({ node, silentMs, nowMs })) {
+      if ((await this.#doNode(node, action)) === "changed-meanwhile") return;
+    }
+  }
+
+  async #doNode(node: Node, action: NodeAction): Promise<"done" | "changed-meanwhile"> {
+    const { name = "", uid = "", resourceVersion = "" } = node.metadata;
+    const nodes = this.#context.client.resource(NODES);
+    try {
+      switch (action.type) {
+        case "conditions": {
+          const patch = { metadata: { uid }, status: { conditions: action.conditions } };
+          await nodes.patch(name, patch, { type: "strategic", subresource: "status" });
+          break;
+        }
+        case "taints": {
+          // Taints are one list with other owners: read afresh when the cache is behind.
+          const live = await nodes.get(name);
+          if (!deepEqual(live.spec?.taints ?? [], node.spec?.taints ?? []))
+            return "changed-meanwhile";
+          const guard = { uid, resourceVersion: live.metadata.resourceVersion ?? resourceVersion };
+          const patch = { metadata: guard, spec: { taints: action.taints } };
+          await nodes.patch(name, patch, { type: "merge" });
+          break;
+        }
+        case "tell-not-ready": {
+          const about = { ...node, apiVersion: "v1", kind: "Node" };
+          const message = `Node ${name} status is now: NodeNotReady`;
+          this.#recorder.event(about, "Normal", "NodeNotReady", message);
+          break;
+        }
+        case "mark-pods-not-ready":
+          await this.#markPodsNotReady(name);
+          break;
+        default:
+          unreachable(action);
+      }
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+    return "done";
+  }
+
+  async #markPodsNotReady(nodeName: string): Promise<void> {
+    for (const pod of this.#pods.lister.byIndex(NODE_INDEX, nodeName)) {
+      if (podCondition(pod, "Ready")?.status !== "True") continue;
+      const { namespace, name = "", uid = "" } = pod.metadata;
+      const lastTransitionTime = rfc3339(this.#context.clock.now());
+      const condition = { type: "Ready", status: "False", lastTransitionTime };
+      const patch = { metadata: { uid }, status: { conditions: [condition] } };
+      const options = { type: "strategic", subresource: "status" } as const;
+      try {
+        await this.#context.client.resource(PODS, namespace).patch(name, patch, options);
+      } catch (error) {
+        if (!isNotFound(error) && !isConflict(error)) throw error;
+      }
+    }
+  }
+
+  #nodeTaints(pod: Pod) {
+    const node = this.#nodes.lister.get("", pod.spec?.nodeName ?? "");
+    return (node?.spec?.taints ?? []).filter(({ effect }) => effect === "NoExecute");
+  }
+
+  async #reconcilePod(key: string): Promise<ReconcileResult> {
+    const { namespace, name } = splitKey(key);
+    const pod = this.#pods.lister.get(namespace, name);
+    if (pod === undefined) return {};
+    const nodeName = pod.spec?.nodeName ?? "";
+    const taints = this.#nodeTaints(pod);
+    const nowMs = this.#context.clock.now();
+    const firstSeenMs = (taint: { key: string }) => this.#heartbeats.taintSeenMs(nodeName, taint);
+    const plan = planEviction({ pod, taints, firstSeenMs, nowMs });
+    switch (plan.type) {
+      case "keep":
+        return {};
+      case "wait":
+        return { requeueAfterMs: plan.forMs };
+      case "evict":
+        await this.#evict(pod);
+        return {};
+      default:
+        return unreachable(plan);
+    }
+  }
+
+  async #evict(pod: Pod): Promise<void> {
+    const { namespace = "", name = "", uid = "" } = pod.metadata;
+    const about = { ...pod, apiVersion: "v1", kind: "Pod" };
+    const message = `Marking for deletion Pod ${namespace}/${name}`;
+    this.#recorder.event(about, "Normal", "TaintManagerEviction", message);
+    try {
+      const pods = this.#context.client.resource(PODS, namespace);
+      await pods.delete(name, { preconditions: { uid } });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+}
