@@ -84,7 +84,7 @@ export class RemoteRegistry implements ContentSource {
     });
   }
 
-  /** Network failures and 5xx are worth another try; an ImageError says that nothing will change. */
+  /** Network failures and 5xx are worth another try; other ImageErrors will not change. */
   async #retrying<T>(work: (signal: AbortSignal, heard: () => void) => Promise<T>): Promise<T> {
     const { clock, pull, reference } = this.#options;
     for (let attempt = 1; ; attempt++) {

@@ -56,7 +56,7 @@ interface HostedRule {
   readonly isDefault: boolean;
 }
 
-/** Rules of all Ingresses together. Where two claim the same host and path, the older one has it. */
+/** Rules of all Ingresses together. Of two that claim a host and path, the older one has it. */
 export function compileIngresses(ingresses: readonly Ingress[]): HostRules {
   const rules = [...ingresses].sort(byAge).flatMap(rulesOf);
   const hosts = new Map<string, HostedRule[]>();
