@@ -1,7 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { AssertionError } from "../lib/index.ts";
 import { parseServerFlags } from "./server-flags.ts";
 import type { ServerFlags } from "./server-flags.ts";
-import { CommandError, UsageError } from "./usage-error.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** What each verb does; the command line only reads words and flags. */
 export interface Verbs {
@@ -50,12 +51,16 @@ export async function runProgram(
     return exitStatus;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
-    if (error instanceof UsageError || error instanceof CommandError) {
-      options.writeError(`error: ${error.message}\n`);
-      return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
-    }
-    throw error;
+    if (!(error instanceof Error) || isDefect(error)) throw error;
+    options.writeError(`error: ${error.message}\n`);
+    return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
   }
+}
+
+/** Errors of the program itself, whose stack somebody must see; all others are for the user. */
+function isDefect(error: Error): boolean {
+  const defects = [AssertionError, TypeError, ReferenceError, RangeError];
+  return defects.some((kind) => error instanceof kind);
 }
 
 function buildProgram(options: ProgramOptions, exitWith: (status: number) => void): Command {

@@ -74,11 +74,22 @@ async function canConnect(hostname: string, port: number): Promise<boolean> {
   }
 }
 
-process.exitCode = await runProgram(process.argv.slice(2), {
-  version: VERSION,
-  defaultDataDir: defaultDataDirectory(),
-  verbs,
-  writeOut: write,
-  writeError: (text) => void process.stderr.write(text),
-});
-process.exit();
+/** EX_SOFTWARE of sysexits.h: a defect of the program, told with its stack. */
+const EXIT_DEFECT = 70;
+
+async function main(): Promise<number> {
+  try {
+    return await runProgram(process.argv.slice(2), {
+      version: VERSION,
+      defaultDataDir: defaultDataDirectory(),
+      verbs,
+      writeOut: write,
+      writeError: (text) => void process.stderr.write(text),
+    });
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    return EXIT_DEFECT;
+  }
+}
+
+process.exit(await main());

@@ -25,7 +25,7 @@ export function connectToCluster(directory: DataDirectory): ClusterConnection {
   }
   return {
     client: createClient({
-      fetch: (request) => fetch(request, { tls: { ca: kubeconfig.ca } }),
+      fetch: (request) => send(request, kubeconfig.ca),
       baseUrl: kubeconfig.server,
       token: kubeconfig.token,
       userAgent: `kubun/${VERSION}`,
@@ -37,4 +37,13 @@ export function connectToCluster(directory: DataDirectory): ClusterConnection {
     ingress: record.ingress,
     kubeconfig: directory.kubeconfig,
   };
+}
+
+async function send(request: Request, ca: string): Promise<Response> {
+  try {
+    return await fetch(request, { tls: { ca } });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`${new URL(request.url).origin} does not answer: ${reason}`);
+  }
 }

@@ -1,8 +1,11 @@
 import { existsSync, rmSync } from "node:fs";
 import { CommandError } from "../cli/index.ts";
-import { isSameProcess } from "../os/index.ts";
-import { locateDataDirectory } from "./data-directory.ts";
+import { openImageStore } from "../images/index.ts";
+import { silentLogger } from "../lib/index.ts";
+import { isSameProcess, systemClock, systemRandom } from "../os/index.ts";
+import { locateDataDirectory, readSettings } from "./data-directory.ts";
 import type { DataDirectory, ServerRecord } from "./data-directory.ts";
+import { createRuntime, podCidrOfFirstNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
 
 /** Tells a server to end its pods and then itself; SIGTERM would leave the pods running. */
@@ -15,10 +18,31 @@ const POLL_INTERVAL_MS = 25;
 export async function stopCluster(dataDir: string): Promise<boolean> {
   const directory = locateDataDirectory(dataDir);
   const record = findRunningServer(directory);
-  if (record === undefined) return false;
+  if (record === undefined) return endOrphanedPods(directory);
   process.kill(record.pid, STOP_WITH_PODS_SIGNAL);
   await waitForEnd(record, directory);
   return true;
+}
+
+/** Ends what a server that was ended by SIGTERM, or killed, left running. */
+async function endOrphanedPods(directory: DataDirectory): Promise<boolean> {
+  const { clusterCidr } = readSettings(directory);
+  if (clusterCidr === undefined) return false;
+  const logger = silentLogger;
+  const runtime = createRuntime({
+    directory,
+    images: openImageStore({ directory: directory.images, clock: systemClock, logger }),
+    podCidr: podCidrOfFirstNode(clusterCidr),
+    clock: systemClock,
+    random: systemRandom,
+    logger,
+    warmWorkers: 0,
+  });
+  await runtime.start();
+  const sandboxes = await runtime.listPodSandboxes();
+  await Promise.all(sandboxes.map((sandbox) => runtime.stopPodSandbox(sandbox.id)));
+  runtime.shutdown();
+  return sandboxes.length > 0;
 }
 
 /** Removes a data directory, after its cluster was stopped. */

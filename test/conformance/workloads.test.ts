@@ -138,6 +138,8 @@ for (const name of ["hello-http", "hello-wagi"]) {
 
     test("kubectl logs -f follows the log until the pod ends", async () => {
       const [pod = ""] = await podNames(selector);
+      const ip = await kubectl.ok("get", pod, "-o", "jsonpath={.status.podIP}");
+      await (await fetch(`http://${ip}:8080/`)).arrayBuffer();
       const follower = Bun.spawn([realClient("kubectl"), "logs", "-f", pod], {
         env: { KUBECONFIG: server.kubeconfig, HOME: server.dataDir },
         stdout: "pipe",
@@ -172,7 +174,7 @@ for (const name of ["hello-http", "hello-wagi"]) {
         });
         watcher.kill();
         const seen = await new Response(watcher.stdout).text();
-        expect(seen).toContain("ContainerCreating");
+        expect(seen).toContain("Pending");
         expect(seen).toContain("Running");
         expect(seen).toContain("Terminating");
       },
