@@ -195,11 +195,17 @@ export class FakeApi {
     const { metadata } = body;
     metadata.name ??= `${metadata.generateName ?? ""}${String(++this.#names).padStart(5, "0")}`;
     if (target.namespace !== undefined) metadata.namespace = target.namespace;
+    if (this.#isTerminating(target.namespace)) return namespaceTerminating(target.namespace);
     const key = keyFor(target, metadata.name);
     if (this.#objects.has(key)) {
       return failure(409, "AlreadyExists", `${target.resource} "${metadata.name}" already exists`);
     }
     return Response.json(this.#commit(target.collection, body, undefined), { status: 201 });
+  }
+
+  #isTerminating(namespace = ""): boolean {
+    const found = this.#objects.get(`/namespaces//${namespace}`);
+    return found?.metadata.deletionTimestamp !== undefined;
   }
 
   #bind(target: FakeTarget, body: KubeObject): Response {
@@ -249,7 +255,17 @@ export class FakeApi {
     return Response.json(this.#settle(target, next, old));
   }
 
+  #deleteCollection(target: FakeTarget, options: KubeObject): Response {
+    for (const [key, object] of Array.from(this.#objects)) {
+      const { name = "", namespace } = object.metadata;
+      const place = namespace === undefined ? { name } : { name, namespace };
+      if (inTarget(key, object, target)) this.#delete({ ...target, ...place }, options);
+    }
+    return Response.json({ kind: "Status", status: "Success" });
+  }
+
   #delete(target: FakeTarget, options: KubeObject): Response {
+    if (target.name === undefined) return this.#deleteCollection(target, options);
     const old = this.#find(target);
     if (old === undefined) return missing(target);
     const uid = (options.preconditions as { uid?: string } | undefined)?.uid;
@@ -407,6 +423,13 @@ async function bodyOf(request: Request): Promise<KubeObject> {
 
 function missing(target: FakeTarget): Response {
   return failure(404, "NotFound", `${target.resource} "${target.name}" not found`);
+}
+
+function namespaceTerminating(namespace = ""): Response {
+  const message = `unable to create new content in namespace ${namespace} because it is being terminated`;
+  const details = { causes: [{ reason: "NamespaceTerminating", field: "metadata.namespace" }] };
+  const status = { kind: "Status", status: "Failure", code: 403, reason: "Forbidden" };
+  return Response.json({ ...status, message, details }, { status: 403 });
 }
 
 /** A failed answer as the API gives it. */
