@@ -3,6 +3,7 @@ import { appsKinds } from "./apps/v1/kinds.ts";
 import appsResources from "./apps/v1/resources.json";
 import appsTypes from "./apps/v1/types.json";
 import { autoscalingV1Kinds } from "./autoscaling/v1/kinds.ts";
+import authenticationTypes from "./authentication/v1/types.json";
 import autoscalingV1Resources from "./autoscaling/v1/resources.json";
 import autoscalingV1Types from "./autoscaling/v1/types.json";
 import { autoscalingV2Kinds } from "./autoscaling/v2/kinds.ts";
@@ -104,6 +105,7 @@ export const typeTable = {
   ...metaTypes,
   ...coreTypes,
   ...appsTypes,
+  ...authenticationTypes,
   ...eventsTypes,
   ...autoscalingV1Types,
   ...autoscalingV2Types,

@@ -17,11 +17,13 @@ export type * from "./policy/v1/types.ts";
 export type * from "./rbac/v1/types.ts";
 export type * from "./scheduling/v1/types.ts";
 export type * from "./storage/v1/types.ts";
+export type * as authenticationV1 from "./authentication/v1/types.ts";
 export type * as autoscalingV1 from "./autoscaling/v1/types.ts";
 export type * as autoscalingV2 from "./autoscaling/v2/types.ts";
 export type * as eventsV1 from "./events/v1/types.ts";
 export type { ApiResource } from "./api-resource.ts";
 export * from "./api-resources.ts";
+export { describe } from "./describe.ts";
 export { groupVersions, typeTable } from "./group-versions.ts";
 export type {
   Cell,
@@ -31,3 +33,10 @@ export type {
   Subresource,
 } from "./resource-definition.ts";
 export { findKind, findResource, resourceDefinitions, schemaOf } from "./resource-definitions.ts";
+export { imageTag, pullPolicyFor } from "./core/v1/image-tag.ts";
+export { CronScheduleError, parseCronSchedule } from "./batch/v1/cron-schedule.ts";
+export type { CronSchedule } from "./batch/v1/cron-schedule.ts";
+export {
+  HIGHEST_USER_PRIORITY,
+  SYSTEM_PRIORITIES,
+} from "./scheduling/v1/priority-class-validation.ts";
