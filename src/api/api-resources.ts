@@ -37,7 +37,7 @@ import type {
 import type { CronJob, Job } from "./batch/v1/types.ts";
 import type { EndpointSlice } from "./discovery/v1/types.ts";
 import type { Event as K8sEvent } from "./events/v1/types.ts";
-import type { HorizontalPodAutoscaler as V1HorizontalPodAutoscaler } from "./autoscaling/v1/types.ts";
+import type { HorizontalPodAutoscaler as OldAutoscaler } from "./autoscaling/v1/types.ts";
 import type { HorizontalPodAutoscaler } from "./autoscaling/v2/types.ts";
 import type {
   IPAddress,
@@ -160,7 +160,7 @@ export const HORIZONTAL_POD_AUTOSCALERS = autoscalingV2<HorizontalPodAutoscaler>
   "horizontalpodautoscalers",
   "HorizontalPodAutoscaler",
 );
-export const HORIZONTAL_POD_AUTOSCALERS_V1 = autoscalingV1<V1HorizontalPodAutoscaler>(
+export const HORIZONTAL_POD_AUTOSCALERS_V1 = autoscalingV1<OldAutoscaler>(
   "horizontalpodautoscalers",
   "HorizontalPodAutoscaler",
 );

@@ -34,7 +34,8 @@ export interface ScaleMapping {
 
 /**
  * Everything the servers and clients know about one served resource, as data and pure functions.
- * Objects handed in have passed structural validation: fields have the types of the schema.
+ * Objects handed in went through the decoder: fields that are there have the types of the schema
+ * and are not null. Required ones may still be missing, which `validate` then says.
  */
 export interface ResourceDefinition {
   readonly group: string;
@@ -56,7 +57,7 @@ export interface ResourceDefinition {
   /** Whose keys the objects are stored under: two versions of a kind share one storage. */
   readonly storage: { readonly group: string; readonly resource: string };
   readonly scale?: ScaleMapping;
-  /** Only for kinds stored in another form: served form → stored form. Does not change its input. */
+  /** Only for kinds stored in another form: served → stored. Does not change its input. */
   toStorage?(object: KubeObject): KubeObject;
   /** The way back. Does not change its input. */
   fromStorage?(object: KubeObject): KubeObject;

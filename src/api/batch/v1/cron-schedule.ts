@@ -44,7 +44,7 @@ export class CronScheduleError extends Error {
   override readonly name = "CronScheduleError";
 }
 
-/** Five fields as in crontab(5), or a nickname such as "@daily". Throws {@link CronScheduleError}. */
+/** Five fields as in crontab(5), or a nickname like "@daily". Throws {@link CronScheduleError}. */
 export function parseCronSchedule(text: string): CronSchedule {
   const spelled = text.startsWith("@") ? NICKNAMES[text] : text;
   if (spelled === undefined) throw new CronScheduleError(`unrecognized descriptor: ${text}`);

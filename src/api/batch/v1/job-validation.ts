@@ -112,7 +112,8 @@ function checkJobSpec(errors: FieldError[], path: FieldPath, spec: Partial<JobSp
       errors.push(requiredField(path.child("completions"), detail));
     }
     if ((spec.parallelism ?? 0) > MAX_INDEXED_COUNT) {
-      const detail = `must be less than or equal to ${MAX_INDEXED_COUNT} when completion mode is Indexed`;
+      const most = `must be less than or equal to ${MAX_INDEXED_COUNT}`;
+      const detail = `${most} when completion mode is Indexed`;
       errors.push(invalidField(path.child("parallelism"), spec.parallelism, detail));
     }
   }

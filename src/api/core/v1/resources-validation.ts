@@ -12,7 +12,7 @@ type Quantities = Readonly<Record<string, string>>;
 
 const NOT_NEGATIVE = "must be greater than or equal to 0";
 
-/** Requests and limits of a container: known names, nothing negative, no request above its limit. */
+/** Requests and limits: known names, nothing negative, no request above its limit. */
 export function checkResources(
   errors: FieldError[],
   path: FieldPath,
