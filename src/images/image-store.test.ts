@@ -276,7 +276,7 @@ describe("image store", () => {
       expect(descriptorOf(part).size).toBe(index.length);
     });
 
-    test("collectGarbage keeps what names lead to and removes the rest once it is old", async () => {
+    test("collectGarbage keeps what names lead to and removes what is old", async () => {
       const kept = await store.pushModule("kept", EMPTY_MODULE);
       const gone = await store.pushModule("gone", EMPTY_COMPONENT);
       clock.advance(2 * 60 * 60 * 1_000);

@@ -14,8 +14,8 @@ export function hostArchitecture(): string {
 }
 
 /**
- * The image to take from an index: WebAssembly first, then Linux for this machine, then the only one
- * there is. Undefined when none fits.
+ * The image to take from an index: WebAssembly first, then Linux for this machine, then the only
+ * one there is. Undefined when none fits.
  */
 export function choosePlatform(
   manifests: readonly Descriptor[],

@@ -28,7 +28,7 @@ export class IngressStatusWriter {
     this.#address = address;
   }
 
-  /** Looks at every served Ingress; a failed write is tried again with the next change or resync. */
+  /** Looks at every served Ingress; a failed write is tried again at the next change. */
   async publish(ingresses: readonly Ingress[]): Promise<void> {
     await Promise.all(
       ingresses

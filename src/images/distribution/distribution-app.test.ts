@@ -113,7 +113,7 @@ describe("distribution", () => {
       expect(await errorCode(odd)).toBe("DIGEST_INVALID");
     });
 
-    test("createDistributionApp refuses a blob beyond the limit and keeps nothing of it", async () => {
+    test("createDistributionApp refuses a blob beyond the limit, and drops it", async () => {
       const bytes = new Uint8Array(1_001);
       const answer = await pushBlob(send, "a", bytes, sha256Of(bytes));
       expect([answer.status, await errorCode(answer)]).toEqual([413, "SIZE_INVALID"]);
@@ -135,7 +135,7 @@ describe("distribution", () => {
       expect(await errorCode(await call("PATCH", url, { body: "x" }))).toBe("BLOB_UPLOAD_UNKNOWN");
     });
 
-    test("createDistributionApp mounts a blob of another repository, or starts an upload", async () => {
+    test("createDistributionApp mounts a blob, or starts an upload", async () => {
       await pushBlob(send, "one", HELLO, HELLO_DIGEST);
       const mount = (from: string) =>
         call("POST", `/v2/two/blobs/uploads/?mount=${HELLO_DIGEST}&from=${from}`);
@@ -166,7 +166,7 @@ describe("distribution", () => {
       );
     });
 
-    test("createDistributionApp refuses a manifest without its content, or unreadable", async () => {
+    test("createDistributionApp refuses a manifest that is not whole", async () => {
       const put = (body: Uint8Array<ArrayBuffer>, type = OCI_MANIFEST) =>
         call("PUT", "/v2/a/manifests/v1", { body, headers: { "Content-Type": type } });
       const manifest = { schemaVersion: 2, config: descriptorOf(CONFIG), layers: [] };

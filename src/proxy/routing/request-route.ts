@@ -44,8 +44,8 @@ function normalHost(host: string): string {
 
 /**
  * The path that decides: without query, with dot segments resolved (plain or percent-encoded), so
- * that `/public/../admin` is routed like the `/admin` it is to the backend. What is passed on is the
- * request as it came.
+ * that `/public/../admin` is routed like the `/admin` it is to the backend. What is passed on is
+ * the request as it came.
  */
 function pathOf(target: string): string {
   const query = target.indexOf("?");
