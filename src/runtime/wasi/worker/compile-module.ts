@@ -27,7 +27,18 @@ export async function compileModule(options: {
   /** `module.name` of every function there is. */
   readonly provided: ReadonlySet<string>;
 }): Promise<CompiledModule> {
-  const limited = limitMemory(readFileSync(options.path), options.memoryLimitBytes);
+  return compileBytes(readFileSync(options.path), options);
+}
+
+/** {@link compileModule}, of bytes that are in memory. */
+export async function compileBytes(
+  bytes: Uint8Array,
+  options: {
+    readonly memoryLimitBytes: number | undefined;
+    readonly provided: ReadonlySet<string>;
+  },
+): Promise<CompiledModule> {
+  const limited = limitMemory(bytes, options.memoryLimitBytes);
   const module = await compile(limited.bytes);
   const strangers = WebAssembly.Module.imports(module).filter(
     ({ kind, module, name }) => kind !== "function" || !options.provided.has(`${module}.${name}`),

@@ -4,9 +4,10 @@ import { PREVIEW1, WasiHost } from "../host/wasi-host.ts";
 import { emptyInput } from "../host/streams.ts";
 import type { FacadeStatus, WorkerResult, WorkerSpec } from "../worker-protocol.ts";
 import { CommandGuest } from "./command-guest.ts";
-import { compileModule } from "./compile-module.ts";
+import { compileBytes, compileModule } from "./compile-module.ts";
 import { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
+import { PAGE_BYTES } from "./limit-memory.ts";
 import { recordDeepStacks } from "./guest-end.ts";
 import { rfc3339Nano } from "./rfc3339-nano.ts";
 import { WagiGuest } from "./wagi-guest.ts";
@@ -56,8 +57,14 @@ export function leaveResult(path: string, end: GuestEnd, clock = new SystemHostC
 }
 
 function providedFunctions(clock: SystemHostClock): ReadonlySet<string> {
+  const functions = quietHost(clock).imports()[PREVIEW1] ?? {};
+  return new Set(Object.keys(functions).map((name) => `${PREVIEW1}.${name}`));
+}
+
+/** A host that leads nowhere. */
+function quietHost(clock: SystemHostClock): WasiHost {
   const quiet = { kind: "output", lineBuffered: false, write: () => undefined } as const;
-  const host = new WasiHost({
+  return new WasiHost({
     args: [],
     env: [],
     stdin: emptyInput,
@@ -67,5 +74,26 @@ function providedFunctions(clock: SystemHostClock): ReadonlySet<string> {
     preopens: [],
     clock,
   });
-  return new Set(Object.keys(host.imports()[PREVIEW1] ?? {}).map((name) => `${PREVIEW1}.${name}`));
+}
+
+/** `(module (memory (export "memory") 1) (func (export "_start")))` */
+const SMALLEST_COMMAND = Buffer.from(
+  "0061736d01000000010401600000030201000503010001" +
+    "071302066d656d6f72790200065f737461727400000a040102000b",
+  "hex",
+);
+
+/**
+ * Runs the smallest module there is, so that the engine, its stack switching and our own code are
+ * set up before a container waits for them (4 ms of its start, measured).
+ */
+export async function warmUp(): Promise<void> {
+  const clock = new SystemHostClock();
+  const { module } = await compileBytes(SMALLEST_COMMAND, {
+    memoryLimitBytes: PAGE_BYTES,
+    provided: providedFunctions(clock),
+  });
+  const host = quietHost(clock);
+  await host.run(new WebAssembly.Instance(module, host.imports()));
+  host.close();
 }

@@ -14,6 +14,8 @@ import type { Container } from "./run-container.ts";
 const DEFAULT_GRACE_MS = 30_000;
 /** How long no connection must be open before a stopping worker ends. */
 export const QUIET_MS = 50;
+/** A worker that is started at once does not need the warm-up, and would only wait for it. */
+const WARM_UP_AFTER_MS = 30;
 const DRAIN_CHECK_MS = 10;
 const GUEST_UMASK = 0o022;
 
@@ -36,6 +38,7 @@ export function runWorker(controlPath: string): void {
   process.on("SIGINT", () => undefined);
   process.on("SIGHUP", () => undefined);
   setImmediate(() => void loadRuntime());
+  setTimeout(() => void worker.warmUp(), WARM_UP_AFTER_MS);
 }
 
 function loadRuntime(): Promise<typeof import("./run-container.ts")> {
@@ -58,6 +61,12 @@ class Worker {
         }
         void this.#start(request.spec, reply);
     }
+  }
+
+  /** Loads and exercises what running needs, unless a start came first. */
+  async warmUp(): Promise<void> {
+    const runtime = await loadRuntime();
+    if (this.#state.phase === "warm") await runtime.warmUp();
   }
 
   /** Lets open connections finish, then ends. A worker that runs nothing ends at once. */

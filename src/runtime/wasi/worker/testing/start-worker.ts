@@ -8,6 +8,7 @@ import {
   encodeWorkerMessage,
   parseWorkerReply,
   parseWorkerResult,
+  WORKER_ENVIRONMENT,
   type WorkerReply,
   type WorkerRequest,
   type WorkerResult,
@@ -38,7 +39,7 @@ export class TestWorker {
     this.controlPath = join(this.directory, "control.sock");
     this.process = Bun.spawn(
       [process.execPath, join(source, "cmd", "wasi-worker.ts"), this.controlPath],
-      { env: {}, stdin: "ignore", stdout: "inherit", stderr: "inherit" },
+      { env: WORKER_ENVIRONMENT, stdin: "ignore", stdout: "inherit", stderr: "inherit" },
     );
   }
 
