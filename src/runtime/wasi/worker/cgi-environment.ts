@@ -9,8 +9,8 @@ export interface CgiConnection {
 const NOT_AS_HTTP = new Set(["content-length", "content-type", "proxy"]);
 
 /**
- * The meta-variables of RFC 3875 for one request, with WAGI's X_ variables. The module is mounted at
- * the root, so SCRIPT_NAME is empty and PATH_INFO is the whole decoded path.
+ * The meta-variables of RFC 3875 for one request, with WAGI's X_ variables. The module is mounted
+ * at the root, so SCRIPT_NAME is empty and PATH_INFO is the whole decoded path.
  */
 export function cgiEnvironment(
   request: Request,

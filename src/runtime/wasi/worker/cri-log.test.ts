@@ -5,82 +5,84 @@ import { join } from "node:path";
 import { CriLog, MAX_LINE_BYTES } from "./cri-log.ts";
 import { rfc3339Nano } from "./rfc3339-nano.ts";
 
-let directory: string;
-let path: string;
+describe("log file", () => {
+  let directory: string;
+  let path: string;
 
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "cri-log-"));
-  path = join(directory, "0.log");
-});
-
-afterEach(() => rmSync(directory, { recursive: true }));
-
-function open(maxBytes = 1_000_000): CriLog {
-  return new CriLog({ path, maxBytes, timestamp: () => "T" });
-}
-
-function content(): string {
-  return readFileSync(path, "utf8");
-}
-
-describe("CriLog", () => {
-  test("CriLog writes one line a line, with its stream", () => {
-    const log = open();
-    log.write("stdout", Buffer.from("one\ntwo\n\n"));
-    log.write("stderr", Buffer.from("three\n"));
-    expect(content()).toBe("T stdout F one\nT stdout F two\nT stdout F \nT stderr F three\n");
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), "cri-log-"));
+    path = join(directory, "0.log");
   });
 
-  test("CriLog joins a line that comes in parts, a stream at a time", () => {
-    const log = open();
-    log.write("stdout", Buffer.from("he"));
-    log.write("stderr", Buffer.from("err\n"));
-    log.write("stdout", Buffer.from("llo\nrest"));
-    expect(content()).toBe("T stderr F err\nT stdout F hello\n");
-    log.close();
-    expect(content()).toEndWith("T stdout F rest\n");
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  function open(maxBytes = 1_000_000): CriLog {
+    return new CriLog({ path, maxBytes, timestamp: () => "T" });
+  }
+
+  function content(): string {
+    return readFileSync(path, "utf8");
+  }
+
+  describe("CriLog", () => {
+    test("CriLog writes one line a line, with its stream", () => {
+      const log = open();
+      log.write("stdout", Buffer.from("one\ntwo\n\n"));
+      log.write("stderr", Buffer.from("three\n"));
+      expect(content()).toBe("T stdout F one\nT stdout F two\nT stdout F \nT stderr F three\n");
+    });
+
+    test("CriLog joins a line that comes in parts, a stream at a time", () => {
+      const log = open();
+      log.write("stdout", Buffer.from("he"));
+      log.write("stderr", Buffer.from("err\n"));
+      log.write("stdout", Buffer.from("llo\nrest"));
+      expect(content()).toBe("T stderr F err\nT stdout F hello\n");
+      log.close();
+      expect(content()).toEndWith("T stdout F rest\n");
+    });
+
+    test("CriLog cuts a long line into parts, also when it has no end yet", () => {
+      const log = open();
+      log.write("stdout", Buffer.alloc(MAX_LINE_BYTES + 5, "x"));
+      expect(content()).toBe(`T stdout P ${"x".repeat(MAX_LINE_BYTES)}\n`);
+      log.write("stdout", Buffer.from("\n"));
+      expect(content()).toEndWith("T stdout F xxxxx\n");
+    });
+
+    test("CriLog keeps a line of exactly the limit whole", () => {
+      const log = open();
+      log.write("stdout", Buffer.from(`${"x".repeat(MAX_LINE_BYTES)}\n`));
+      expect(content()).toBe(`T stdout F ${"x".repeat(MAX_LINE_BYTES)}\n`);
+    });
+
+    test("CriLog keeps bytes that are no text", () => {
+      const log = open();
+      log.write("stdout", Buffer.from([0xff, 0x00, 0x0a]));
+      expect(readFileSync(path).subarray(-4)).toEqual(Buffer.from([0x20, 0xff, 0x00, 0x0a]));
+    });
+
+    test("CriLog begins a new file at its bound and keeps one former file", () => {
+      const log = open(100);
+      const before = statSync(existsSync(path) ? path : directory).ino;
+      for (let index = 0; index < 20; index++) log.write("stdout", Buffer.from(`line ${index}\n`));
+      expect(statSync(path).ino).not.toBe(before);
+      expect(statSync(path).size).toBeLessThanOrEqual(100);
+      expect(statSync(`${path}.1`).size).toBeLessThanOrEqual(100);
+      expect(content()).toEndWith("line 19\n");
+    });
+
+    test("CriLog continues a file that is there", () => {
+      open().write("stdout", Buffer.from("first\n"));
+      open().write("stdout", Buffer.from("second\n"));
+      expect(content()).toBe("T stdout F first\nT stdout F second\n");
+    });
   });
 
-  test("CriLog cuts a long line into parts, also when it has no end yet", () => {
-    const log = open();
-    log.write("stdout", Buffer.alloc(MAX_LINE_BYTES + 5, "x"));
-    expect(content()).toBe(`T stdout P ${"x".repeat(MAX_LINE_BYTES)}\n`);
-    log.write("stdout", Buffer.from("\n"));
-    expect(content()).toEndWith("T stdout F xxxxx\n");
-  });
-
-  test("CriLog keeps a line of exactly the limit whole", () => {
-    const log = open();
-    log.write("stdout", Buffer.from(`${"x".repeat(MAX_LINE_BYTES)}\n`));
-    expect(content()).toBe(`T stdout F ${"x".repeat(MAX_LINE_BYTES)}\n`);
-  });
-
-  test("CriLog keeps bytes that are no text", () => {
-    const log = open();
-    log.write("stdout", Buffer.from([0xff, 0x00, 0x0a]));
-    expect(readFileSync(path).subarray(-4)).toEqual(Buffer.from([0x20, 0xff, 0x00, 0x0a]));
-  });
-
-  test("CriLog begins a new file at its bound and keeps one former file", () => {
-    const log = open(100);
-    const before = statSync(existsSync(path) ? path : directory).ino;
-    for (let index = 0; index < 20; index++) log.write("stdout", Buffer.from(`line ${index}\n`));
-    expect(statSync(path).ino).not.toBe(before);
-    expect(statSync(path).size).toBeLessThanOrEqual(100);
-    expect(statSync(`${path}.1`).size).toBeLessThanOrEqual(100);
-    expect(content()).toEndWith("line 19\n");
-  });
-
-  test("CriLog continues a file that is there", () => {
-    open().write("stdout", Buffer.from("first\n"));
-    open().write("stdout", Buffer.from("second\n"));
-    expect(content()).toBe("T stdout F first\nT stdout F second\n");
-  });
-});
-
-describe("rfc3339Nano", () => {
-  test("rfc3339Nano writes nine digits of a second", () => {
-    expect(rfc3339Nano(1_767_323_045_123_456_789n)).toBe("2026-01-02T03:04:05.123456789Z");
-    expect(rfc3339Nano(0n)).toBe("1970-01-01T00:00:00.000000000Z");
+  describe("rfc3339Nano", () => {
+    test("rfc3339Nano writes nine digits of a second", () => {
+      expect(rfc3339Nano(1_767_323_045_123_456_789n)).toBe("2026-01-02T03:04:05.123456789Z");
+      expect(rfc3339Nano(0n)).toBe("1970-01-01T00:00:00.000000000Z");
+    });
   });
 });

@@ -19,7 +19,7 @@ const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024;
 /** Requests that wait for a free instance; one more is answered 503. */
 export const MAX_WAITING = 1024;
 
-/** The `wagi` style: the module is compiled once and runs anew, as a CGI program, for each request. */
+/** The `wagi` style: compiled once, the module runs anew, as a CGI program, for each request. */
 export class WagiGuest implements Guest {
   readonly #spec: WorkerSpec;
   readonly #compiled: CompiledModule;

@@ -5,237 +5,246 @@ import { join } from "node:path";
 import { eventually } from "../../../lib/testing/eventually.ts";
 import { MODULES, TestWorker } from "./testing/start-worker.ts";
 
-let worker: TestWorker;
+describe("worker process", () => {
+  let worker: TestWorker;
 
-beforeEach(async () => {
-  worker = new TestWorker();
-  await worker.connect();
-});
-
-afterEach(() => worker.dispose());
-
-describe("worker", () => {
-  test("a worker is warm until it is started, then runs, and tells so", async () => {
-    expect(await worker.ask({ type: "status" })).toEqual({
-      type: "status",
-      phase: "warm",
-      connections: 0,
-      memoryBytes: 0,
-      facade: [],
-    });
-    expect(await worker.start(MODULES.helloHttp)).toEqual({ type: "started" });
-    expect(await worker.ask({ type: "status" })).toMatchObject({
-      phase: "running",
-      memoryBytes: expect.any(Number),
-    });
-    expect(await worker.start(MODULES.helloHttp)).toEqual({
-      type: "error",
-      message: "already running",
-    });
-    expect(await worker.ask("not JSON")).toMatchObject({ type: "error" });
-    expect(await worker.ask('{"type":"jump"}')).toMatchObject({ type: "error" });
-  });
-
-  test("only its owner may use the control socket", () => {
-    expect(statSync(worker.controlPath).mode & 0o777).toBe(0o600);
-  });
-
-  test("a running worker answers one supervisor after another", async () => {
-    await worker.start(MODULES.helloHttp);
+  beforeEach(async () => {
+    worker = new TestWorker();
     await worker.connect();
-    expect(await worker.ask({ type: "status" })).toMatchObject({ phase: "running" });
-    expect(await (await worker.fetch("/")).text()).toStartWith("Hello from Kubun");
   });
 
-  test("a facade that cannot be bound is told, and the pod runs", async () => {
-    const taken = Bun.listen({
-      hostname: "127.0.0.1",
-      port: 0,
-      socket: { data: () => undefined },
+  afterEach(() => worker.dispose());
+
+  describe("worker", () => {
+    test("a worker is warm until it is started, then runs, and tells so", async () => {
+      expect(await worker.ask({ type: "status" })).toEqual({
+        type: "status",
+        phase: "warm",
+        connections: 0,
+        memoryBytes: 0,
+        facade: [],
+      });
+      expect(await worker.start(MODULES.helloHttp)).toEqual({ type: "started" });
+      expect(await worker.ask({ type: "status" })).toMatchObject({
+        phase: "running",
+        memoryBytes: expect.any(Number),
+      });
+      expect(await worker.start(MODULES.helloHttp)).toEqual({
+        type: "error",
+        message: "already running",
+      });
+      expect(await worker.ask("not JSON")).toMatchObject({ type: "error" });
+      expect(await worker.ask('{"type":"jump"}')).toMatchObject({ type: "error" });
     });
-    const reply = await worker.start(MODULES.helloHttp, {
-      ports: [
-        {
-          port: taken.port,
-          protocol: "TCP",
-          unixPath: worker.unixPath,
-          address: "127.0.0.1",
-        },
-      ],
+
+    test("only its owner may use the control socket", () => {
+      expect(statSync(worker.controlPath).mode & 0o777).toBe(0o600);
     });
-    expect(reply).toEqual({ type: "started" });
-    expect(await worker.ask({ type: "status" })).toMatchObject({
-      facade: [{ port: taken.port, bound: false, error: expect.any(String) }],
+
+    test("a running worker answers one supervisor after another", async () => {
+      await worker.start(MODULES.helloHttp);
+      await worker.connect();
+      expect(await worker.ask({ type: "status" })).toMatchObject({ phase: "running" });
+      expect(await (await worker.fetch("/")).text()).toStartWith("Hello from Kubun");
     });
-    expect((await worker.fetch("/healthz")).status).toBe(200);
-    taken.stop();
-  });
 
-  test("the guest sees its environment and volumes, and not those of the host", async () => {
-    const volume = join(worker.directory, "volume");
-    mkdirSync(volume);
-    writeFileSync(join(volume, "greeting"), "from a volume");
-    writeFileSync(join(worker.directory, "secret"), "secret");
-    await worker.start(MODULES.helloHttp, {
-      env: [["NAME", "value"]],
-      preopens: [{ guestPath: "/data", hostPath: volume, readOnly: true }],
+    test("a facade that cannot be bound is told, and the pod runs", async () => {
+      const taken = Bun.listen({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: { data: () => undefined },
+      });
+      const reply = await worker.start(MODULES.helloHttp, {
+        ports: [
+          {
+            port: taken.port,
+            protocol: "TCP",
+            unixPath: worker.unixPath,
+            address: "127.0.0.1",
+          },
+        ],
+      });
+      expect(reply).toEqual({ type: "started" });
+      expect(await worker.ask({ type: "status" })).toMatchObject({
+        facade: [{ port: taken.port, bound: false, error: expect.any(String) }],
+      });
+      expect((await worker.fetch("/healthz")).status).toBe(200);
+      taken.stop();
     });
-    const body = async (path: string) => (await worker.fetch(path)).text();
-    expect(await body("/env?name=NAME")).toBe("value");
-    expect(await body("/env?name=PATH")).toBe("no such variable\n");
-    expect(await body("/env?name=LISTEN_FDS")).toBe("1");
-    expect(await body("/file?path=/data/greeting")).toBe("from a volume");
-    expect((await worker.fetch("/file?path=/data/../secret")).status).toBe(403);
-    expect((await worker.fetch("/file?path=/etc/passwd")).status).toBe(403);
-  });
-});
 
-describe("ends", () => {
-  test("a guest's exit code becomes the process's, with a result and a log", async () => {
-    await worker.start(MODULES.probe, { args: ["probe", "args", "exit 7"] });
-    expect(await worker.result()).toMatchObject({ exitCode: 7, reason: "Error", processCode: 7 });
-    expect(worker.said).toEqual(["stdout F 0 probe args exit 7"]);
-    expect(worker.log).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z stdout F /);
-  });
-
-  test("a guest that returns from main is Completed with code 0", async () => {
-    await worker.start(MODULES.probe, { args: ["probe", "clock 0"] });
-    const result = await worker.result();
-    expect(result).toMatchObject({ exitCode: 0, reason: "Completed", message: "", processCode: 0 });
-    expect(result.finishedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
-  });
-
-  test("a trap ends with 134 and its backtrace in the log", async () => {
-    await worker.start(MODULES.probe, { args: ["probe", "trap"] });
-    expect(await worker.result()).toMatchObject({
-      exitCode: 134,
-      reason: "Error",
-      message: expect.stringMatching(/^wasm trap: .*[Uu]nreachable/),
-      processCode: 134,
-    });
-    expect(worker.said.length).toBeGreaterThan(1);
-    expect(worker.said[0]).toMatch(/^stderr F wasm trap: /);
-    expect(worker.said[1]).toMatch(/^stderr F {5}at \S/);
-  });
-
-  test("a stack that overflows is a trap, not the end of the process's senses", async () => {
-    await worker.start(MODULES.probe, { args: ["probe", "overflow"] });
-    expect(await worker.result()).toMatchObject({ exitCode: 134, reason: "Error" });
-  });
-
-  test("a guest that dies of a refused growth is OOMKilled with 137", async () => {
-    await worker.start(MODULES.probe, {
-      args: ["probe", "growfail 16"],
-      memoryLimitBytes: 32 * 1024 * 1024,
-    });
-    expect(await worker.result()).toMatchObject({
-      exitCode: 137,
-      reason: "OOMKilled",
-      message: expect.stringContaining("33554432"),
-      processCode: 137,
+    test("the guest sees its environment and volumes, and not those of the host", async () => {
+      const volume = join(worker.directory, "volume");
+      mkdirSync(volume);
+      writeFileSync(join(volume, "greeting"), "from a volume");
+      writeFileSync(join(worker.directory, "secret"), "secret");
+      await worker.start(MODULES.helloHttp, {
+        env: [["NAME", "value"]],
+        preopens: [{ guestPath: "/data", hostPath: volume, readOnly: true }],
+      });
+      const body = async (path: string) => (await worker.fetch(path)).text();
+      expect(await body("/env?name=NAME")).toBe("value");
+      expect(await body("/env?name=PATH")).toBe("no such variable\n");
+      expect(await body("/env?name=LISTEN_FDS")).toBe("1");
+      expect(await body("/file?path=/data/greeting")).toBe("from a volume");
+      expect((await worker.fetch("/file?path=/data/../secret")).status).toBe(403);
+      expect((await worker.fetch("/file?path=/etc/passwd")).status).toBe(403);
     });
   });
 
-  test("SIGKILL ends a guest that loops", async () => {
-    await worker.start(MODULES.probe, { args: ["probe", "loop"] });
-    worker.process.kill("SIGKILL");
-    expect(await worker.process.exited).toBe(137);
-  });
-});
+  describe("ends", () => {
+    test("a guest's exit code becomes the process's, with a result and a log", async () => {
+      await worker.start(MODULES.probe, { args: ["probe", "args", "exit 7"] });
+      expect(await worker.result()).toMatchObject({ exitCode: 7, reason: "Error", processCode: 7 });
+      expect(worker.said).toEqual(["stdout F 0 probe args exit 7"]);
+      expect(worker.log).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z stdout F /);
+    });
 
-describe("what cannot run", () => {
-  const cases: readonly (readonly [name: string, bytes: Uint8Array | string, want: string])[] = [
-    ["no module", "hello", "no WebAssembly"],
-    ["a component", Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0), "component"],
-    ["a cut module", Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 9, 1), "cut short"],
-    ["an empty module", Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0), "no _start"],
-  ];
-  for (const [name, bytes, want] of cases) {
-    test(`${name} is refused with a message that says why`, async () => {
-      const path = join(worker.directory, "bad.wasm");
-      writeFileSync(path, bytes);
-      expect(await worker.start(path)).toEqual({
-        type: "failed",
-        reason: "ContainerCannotRun",
-        message: expect.stringContaining(want),
+    test("a guest that returns from main is Completed with code 0", async () => {
+      await worker.start(MODULES.probe, { args: ["probe", "clock 0"] });
+      const result = await worker.result();
+      expect(result).toMatchObject({
+        exitCode: 0,
+        reason: "Completed",
+        message: "",
+        processCode: 0,
+      });
+      expect(result.finishedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+    });
+
+    test("a trap ends with 134 and its backtrace in the log", async () => {
+      await worker.start(MODULES.probe, { args: ["probe", "trap"] });
+      expect(await worker.result()).toMatchObject({
+        exitCode: 134,
+        reason: "Error",
+        message: expect.stringMatching(/^wasm trap: .*[Uu]nreachable/),
+        processCode: 134,
+      });
+      expect(worker.said.length).toBeGreaterThan(1);
+      expect(worker.said[0]).toMatch(/^stderr F wasm trap: /);
+      expect(worker.said[1]).toMatch(/^stderr F {5}at \S/);
+    });
+
+    test("a stack that overflows is a trap, not the end of the process's senses", async () => {
+      await worker.start(MODULES.probe, { args: ["probe", "overflow"] });
+      expect(await worker.result()).toMatchObject({ exitCode: 134, reason: "Error" });
+    });
+
+    test("a guest that dies of a refused growth is OOMKilled with 137", async () => {
+      await worker.start(MODULES.probe, {
+        args: ["probe", "growfail 16"],
+        memoryLimitBytes: 32 * 1024 * 1024,
       });
       expect(await worker.result()).toMatchObject({
-        exitCode: 128,
-        reason: "ContainerCannotRun",
-        processCode: 128,
+        exitCode: 137,
+        reason: "OOMKilled",
+        message: expect.stringContaining("33554432"),
+        processCode: 137,
       });
     });
-  }
 
-  test("a module that starts above its memory limit is refused", async () => {
-    const reply = await worker.start(MODULES.probe, { memoryLimitBytes: 65_536 });
-    expect(reply).toMatchObject({ message: expect.stringContaining("memory limit of 65536") });
-  });
-
-  test("a module or a volume that is missing is refused by name", async () => {
-    const reply = await worker.start("/nonexistent/app.wasm");
-    expect(reply).toMatchObject({ message: expect.stringContaining("/nonexistent/app.wasm") });
-  });
-});
-
-describe("stopping", () => {
-  test("a worker without connections ends soon after stop with 143", async () => {
-    await worker.start(MODULES.helloHttp);
-    expect(await worker.ask({ type: "stop", gracePeriodMs: 60_000 })).toEqual({ type: "stopping" });
-    expect(await worker.result()).toMatchObject({ exitCode: 143, processCode: 143 });
-  });
-
-  test("a warm worker ends on stop and on SIGTERM", async () => {
-    worker.process.kill("SIGTERM");
-    expect(await worker.process.exited).toBe(143);
-  });
-
-  test("a stopping worker finishes open connections and takes new ones meanwhile", async () => {
-    await worker.start(MODULES.helloHttp);
-    const open = connect(worker.unixPath);
-    await new Promise((resolve) => open.once("connect", resolve));
-    open.write("POST /echo HTTP/1.1\r\nContent-Length: 10\r\nConnection: close\r\n\r\n01234");
-    await eventually(async () => {
-      const status = await worker.ask({ type: "status" });
-      return status.type === "status" && status.connections === 1;
+    test("SIGKILL ends a guest that loops", async () => {
+      await worker.start(MODULES.probe, { args: ["probe", "loop"] });
+      worker.process.kill("SIGKILL");
+      expect(await worker.process.exited).toBe(137);
     });
-    await worker.ask({ type: "stop", gracePeriodMs: 60_000 });
-    const late = await worker.fetch("/", { headers: { connection: "close" } });
-    expect(late.status).toBe(200);
-    expect(await worker.ask({ type: "status" })).toMatchObject({ phase: "draining" });
-    let answer = "";
-    open.on("data", (chunk) => {
-      answer += chunk.toString();
-    });
-    open.write("56789");
-    await new Promise((resolve) => open.once("close", resolve));
-    expect(answer).toEndWith("0123456789");
-    expect(await worker.result()).toMatchObject({ exitCode: 143 });
   });
 
-  test("a grace period of zero ends open connections too", async () => {
-    await worker.start(MODULES.helloHttp);
-    const open = connect(worker.unixPath);
-    await new Promise((resolve) => open.once("connect", resolve));
-    open.on("error", () => undefined);
-    await worker.ask({ type: "stop", gracePeriodMs: 0 });
-    expect(await worker.result()).toMatchObject({ exitCode: 143 });
-  });
-});
+  describe("what cannot run", () => {
+    const cases: readonly (readonly [name: string, bytes: Uint8Array | string, want: string])[] = [
+      ["no module", "hello", "no WebAssembly"],
+      ["a component", Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0), "component"],
+      ["a cut module", Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 9, 1), "cut short"],
+      ["an empty module", Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0), "no _start"],
+    ];
+    for (const [name, bytes, want] of cases) {
+      test(`${name} is refused with a message that says why`, async () => {
+        const path = join(worker.directory, "bad.wasm");
+        writeFileSync(path, bytes);
+        expect(await worker.start(path)).toEqual({
+          type: "failed",
+          reason: "ContainerCannotRun",
+          message: expect.stringContaining(want),
+        });
+        expect(await worker.result()).toMatchObject({
+          exitCode: 128,
+          reason: "ContainerCannotRun",
+          processCode: 128,
+        });
+      });
+    }
 
-describe("log", () => {
-  test("a guest that talks without end is bounded by rotation", async () => {
-    const words = "x".repeat(2000);
-    await worker.start(MODULES.probe, {
-      args: ["probe", ...Array.from({ length: 20 }, () => `args ${words}`)],
-      logMaxBytes: 300_000,
+    test("a module that starts above its memory limit is refused", async () => {
+      const reply = await worker.start(MODULES.probe, { memoryLimitBytes: 65_536 });
+      expect(reply).toMatchObject({ message: expect.stringContaining("memory limit of 65536") });
     });
-    await worker.result();
-    const log = join(worker.directory, "0.log");
-    expect(existsSync(`${log}.1`)).toBe(true);
-    expect(existsSync(`${log}.2`)).toBe(false);
-    expect(statSync(log).size).toBeLessThanOrEqual(300_000);
-    expect(statSync(`${log}.1`).size).toBeLessThanOrEqual(300_000);
-    expect(readFileSync(`${log}.1`, "utf8")).toEndWith("\n");
+
+    test("a module or a volume that is missing is refused by name", async () => {
+      const reply = await worker.start("/nonexistent/app.wasm");
+      expect(reply).toMatchObject({ message: expect.stringContaining("/nonexistent/app.wasm") });
+    });
+  });
+
+  describe("stopping", () => {
+    test("a worker without connections ends soon after stop with 143", async () => {
+      await worker.start(MODULES.helloHttp);
+      expect(await worker.ask({ type: "stop", gracePeriodMs: 60_000 })).toEqual({
+        type: "stopping",
+      });
+      expect(await worker.result()).toMatchObject({ exitCode: 143, processCode: 143 });
+    });
+
+    test("a warm worker ends on stop and on SIGTERM", async () => {
+      worker.process.kill("SIGTERM");
+      expect(await worker.process.exited).toBe(143);
+    });
+
+    test("a stopping worker finishes open connections and takes new ones meanwhile", async () => {
+      await worker.start(MODULES.helloHttp);
+      const open = connect(worker.unixPath);
+      await new Promise((resolve) => open.once("connect", resolve));
+      open.write("POST /echo HTTP/1.1\r\nContent-Length: 10\r\nConnection: close\r\n\r\n01234");
+      await eventually(async () => {
+        const status = await worker.ask({ type: "status" });
+        return status.type === "status" && status.connections === 1;
+      });
+      await worker.ask({ type: "stop", gracePeriodMs: 60_000 });
+      const late = await worker.fetch("/", { headers: { connection: "close" } });
+      expect(late.status).toBe(200);
+      expect(await worker.ask({ type: "status" })).toMatchObject({ phase: "draining" });
+      let answer = "";
+      open.on("data", (chunk) => {
+        answer += chunk.toString();
+      });
+      open.write("56789");
+      await new Promise((resolve) => open.once("close", resolve));
+      expect(answer).toEndWith("0123456789");
+      expect(await worker.result()).toMatchObject({ exitCode: 143 });
+    });
+
+    test("a grace period of zero ends open connections too", async () => {
+      await worker.start(MODULES.helloHttp);
+      const open = connect(worker.unixPath);
+      await new Promise((resolve) => open.once("connect", resolve));
+      open.on("error", () => undefined);
+      await worker.ask({ type: "stop", gracePeriodMs: 0 });
+      expect(await worker.result()).toMatchObject({ exitCode: 143 });
+    });
+  });
+
+  describe("log", () => {
+    test("a guest that talks without end is bounded by rotation", async () => {
+      const words = "x".repeat(2000);
+      await worker.start(MODULES.probe, {
+        args: ["probe", ...Array.from({ length: 20 }, () => `args ${words}`)],
+        logMaxBytes: 300_000,
+      });
+      await worker.result();
+      const log = join(worker.directory, "0.log");
+      expect(existsSync(`${log}.1`)).toBe(true);
+      expect(existsSync(`${log}.2`)).toBe(false);
+      expect(statSync(log).size).toBeLessThanOrEqual(300_000);
+      expect(statSync(`${log}.1`).size).toBeLessThanOrEqual(300_000);
+      expect(readFileSync(`${log}.1`, "utf8")).toEndWith("\n");
+    });
   });
 });
