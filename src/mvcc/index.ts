@@ -4,6 +4,7 @@ export { EVENT_WINDOW_LIMITS } from "./event-window.ts";
 export type { EventWindowLimits } from "./event-window.ts";
 export type { KeyValue, LeaseId, Revision, StoreWatchEvent } from "./model.ts";
 export { checkRevision, listPast, pastEvents } from "./past.ts";
+export { MemoryState } from "./memory-state.ts";
 export { SqliteState } from "./sqlite-state.ts";
 export { FEATURE_LEVEL, StateMachine } from "./state-machine.ts";
 export { stateHash } from "./state-hash.ts";

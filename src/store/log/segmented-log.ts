@@ -157,6 +157,7 @@ export class SegmentedLog {
   async dropThrough(index: LogIndex): Promise<void> {
     const { disk, directory } = this.#options;
     let dropped = 0;
+    const spares: string[] = [];
     for (;;) {
       const next = this.#sealed[1] ?? this.#active;
       const segment = this.#sealed[0];
@@ -166,13 +167,16 @@ export class SegmentedLog {
       const path = `${directory}/${segment.name}`;
       // Named after its first entry, so that two spares never share a name.
       const spare = `spare-${segment.name.slice(0, 16)}`;
-      if (this.#spares.length >= MAX_SPARE_SEGMENTS) await disk.remove(path);
+      if (this.#spares.length + spares.length >= MAX_SPARE_SEGMENTS) await disk.remove(path);
       else {
         await disk.rename(path, `${directory}/${spare}`);
-        this.#spares.push(spare);
+        spares.push(spare);
       }
     }
-    if (dropped > 0) await disk.syncDirectory(directory);
+    if (dropped === 0) return;
+    await disk.syncDirectory(directory);
+    // Not before its new name is durable: a reused file must not come back under the old one.
+    this.#spares.push(...spares);
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
-import { openDatabase } from "../database.ts";
-import type { SqliteConnection } from "../database.ts";
-import type { CheckpointOutcome, StateStorage } from "../state-storage.ts";
+import { openDatabase } from "./database.ts";
+import type { SqliteConnection } from "./database.ts";
+import type { CheckpointOutcome, StateStorage } from "./state-storage.ts";
 
 const PAGE_BYTES = 4_096;
 
