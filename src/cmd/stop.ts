@@ -39,7 +39,7 @@ async function endOrphanedPods(directory: DataDirectory): Promise<boolean> {
     warmWorkers: 0,
   });
   await runtime.start();
-  const sandboxes = await runtime.listPodSandboxes();
+  const sandboxes = (await runtime.listPodSandboxes()).filter(({ state }) => state === "ready");
   await Promise.all(sandboxes.map((sandbox) => runtime.stopPodSandbox(sandbox.id)));
   runtime.shutdown();
   return sandboxes.length > 0;

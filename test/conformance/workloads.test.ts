@@ -139,7 +139,7 @@ for (const name of ["hello-http", "hello-wagi"]) {
     test("kubectl logs -f follows the log until the pod ends", async () => {
       const [pod = ""] = await podNames(selector);
       const ip = await kubectl.ok("get", pod, "-o", "jsonpath={.status.podIP}");
-      await (await fetch(`http://${ip}:8080/`)).arrayBuffer();
+      await (await fetch(`http://${ip}:8080/`, { keepalive: false })).arrayBuffer();
       const follower = Bun.spawn([realClient("kubectl"), "logs", "-f", pod], {
         env: { KUBECONFIG: server.kubeconfig, HOME: server.dataDir },
         stdout: "pipe",
@@ -164,6 +164,11 @@ for (const name of ["hello-http", "hello-wagi"]) {
             stderr: "ignore",
           },
         );
+        let seen = "";
+        const reading = (async () => {
+          for await (const chunk of watcher.stdout) seen += new TextDecoder().decode(chunk);
+        })();
+        await eventually(() => seen.includes("Running"), { what: "the watch begins" });
         await kubectl.ok("scale", "deployment", name, "--replicas=3");
         await kubectl.ok("rollout", "status", `deployment/${name}`, "--timeout=30s");
         expect((await podNames(selector)).length).toBe(3);
@@ -173,7 +178,7 @@ for (const name of ["hello-http", "hello-wagi"]) {
           what: "one pod is gone",
         });
         watcher.kill();
-        const seen = await new Response(watcher.stdout).text();
+        await reading;
         expect(seen).toContain("Pending");
         expect(seen).toContain("Running");
         expect(seen).toContain("Terminating");

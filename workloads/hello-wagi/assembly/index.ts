@@ -58,6 +58,10 @@ function environment(): void {
 }
 
 const path = variable("PATH_INFO", "/");
+// Probes would drown the log.
+if (path != "/healthz") {
+  process.stderr.write(variable("REQUEST_METHOD", "GET") + " " + path + "\n");
+}
 if (path == "/") greet();
 else if (path == "/healthz") text("200 OK", "ok\n");
 else if (path == "/env") environment();
