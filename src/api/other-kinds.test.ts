@@ -67,6 +67,9 @@ test("leases: last some time", () => {
   expect(complaints("coordination.k8s.io/v1 Lease", { spec })).toEqual([
     "spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0",
   ]);
+  // A holder that lets go leaves its name empty.
+  const released = { holderIdentity: "", leaseDurationSeconds: 1 };
+  expect(complaints("coordination.k8s.io/v1 Lease", { spec: released })).toEqual([]);
 });
 
 test("validateEndpointSlice: addresses are of the slice's type", () => {

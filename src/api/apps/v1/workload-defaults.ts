@@ -49,7 +49,6 @@ export function defaultStatefulSet(statefulSet: StatefulSet): void {
   retention.whenScaled ||= "Retain";
   spec.replicas ??= 1;
   spec.revisionHistoryLimit ??= REVISION_HISTORY_LIMIT;
-  spec.serviceName ??= "";
   defaultPodTemplate((spec.template ??= {}));
   for (const claim of spec.volumeClaimTemplates ?? []) {
     claim.apiVersion ||= "v1";

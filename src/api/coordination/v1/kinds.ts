@@ -1,4 +1,4 @@
-import { type FieldError, FieldPath, invalidField } from "../../../apimachinery/index.ts";
+import { type FieldError, FieldPath } from "../../../apimachinery/index.ts";
 import { checkNonNegative, checkPositive } from "../../field-checks.ts";
 import type { KindLogic, KindTable } from "../../kind-logic.ts";
 import { AGE_COLUMN, column, NAME_COLUMN } from "../../table-columns.ts";
@@ -11,9 +11,6 @@ const leases: KindLogic<Lease> = {
     const errors: FieldError[] = [];
     checkPositive(errors, SPEC.child("leaseDurationSeconds"), spec?.leaseDurationSeconds);
     checkNonNegative(errors, SPEC.child("leaseTransitions"), spec?.leaseTransitions);
-    if (spec?.holderIdentity === "") {
-      errors.push(invalidField(SPEC.child("holderIdentity"), "", "must not be empty"));
-    }
     return errors;
   },
   columns: [
