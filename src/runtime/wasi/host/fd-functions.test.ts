@@ -306,7 +306,7 @@ describe("descriptor functions", () => {
       expect(await runProbe(root, ["fault"])).toEqual(["21 21 28 21 21 21"]);
     });
 
-    test("clocks go forward, unknown ones are refused, randomness fills large buffers", async () => {
+    test("clocks go forward, unknown ones fail, randomness fills large buffers", async () => {
       const lines = await runProbe(root, [
         "clock 0",
         "clock 1",
