@@ -78,6 +78,9 @@ export class ContainerStarter {
       "Started",
       `Started container ${container.name}`,
     );
+    for (const warning of (await runtime.containerStatus(id)).warnings) {
+      events.container(pod, container.name, "Warning", "PortNotBound", warning);
+    }
     this.#options.logger.debug("container started", {
       pod: `${pod.metadata.namespace}/${pod.metadata.name}`,
       container: container.name,

@@ -23,6 +23,7 @@ interface Entry {
 
 const RETRY_INITIAL_MS = 200;
 const RETRY_MAX_MS = 10_000;
+const MAX_CONFLICTS = 5;
 
 /** Brings pod statuses to the API server: one patch a change, the latest wins, none in parallel. */
 export class StatusWriter {
@@ -106,6 +107,7 @@ export class StatusWriter {
   }
 
   async #drain(entry: Entry): Promise<void> {
+    let conflicts = 0;
     for (let delayMs = RETRY_INITIAL_MS; !this.#closing.signal.aborted;) {
       const uid = entry.pod.metadata.uid ?? "";
       if (this.#entries.get(uid) !== entry) return;
@@ -117,11 +119,12 @@ export class StatusWriter {
         entry.sent = patch;
         delayMs = RETRY_INITIAL_MS;
       } catch (error) {
-        // Gone, or another pod of the same name: nobody is left to tell.
-        if (error instanceof ApiError && [404, 409].includes(error.code)) return;
+        // Gone: nobody is left to tell. A conflict that stays is another pod of the same name.
+        const code = error instanceof ApiError ? error.code : 0;
+        if (code === 404 || (code === 409 && ++conflicts > MAX_CONFLICTS)) return;
         this.#options.logger.warn("a pod's status was not taken", { error: String(error) });
         // What the server calls invalid will not become valid by repeating it.
-        if (error instanceof ApiError && error.code === 422) return;
+        if (code === 422) return;
         await sleep(this.#options.clock, delayMs, this.#closing.signal);
         delayMs = Math.min(delayMs * 2, RETRY_MAX_MS);
       }

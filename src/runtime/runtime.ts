@@ -138,6 +138,8 @@ export interface ContainerStatus {
   readonly imageRef: string;
   readonly logPath: string;
   readonly pid?: number;
+  /** What did not come out as asked without keeping the program from running. */
+  readonly warnings: readonly string[];
   readonly annotations: Readonly<Record<string, string>>;
 }
 

@@ -119,6 +119,7 @@ export class PodWorld {
       image: options.get("image") ?? "app:v1",
       imageRef: "app@sha256:0",
       logPath: "",
+      warnings: [],
       annotations: backoff === undefined ? {} : { "kubun.dev/restart-backoff-ms": backoff },
     };
     this.#state.containers = [...this.#state.containers.filter((one) => one.id !== id), status];

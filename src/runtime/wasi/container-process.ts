@@ -87,7 +87,9 @@ export class ContainerProcess {
     cancel();
     worker.spawned?.release();
     if (!(reply instanceof Error) && reply.type === "started") {
-      this.#save({ state: "running", startedAt: this.#options.clock.now() });
+      const startedAt = this.#options.clock.now();
+      const warnings = spec.ports.length === 0 ? [] : await unboundPorts(worker.connection);
+      this.#save({ state: "running", startedAt, warnings });
       this.#options.onChange("started", this.#record);
       void this.#watch(this.#record.worker);
       return;
@@ -219,6 +221,14 @@ export class ContainerProcess {
     const directory = workerDirectory(this.#options.directory, worker.id);
     return readSmallFile(join(directory, "stderr")).slice(-MAX_MESSAGE_LENGTH).trim();
   }
+}
+
+/** A facade that is not there is worth a word; the port is served on its socket all the same. */
+async function unboundPorts(connection: ControlConnection): Promise<string[]> {
+  const status = await connection.status().catch(() => undefined);
+  return (status?.facade ?? []).flatMap((facade) =>
+    facade.bound ? [] : [`Port ${facade.port} is not bound on the pod's address: ${facade.error}`],
+  );
 }
 
 function reasonOf(exitCode: number): "Completed" | "Error" {

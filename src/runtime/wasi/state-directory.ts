@@ -26,6 +26,7 @@ export interface ContainerRecord {
   readonly exitCode?: number;
   readonly reason?: ExitReason;
   readonly message?: string;
+  readonly warnings?: readonly string[];
   /** Set from the moment a worker was chosen. */
   readonly worker?: WorkerAddress;
 }

@@ -409,6 +409,7 @@ function statusOf(record: ContainerRecord): ContainerStatus {
     image: config.image,
     logPath: config.logPath,
     annotations: config.annotations ?? {},
+    warnings: record.warnings ?? [],
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(finishedAt === undefined ? {} : { finishedAt }),
     ...(exitCode === undefined ? {} : { exitCode }),
