@@ -1,3 +1,4 @@
+import { defaultPodLevelRequests } from "./pod-level-resources.ts";
 import { defaultVolume } from "./volume-defaults.ts";
 import { pullPolicyFor } from "./image-tag.ts";
 import type {
@@ -19,7 +20,7 @@ export function defaultPod(pod: Pod): void {
   const containers = spec.containers ?? [];
   for (const container of containers) requestWhatIsLimited(container);
   for (const container of spec.initContainers ?? []) requestWhatIsLimited(container);
-  if (spec.resources !== undefined) requestWhatIsLimited({ resources: spec.resources });
+  defaultPodLevelRequests(spec);
   spec.enableServiceLinks ??= true;
   if (spec.hostNetwork === true) {
     for (const container of containers) exposeOnHost(container);
