@@ -39,10 +39,11 @@ async function endOrphanedPods(directory: DataDirectory): Promise<boolean> {
     warmWorkers: 0,
   });
   await runtime.start();
-  const sandboxes = (await runtime.listPodSandboxes()).filter(({ state }) => state === "ready");
-  await Promise.all(sandboxes.map((sandbox) => runtime.stopPodSandbox(sandbox.id)));
+  const containers = await runtime.listContainers();
+  const running = containers.filter((container) => container.state === "running");
+  await Promise.all(running.map(({ id }) => runtime.stopContainer(id, { gracePeriodMs: 0 })));
   runtime.shutdown();
-  return sandboxes.length > 0;
+  return running.length > 0;
 }
 
 /** Removes a data directory, after its cluster was stopped. */
