@@ -46,10 +46,27 @@ export function planSlices(observed: SlicesObserved): readonly SliceAction[] {
   );
   const used = new Set([...wanted.keys()].flatMap((key) => usable.get(key) ?? []));
   const idle = slices.filter((slice) => !used.has(slice));
-  if (wanted.size > 0) {
-    return [...actions, ...idle.map((slice) => ({ type: "delete", slice }) as const)];
-  }
-  return placeholder(service, idle);
+  if (wanted.size === 0) return placeholder(service, idle);
+  return recycle(service, [
+    ...actions,
+    ...idle.map((slice): SliceAction => ({ type: "delete", slice })),
+  ]);
+}
+
+/** A slice to be made takes the place of one to be deleted: one write less, and no gap between. */
+function recycle(service: Service, actions: readonly SliceAction[]): readonly SliceAction[] {
+  const doomed = actions.filter(
+    ({ type, slice }) => type === "delete" && slice.addressType === addressTypeOf(service),
+  );
+  const reused = new Set<SliceAction>();
+  const recycled = actions.map((action): SliceAction => {
+    const victim = action.type === "create" ? doomed.shift() : undefined;
+    if (victim === undefined) return action;
+    reused.add(victim);
+    const { endpoints = [], ports = [] } = action.slice;
+    return { type: "update", slice: withMetadata(service, { ...victim.slice, endpoints, ports }) };
+  });
+  return recycled.filter((action) => !reused.has(action));
 }
 
 /** The endpoints of one set of ports, in slices that have these ports already and new ones. */
