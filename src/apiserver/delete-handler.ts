@@ -131,7 +131,9 @@ async function bodyOptions(api: ApiRequest, bytes: Uint8Array): Promise<DeleteOp
   if (!isJsonObject(value)) throw badRequest("the body of a deletion is a DeleteOptions object");
   const { kind } = value;
   if (kind !== undefined && kind !== "" && kind !== "DeleteOptions") {
-    throw badRequest(`the body of a deletion is a DeleteOptions object, not a ${String(kind)}`);
+    throw badRequest(
+      `the body of a deletion is a DeleteOptions object, not ${JSON.stringify(kind)}`,
+    );
   }
   try {
     decodeInto(schemaOf("apis.meta.v1.DeleteOptions"), value);

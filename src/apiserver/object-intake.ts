@@ -82,7 +82,7 @@ function assertKind(definition: ResourceDefinition, object: KubeObject): void {
   if (object.kind === definition.kind && object.apiVersion === expected) return;
   const given = groupVersionKindOf(object);
   if (given === undefined) {
-    const malformed = `unexpected GroupVersion string: ${String(object.apiVersion)}`;
+    const malformed = `unexpected GroupVersion string: ${object.apiVersion}`;
     throw badRequest(
       `the object provided is unrecognized (must be of type ${definition.kind}): ${malformed}`,
     );

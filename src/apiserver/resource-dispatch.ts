@@ -79,6 +79,7 @@ export function dispatch(
 function assertServed({ definition, target, namespace }: ApiRequest, verb: string): void {
   if (!definition.verbs.includes(verb)) throw methodNotAllowed();
   if (verb === "create" && target.name !== "") throw methodNotAllowed();
+  if ((verb === "update" || verb === "patch") && target.name === "") throw methodNotAllowed();
   // A namespaced kind is created and deleted in a namespace; across all it can be looked at.
   const across = definition.namespaced && namespace === "";
   if (across && verb !== "list" && verb !== "watch") throw methodNotAllowed();

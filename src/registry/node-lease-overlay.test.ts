@@ -37,7 +37,7 @@ async function renew(fixture: RegistryFixture, namespace: string) {
   return (stored.object as Lease).metadata.resourceVersion;
 }
 
-test("NodeLeaseOverlay: heartbeats of nodes cost no write and keep the resourceVersion", async () => {
+test("NodeLeaseOverlay: heartbeats cost no write and keep the resourceVersion", async () => {
   const fixture = await withLease(LEASE_NAMESPACE);
   const before = fixture.store.revision;
   for (let beat = 0; beat < 20; beat++) {

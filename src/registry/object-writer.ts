@@ -254,8 +254,8 @@ export class ObjectWriter {
     }
     const { uid } = this.#options.codec.stored(kv).object.metadata;
     if ((metadata.uid ?? "") !== "" && metadata.uid !== uid) {
-      const why = `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`;
-      throw conflict(this.#definition, name, why);
+      const why = `UID in precondition: ${metadata.uid}, UID in object meta: ${uid}`;
+      throw conflict(this.#definition, name, `Precondition failed: ${why}`);
     }
     return conditional && options.retryConflicts !== true;
   }
@@ -313,7 +313,7 @@ export class ObjectWriter {
   #reserve(next: KubeObject, old: Readonly<KubeObject> | undefined): Reservation {
     const reserved = this.#options.strategy.reserve?.(next, old);
     if (reserved === undefined) return NO_RESERVATION;
-    if (!Array.isArray(reserved)) return reserved as Reservation;
+    if (!Array.isArray(reserved)) return reserved;
     throw invalid(this.#definition, next.metadata.name ?? "", reserved);
   }
 

@@ -22,7 +22,7 @@ export interface UpdateOptions extends WriteOptions {
   readonly scope?: WriteScope;
   /** A PUT of a kind that allows it creates what is missing. */
   readonly createMissing?: () => KubeObject;
-  /** For a change computed from the present state, as patches are: it is made again, not refused. */
+  /** For a change computed from the present state, as patches are: made again, not refused. */
   readonly retryConflicts?: boolean;
 }
 

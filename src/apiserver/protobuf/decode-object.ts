@@ -54,7 +54,14 @@ function decodeMessage(schema: Schema, bytes: Uint8Array, depth: number): unknow
       const raw = textOf(fieldOf(bytes, 1));
       return raw === "" ? null : (JSON.parse(raw) as unknown);
     }
-    default:
+    case "string":
+    case "byte":
+    case "boolean":
+    case "int32":
+    case "int64":
+    case "number":
+    case "list":
+    case "map":
       throw new WireError(`a ${schema.kind} is no message`);
   }
 }
@@ -121,7 +128,14 @@ function decodeValue(schema: Schema, value: WireValue, depth: number): unknown {
       if (bytes.length !== 8) throw new WireError("a floating point number has 8 bytes");
       return new DataView(bytes.buffer, bytes.byteOffset, 8).getFloat64(0, true);
     }
-    default:
+    case "object":
+    case "quantity":
+    case "time":
+    case "micro-time":
+    case "int-or-string":
+    case "any":
+    case "list":
+    case "map":
       return decodeMessage(schema, bytesOf(value), depth + 1);
   }
 }

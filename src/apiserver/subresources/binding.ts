@@ -33,7 +33,7 @@ export async function bindPod(api: ApiRequest): Promise<Response> {
   assert(pods !== undefined, "pods are served");
   const resource = api.context.registry.resource(pods);
   const now = rfc3339(api.context.clock.now());
-  await resource.update(api.namespace, name, (current) => bound(current as Pod, binding, now), {
+  await resource.update(api.namespace, name, (current) => bound(current, binding, now), {
     scope: "binding",
     dryRun,
     retryConflicts: true,

@@ -3,7 +3,7 @@ import { CONFIG_MAPS, NAMESPACES } from "../../api/index.ts";
 import { StatusError } from "../../apimachinery/index.ts";
 import { configMap, memoryRegistry } from "../testing/registry-fixture.ts";
 
-test("namespaceStrategy: a namespace ends when it is finalized, and takes nothing new", async () => {
+test("namespaceStrategy: ends when it is finalized, and takes nothing new", async () => {
   await using fixture = await memoryRegistry();
   const namespaces = fixture.resource(NAMESPACES);
   const maps = fixture.resource(CONFIG_MAPS);

@@ -74,7 +74,7 @@ test("ServiceStrategy: refuses addresses and ports that are taken or out of rang
   ).toBe("accepted");
 });
 
-test("ServiceStrategy: keeps what an update leaves out, gives back what it no longer needs", async () => {
+test("ServiceStrategy: keeps what an update leaves out, gives back the unneeded", async () => {
   await using fixture = await memoryRegistry({ nodePortRange: { from: 30_000, to: 30_000 } });
   const services = fixture.resource(SERVICES);
   const before = specOf(await services.create(NAMESPACE, service("a", { type: "NodePort" })));

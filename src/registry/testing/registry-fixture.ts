@@ -9,7 +9,7 @@ import { openStore, type Store } from "../../store/index.ts";
 import { definitionOf } from "../lookup.ts";
 import { createRegistry, type Registry, type RegistryOptions } from "../registry.ts";
 import type { ResourceRegistry } from "../resource-registry.ts";
-import { MemoryStore } from "./memory-store.ts";
+import { MemoryStore } from "../../lib/testing/memory-store.ts";
 
 export interface RegistryFixture<S extends Store = Store> {
   readonly registry: Registry;

@@ -16,7 +16,7 @@ interface Watcher {
   wake: () => void;
 }
 
-/** A Store without a disk, for tests of this room: the same answers, kept in arrays. */
+/** A Store without a disk, for tests of what stands on a store: kept in arrays. */
 export class MemoryStore implements Store {
   #revision = 0;
   #compacted = 0;

@@ -1,0 +1,212 @@
+import { expect, test } from "bun:test";
+import {
+  apiFixture,
+  DEPLOYMENTS,
+  deploymentBody,
+  MAPS,
+  podBody,
+  PODS,
+  watchLines,
+} from "./testing/api-fixture.ts";
+
+const MERGE = { "content-type": "application/merge-patch+json" };
+const STRATEGIC = { "content-type": "application/strategic-merge-patch+json" };
+const JSON_PATCH = { "content-type": "application/json-patch+json" };
+const TABLE = { accept: "application/json;as=Table;v=v1;g=meta.k8s.io,application/json" };
+const PARTIAL = {
+  accept: "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json",
+};
+
+test("createObject: 201 with the object, and 409 for the second", async () => {
+  const { send } = await apiFixture();
+  const created = await send("POST", MAPS, { metadata: { name: "a" }, data: { x: "1" } });
+  expect(created.status).toBe(201);
+  expect(created.json).toMatchObject({
+    kind: "ConfigMap",
+    apiVersion: "v1",
+    data: { x: "1" },
+  });
+  const again = await send("POST", MAPS, { metadata: { name: "a" } });
+  expect([again.status, String(again.json["message"])]).toEqual([
+    409,
+    'configmaps "a" already exists',
+  ]);
+});
+
+test("createObject: validates fields as the client asks", async () => {
+  const { send } = await apiFixture();
+  const body = { metadata: { name: "a" }, dta: {} };
+  const strict = await send("POST", `${MAPS}?fieldValidation=Strict`, body);
+  expect([strict.status, String(strict.json["message"])]).toEqual([
+    400,
+    'ConfigMap in version "v1" cannot be handled as a ConfigMap: ' +
+      'strict decoding error: unknown field "dta"',
+  ]);
+  const twice = '{"metadata":{"name":"a"},"data":{"x":"1","x":"2"}}';
+  const duplicate = await send("POST", `${MAPS}?fieldValidation=Strict`, twice);
+  expect(String(duplicate.json["message"])).toContain('duplicate field "data.x"');
+  const warned = await send("POST", MAPS, body);
+  expect(warned.headers.get("warning")).toBe('299 - "unknown field \\"dta\\""');
+  const ignored = await send("POST", `${MAPS}?fieldValidation=Ignore`, {
+    ...body,
+    metadata: { name: "b" },
+  });
+  expect(ignored.headers.get("warning")).toBeNull();
+  const wrong = await send("POST", `${MAPS}?fieldValidation=Maybe`, body);
+  expect([wrong.status, String(wrong.json["reason"])]).toEqual([422, "Invalid"]);
+});
+
+test("createObject: refuses other kinds, namespaces and types of fields", async () => {
+  const { send } = await apiFixture();
+  const message = async (body: unknown): Promise<string> =>
+    String((await send("POST", MAPS, body)).json["message"]);
+  expect(await message({ kind: "Secret", apiVersion: "v1", metadata: { name: "a" } })).toBe(
+    'Secret in version "v1" cannot be handled as a ConfigMap: ' +
+      "converting (v1.Secret) to (v1.ConfigMap): unknown conversion",
+  );
+  expect(await message({ metadata: { name: "a", namespace: "other" } })).toBe(
+    "the namespace of the provided object does not match the namespace sent on the request",
+  );
+  expect(await message({ metadata: { name: "a" }, data: { x: 1 } })).toContain(
+    "json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+  );
+  expect(await message([])).toContain("cannot unmarshal array");
+  expect(await message({ metadata: {} })).toBe(
+    'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required',
+  );
+});
+
+test("replaceObject: wants the name of the path, and the latest version if it names one", async () => {
+  const { send } = await apiFixture();
+  await send("POST", MAPS, { metadata: { name: "a" } });
+  const misnamed = await send("PUT", `${MAPS}/a`, { metadata: { name: "b" } });
+  expect([misnamed.status, String(misnamed.json["message"])]).toEqual([
+    400,
+    "the name of the object (b) does not match the name on the URL (a)",
+  ]);
+  const stale = { metadata: { name: "a", resourceVersion: "1" } };
+  expect((await send("PUT", `${MAPS}/a`, stale)).status).toBe(409);
+  const missing = await send("PUT", `${MAPS}/nope`, { metadata: { name: "nope" } });
+  expect(missing.status).toBe(404);
+  expect((await send("PUT", `${MAPS}/a`, { metadata: { name: "a" } })).status).toBe(200);
+});
+
+test("patchObject: applies the three kinds of patches, and no others", async () => {
+  const { send } = await apiFixture();
+  await send("POST", DEPLOYMENTS, deploymentBody("d"));
+  const merge = await send("PATCH", `${DEPLOYMENTS}/d`, { spec: { replicas: 3 } }, MERGE);
+  expect(merge.json["spec"]).toMatchObject({ replicas: 3 });
+  const container = { name: "app", image: "app:2" };
+  const strategic = await send(
+    "PATCH",
+    `${DEPLOYMENTS}/d`,
+    { spec: { template: { spec: { containers: [container, { name: "side", image: "s" }] } } } },
+    STRATEGIC,
+  );
+  const images = (strategic.json as unknown as ReturnType<typeof deploymentBody>).spec.template.spec
+    .containers;
+  expect(images.map(({ name, image }) => `${name}=${image}`).sort()).toEqual([
+    "app=app:2",
+    "side=s",
+  ]);
+  const operations = [{ op: "replace", path: "/spec/replicas", value: 7 }];
+  const json = await send("PATCH", `${DEPLOYMENTS}/d`, operations, JSON_PATCH);
+  expect(json.json["spec"]).toMatchObject({ replicas: 7 });
+  const apply = await send("PATCH", `${DEPLOYMENTS}/d`, "{}", {
+    "content-type": "application/apply-patch+yaml",
+  });
+  expect([apply.status, String(apply.json["message"])]).toEqual([
+    415,
+    "the body of the request was in an unknown format - accepted media types include: " +
+      "application/json-patch+json, application/merge-patch+json, " +
+      "application/strategic-merge-patch+json",
+  ]);
+  const wrong = await send("PATCH", `${DEPLOYMENTS}/d`, { spec: { replicas: "x" } }, MERGE);
+  expect(wrong.status).toBe(422);
+  expect((await send("PATCH", `${DEPLOYMENTS}/nope`, {}, MERGE)).status).toBe(404);
+});
+
+test("deleteObject: answers a Status, or the object where it lives on or its kind is so", async () => {
+  const { send } = await apiFixture();
+  const map = await send("POST", MAPS, { metadata: { name: "a" } });
+  const { uid } = map.json["metadata"] as { uid: string };
+  const gone = await send("DELETE", `${MAPS}/a`);
+  expect(gone.json).toEqual({
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Success",
+    details: { name: "a", kind: "configmaps", uid },
+  });
+  await send("POST", PODS, podBody("p"));
+  expect((await send("DELETE", `${PODS}/p`)).json["kind"]).toBe("Pod");
+  const policy = await send("DELETE", `${MAPS}/a?propagationPolicy=Never`);
+  expect(policy.status).toBe(422);
+  await send("POST", MAPS, { metadata: { name: "b" } });
+  const rehearsal = await send("DELETE", `${MAPS}/b`, { kind: "DeleteOptions", dryRun: ["All"] });
+  expect(rehearsal.status).toBe(200);
+  expect((await send("GET", `${MAPS}/b`)).status).toBe(200);
+  const held = { kind: "DeleteOptions", apiVersion: "v1", preconditions: { uid: "other" } };
+  expect((await send("DELETE", `${MAPS}/b`, held)).status).toBe(409);
+});
+
+test("listObjects: answers lists, tables and metadata alone", async () => {
+  const { send } = await apiFixture();
+  await send("POST", MAPS, { metadata: { name: "a" }, data: { x: "1" } });
+  const list = await send("GET", MAPS);
+  expect(list.json).toMatchObject({
+    kind: "ConfigMapList",
+    apiVersion: "v1",
+    items: [{ kind: "ConfigMap", metadata: { name: "a" } }],
+  });
+  const table = await send("GET", MAPS, undefined, TABLE);
+  expect(table.json).toMatchObject({
+    kind: "Table",
+    apiVersion: "meta.k8s.io/v1",
+    rows: [{ cells: ["a", 1, "0s"], object: { kind: "PartialObjectMetadata" } }],
+  });
+  const bare = await send("GET", `${MAPS}?includeObject=None`, undefined, TABLE);
+  expect(Object.keys((bare.json["rows"] as object[])[0] ?? {})).toEqual(["cells"]);
+  const partial = await send("GET", MAPS, undefined, PARTIAL);
+  expect(partial.json).toMatchObject({ kind: "PartialObjectMetadataList" });
+  expect(partial.text).not.toContain('"data"');
+});
+
+test("watchObjects: streams events as JSON lines, as tables too", async () => {
+  const { send, app } = await apiFixture();
+  await send("POST", MAPS, { metadata: { name: "a" } });
+  await send("POST", MAPS, { metadata: { name: "b" } });
+  const lines = await watchLines(app, `${MAPS}?watch=1`, 2);
+  expect(lines).toMatchObject([
+    { type: "ADDED", object: { kind: "ConfigMap", metadata: { name: "a" } } },
+    { type: "ADDED", object: { kind: "ConfigMap", metadata: { name: "b" } } },
+  ]);
+  const tables = await watchLines(app, `${MAPS}?watch=true`, 2, TABLE);
+  const columns = tables.map(
+    (line) => (line["object"] as { columnDefinitions: unknown[] }).columnDefinitions.length,
+  );
+  expect(columns).toEqual([3, 0]);
+});
+
+test("watchObjects: marks the end of the initial events", async () => {
+  const { app } = await apiFixture();
+  const query = "sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+  const [bookmark] = await watchLines(app, `${MAPS}?watch=1&${query}`, 1);
+  expect(bookmark).toMatchObject({
+    type: "BOOKMARK",
+    object: {
+      kind: "ConfigMap",
+      apiVersion: "v1",
+      metadata: { annotations: { "k8s.io/initial-events-end": "true" } },
+    },
+  });
+});
+
+test("watchObjects: ends at its timeout, and tells errors as events", async () => {
+  const { app, clock } = await apiFixture();
+  const ended = watchLines(app, `${MAPS}?watch=1&timeoutSeconds=5`, 1);
+  await clock.advanceAsync(5_000);
+  expect(await ended).toEqual([]);
+  const [error] = await watchLines(app, `${MAPS}?watch=1&resourceVersion=999`, 1);
+  expect(error).toMatchObject({ type: "ERROR", object: { kind: "Status", code: 504 } });
+});

@@ -1,0 +1,130 @@
+import { expect, test } from "bun:test";
+import { apiFixture, DEPLOYMENTS, deploymentBody, podBody, PODS } from "../testing/api-fixture.ts";
+
+const MERGE = { "content-type": "application/merge-patch+json" };
+
+test("scale: reads and sets the size of a workload", async () => {
+  const { send } = await apiFixture();
+  await send("POST", DEPLOYMENTS, deploymentBody("d"));
+  const read = await send("GET", `${DEPLOYMENTS}/d/scale`);
+  expect(read.json).toMatchObject({
+    kind: "Scale",
+    apiVersion: "autoscaling/v1",
+    spec: { replicas: 2 },
+    status: { replicas: 0, selector: "app=d" },
+  });
+  const patched = await send("PATCH", `${DEPLOYMENTS}/d/scale`, { spec: { replicas: 5 } }, MERGE);
+  expect(patched.json["spec"]).toEqual({ replicas: 5 });
+  const negative = await send("PATCH", `${DEPLOYMENTS}/d/scale`, { spec: { replicas: -1 } }, MERGE);
+  expect([negative.status, String(negative.json["message"])]).toEqual([
+    422,
+    'Scale.autoscaling "d" is invalid: spec.replicas: Invalid value: -1: ' +
+      "must be greater than or equal to 0",
+  ]);
+  const stale = { ...read.json, spec: { replicas: 9 } };
+  expect((await send("PUT", `${DEPLOYMENTS}/d/scale`, stale)).status).toBe(409);
+});
+
+test("status: changes the status alone", async () => {
+  const { send } = await apiFixture();
+  await send("POST", DEPLOYMENTS, deploymentBody("d"));
+  const patch = { spec: { replicas: 9 }, status: { replicas: 2, observedGeneration: 1 } };
+  const { json } = await send("PATCH", `${DEPLOYMENTS}/d/status`, patch, MERGE);
+  expect(json["spec"]).toMatchObject({ replicas: 2 });
+  expect(json["status"]).toEqual({ replicas: 2, observedGeneration: 1 });
+});
+
+test("bindPod: puts a pod on a node once", async () => {
+  const { send } = await apiFixture();
+  await send("POST", PODS, podBody("p"));
+  const binding = { metadata: { name: "p" }, target: { kind: "Node", name: "node-1" } };
+  const bound = await send("POST", `${PODS}/p/binding`, binding);
+  expect([bound.status, String(bound.json["status"])]).toEqual([201, "Success"]);
+  const pod = await send("GET", `${PODS}/p`);
+  expect(pod.json["spec"]).toMatchObject({ nodeName: "node-1" });
+  expect(pod.json["status"]).toMatchObject({ conditions: [{ type: "PodScheduled" }] });
+  const again = await send("POST", "/api/v1/namespaces/default/bindings", binding);
+  expect([again.status, String(again.json["message"])]).toEqual([
+    409,
+    'Operation cannot be fulfilled on pods/binding "p": ' +
+      'pod p is already assigned to node "node-1"',
+  ]);
+  const nowhere = await send("POST", `${PODS}/p/binding`, { metadata: {}, target: {} });
+  expect(nowhere.status).toBe(422);
+});
+
+test("evictPod: obeys the disruption budget", async () => {
+  const { send } = await apiFixture();
+  await send("POST", PODS, {
+    ...podBody("p", { nodeName: "node-1" }),
+    metadata: { name: "p", labels: { app: "x" } },
+  });
+  await send("PATCH", `${PODS}/p/status`, { status: { phase: "Running" } }, MERGE);
+  const budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+  const selector = { matchLabels: { app: "x" } };
+  await send("POST", budgets, { metadata: { name: "b" }, spec: { minAvailable: 1, selector } });
+  const eviction = { kind: "Eviction", apiVersion: "policy/v1", metadata: { name: "p" } };
+  const refused = await send("POST", `${PODS}/p/eviction`, eviction);
+  expect([refused.status, String(refused.json["message"])]).toEqual([
+    429,
+    "Cannot evict pod as it would violate the pod's disruption budget.",
+  ]);
+  const status = {
+    observedGeneration: 1,
+    disruptionsAllowed: 1,
+    currentHealthy: 2,
+    desiredHealthy: 1,
+    expectedPods: 2,
+  };
+  await send("PATCH", `${budgets}/b/status`, { status }, MERGE);
+  expect((await send("POST", `${PODS}/p/eviction`, eviction)).status).toBe(201);
+  const after = await send("GET", `${budgets}/b`);
+  expect(after.json["status"]).toMatchObject({ disruptionsAllowed: 0 });
+});
+
+test("podLog: streams what the node agent says, errors too", async () => {
+  const asked: string[] = [];
+  const { send } = await apiFixture({
+    node: (request) => {
+      asked.push(new URL(request.url).pathname + new URL(request.url).search);
+      return Promise.resolve(
+        request.url.includes("previous=true")
+          ? new Response('previous terminated container "app" in pod "p" not found', {
+              status: 400,
+            })
+          : new Response("one\ntwo\n"),
+      );
+    },
+  });
+  await send("POST", PODS, podBody("p", { nodeName: "node-1" }));
+  const log = await send("GET", `${PODS}/p/log?tailLines=5&follow=true`, undefined, {
+    accept: "application/json, */*",
+  });
+  expect([log.status, log.text]).toEqual([200, "one\ntwo\n"]);
+  expect(asked).toEqual(["/containerLogs/default/p/app?follow=true&tailLines=5"]);
+  const previous = await send("GET", `${PODS}/p/log?previous=true`);
+  expect([previous.status, String(previous.json["message"])]).toEqual([
+    400,
+    'previous terminated container "app" in pod "p" not found',
+  ]);
+});
+
+test("podLog: wants to know which container", async () => {
+  const { send } = await apiFixture();
+  const containers = [
+    { name: "a", image: "x" },
+    { name: "b", image: "x" },
+  ];
+  await send("POST", PODS, podBody("p", { containers }));
+  const message = async (query: string): Promise<string> =>
+    String((await send("GET", `${PODS}/p/log${query}`)).json["message"]);
+  expect(await message("")).toBe(
+    "a container name must be specified for pod p, choose one of: [a b]",
+  );
+  expect(await message("?container=c")).toBe("container c is not valid for pod p");
+  expect(await message("?container=a&tailLines=-1")).toContain(
+    "must be greater than or equal to 0",
+  );
+  expect((await send("GET", `${PODS}/p/log?container=a`)).text).toBe("");
+  expect((await send("GET", `${PODS}/nope/log`)).status).toBe(404);
+});
