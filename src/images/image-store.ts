@@ -35,7 +35,7 @@ export interface ImageStoreOptions {
 export interface ImageStore extends Images {
   /** The cluster's own registry, for its HTTP API. */
   readonly registry: LocalRegistry;
-  /** Removes content that no name leads to and that is older than a day's upload can be. */
+  /** Removes content that no name leads to and that is not young; opening a store does it too. */
   collectGarbage(): GarbageReport;
   close(): Promise<void>;
 }
@@ -65,6 +65,7 @@ class DiskImageStore implements ImageStore {
     const blobs = this.#blobs;
     this.registry = new LocalRegistry({ directory, blobs, clock, logger, maxBlobBytes });
     this.#load();
+    this.collectGarbage();
   }
 
   async pull(name: string | Reference, options: PullOptions): Promise<ResolvedImage> {

@@ -112,6 +112,22 @@ describe("proxy", () => {
       holder.stop(true);
     });
 
+    test("createProxy lets requests under way finish when it is stopped", async () => {
+      const slow = new RawServer(join(directory, "10.0.0.1.sock"), {});
+      servers.push(slow);
+      api.seed(SERVICES, service("d/web", { clusterIP: "None", ports: [{ port: 80 }] }));
+      api.seed(ENDPOINT_SLICES, slice("d/web", { port: 8080 }, { "10.0.0.1": "ready" }));
+      api.seed(INGRESSES, ingress("d/main", ["Prefix /web web:80"]));
+      const { ingressPort } = await proxy.start(stop.signal);
+      const answer = fetch(`http://127.0.0.1:${ingressPort}/web`);
+      await eventually(() => slow.connections.length === 1);
+      stop.abort();
+      slow.connections[0]?.send(ok("at the last moment"));
+      expect(await (await answer).text()).toBe("at the last moment");
+      await proxy.drained();
+      expect(proxy.statistics().ingressClients).toBe(0);
+    });
+
     test("createProxy closes what it listens on when it is stopped", async () => {
       const { ingressPort } = await proxy.start(stop.signal);
       stop.abort();

@@ -10,7 +10,7 @@ import {
   type EventRecorder,
   type KubeObject,
 } from "../client/index.ts";
-import type { Clock, Logger } from "../lib/index.ts";
+import { sleep, type Clock, type Logger } from "../lib/index.ts";
 import { IngressStatusWriter } from "./ingress-status.ts";
 import { ServiceListeners, type BindFailure } from "./l4/service-listeners.ts";
 import { IngressServer } from "./l7/ingress-server.ts";
@@ -22,6 +22,9 @@ import { RoutingBuilder } from "./routing/routing-builder.ts";
 const REBUILD_DELAY_MS = 10;
 /** How often statuses that could not be written are looked at again. */
 const STATUS_RESYNC_MS = 30_000;
+/** For requests under way when the proxy is stopped. */
+export const DRAIN_MS = 3_000;
+const DRAIN_POLL_MS = 20;
 
 export interface ProxyOptions {
   readonly client: Client;
@@ -52,6 +55,11 @@ export interface Proxy {
    */
   start(signal: AbortSignal): Promise<{ readonly ingressPort: number }>;
   statistics(): ProxyStatistics;
+  /**
+   * Resolves when, after the signal aborted, requests under way have got their answers, at most
+   * {@link DRAIN_MS} later; connections of Services are cut at once.
+   */
+  drained(): Promise<void>;
 }
 
 export function createProxy(options: ProxyOptions): Proxy {
@@ -66,6 +74,7 @@ class TableProxy implements Proxy {
   readonly #services: ServiceListeners;
   readonly #events: EventRecorder;
   readonly #statusWriter: IngressStatusWriter;
+  readonly #drained = Promise.withResolvers<void>();
   #signal: AbortSignal | undefined;
   #rebuildPending = false;
   #synced = false;
@@ -92,7 +101,7 @@ class TableProxy implements Proxy {
   async start(signal: AbortSignal): Promise<{ readonly ingressPort: number }> {
     this.#signal = signal;
     const ingressPort = this.#ingress.listen(this.#options.ingress);
-    signal.addEventListener("abort", () => this.#close(), { once: true });
+    signal.addEventListener("abort", () => void this.#close(), { once: true });
     const builder = this.#builder;
     await Promise.all([
       this.#follow(SERVICES, {
@@ -114,7 +123,7 @@ class TableProxy implements Proxy {
     ]);
     this.#synced = true;
     this.#rebuild();
-    this.#scheduleStatusResync();
+    void this.#resyncStatus(signal);
     return { ingressPort };
   }
 
@@ -127,6 +136,10 @@ class TableProxy implements Proxy {
       ingressClients: clients,
       ingressUpstreams: upstreams,
     };
+  }
+
+  drained(): Promise<void> {
+    return this.#drained.promise;
   }
 
   async #follow<T extends KubeObject>(
@@ -174,12 +187,13 @@ class TableProxy implements Proxy {
       .catch((error: unknown) => logger.warn("ingress status", { error: String(error) }));
   }
 
-  #scheduleStatusResync(): void {
-    this.#options.clock.after(STATUS_RESYNC_MS, () => {
-      if (this.#signal?.aborted !== false) return;
+  async #resyncStatus(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    for (;;) {
+      await sleep(clock, STATUS_RESYNC_MS, signal);
+      if (signal.aborted) return;
       this.#publishStatus();
-      this.#scheduleStatusResync();
-    });
+    }
   }
 
   #reportBindFailure({ spec, message }: BindFailure): void {
@@ -194,8 +208,13 @@ class TableProxy implements Proxy {
     this.#events.event(object, "Warning", "AddressNotBound", message);
   }
 
-  #close(): void {
-    this.#ingress.close();
+  async #close(): Promise<void> {
+    const { clock } = this.#options;
+    const untilMs = clock.monotonic() + DRAIN_MS;
     this.#services.close();
+    this.#ingress.drain();
+    while (this.#ingress.busy > 0 && clock.monotonic() < untilMs) await sleep(clock, DRAIN_POLL_MS);
+    this.#ingress.close();
+    this.#drained.resolve();
   }
 }

@@ -53,9 +53,9 @@ export class ClientConnection {
     return this.#state !== "body";
   }
 
-  /** No exchange is under way. */
-  get idle(): boolean {
-    return this.#exchange === undefined;
+  /** A request was taken whose answer is not complete; tunnels have no end to wait for. */
+  get busy(): boolean {
+    return this.#state === "body" || this.#state === "waiting" || this.#state === "lingering";
   }
 
   touch(): void {
@@ -86,7 +86,7 @@ export class ClientConnection {
     this.#exchange = undefined;
     if (this.#state === "closed") return;
     this.touch();
-    if (!options.keepAlive || this.#state === "body") {
+    if (!options.keepAlive || this.#state === "body" || this.#context.closing) {
       this.#linger();
       return;
     }

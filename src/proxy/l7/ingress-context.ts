@@ -39,6 +39,8 @@ export const DEFAULT_TIMEOUTS: IngressTimeouts = {
 /** What all connections of one ingress listener share. */
 export interface IngressContext {
   table: RoutingTable;
+  /** The listener is closed: connections end with the request they are at. */
+  closing: boolean;
   /** The monotonic clock as of the last sweep: good enough for timeouts, free to read. */
   coarseNowMs: number;
   readonly clock: Clock;

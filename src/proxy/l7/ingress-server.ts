@@ -37,6 +37,7 @@ export class IngressServer {
     this.#maxConnections = options.maxConnections ?? MAX_CLIENT_CONNECTIONS;
     this.#context = {
       table: { ports: new Map(), ingress: NO_RULES },
+      closing: false,
       coarseNowMs: options.clock.monotonic(),
       clock: options.clock,
       logger: options.logger,
@@ -70,10 +71,24 @@ export class IngressServer {
     for (const state of retired) this.#context.pool.retire(state);
   }
 
-  /** Takes no new connection, closes what is idle and cuts the rest. */
-  close(): void {
+  /** Requests under way. */
+  get busy(): number {
+    let count = 0;
+    for (const client of this.#context.clients) if (client.busy) count++;
+    return count;
+  }
+
+  /** Takes no new connection and lets each one end with the request it is at. */
+  drain(): void {
+    this.#context.closing = true;
     this.#listener?.stop(false);
     this.#listener = undefined;
+    for (const client of this.#context.clients) if (!client.busy) client.cut();
+  }
+
+  /** Cuts what is left. */
+  close(): void {
+    this.drain();
     this.#cancelSweep?.();
     for (const client of this.#context.clients) client.cut();
     this.#context.pool.close();
