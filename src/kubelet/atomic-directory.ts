@@ -18,9 +18,9 @@ const DATA = "..data";
 
 /**
  * Makes a directory hold exactly the payload, all at once: the files stand in a directory of their
- * own, `..data` is a symbolic link to it that is replaced by one rename, and each visible name links
- * through `..data`. A reader sees the old files or the new ones, never a mixture. Gives false when
- * nothing had to change.
+ * own, `..data` is a symbolic link to it that is replaced by one rename, and each visible name
+ * links through `..data`. A reader sees the old files or the new ones, never a mixture. Gives false
+ * when nothing had to change.
  *
  *     app.conf → ..data/app.conf        ..data → ..1732287600000
  */

@@ -20,8 +20,6 @@ export interface FollowOptions {
 const CHUNK_BYTES = 64 * 1024;
 /** Bytes of one line; a longer one is cut there. */
 export const MAX_LOG_LINE_BYTES = 1024 * 1024;
-/** inotify may miss a change on some file systems: look again this often all the same. */
-const LOOK_AGAIN = Symbol("ended");
 
 /**
  * The lines of a CRI log file as the program wrote them. With `follow` it goes on until the
@@ -36,9 +34,9 @@ export async function* streamLog(
   const reader = new LogFileReader(path);
   try {
     if (options.tailLines !== undefined) await reader.skipTo(options.tailLines);
-    for (;;) {
+    for (let ended = false; ;) {
       // Asked before reading: what is written after the read wakes the wait below.
-      const change = changes?.next();
+      const change: Promise<FileChange> | undefined = ended ? undefined : changes?.next();
       for await (const lines of reader.rest()) {
         const text = lines.map((line) => render(line, options)).join("");
         const bytes = clip(Buffer.from(text), limit);
@@ -46,8 +44,7 @@ export async function* streamLog(
         if (limit.left === 0 || options.signal.aborted) return;
       }
       if (change === undefined || options.signal.aborted) return;
-      if ((await change) === LOOK_AGAIN) changes?.finish();
-      if (changes?.finished === true && (await reader.atEnd())) return;
+      ended = (await change) === "ended";
     }
   } finally {
     changes?.close();
@@ -137,13 +134,14 @@ class LogFileReader {
   }
 }
 
+type FileChange = "changed" | "ended";
+
 /** Tells of changes to a file and its directory, at most one told ahead. */
 class FileChanges {
   readonly #watcher: FSWatcher;
   #changed = false;
   #wake: (() => void) | undefined;
   #ended = false;
-  finished = false;
 
   constructor(path: string, options: { follow?: FollowOptions; signal: AbortSignal }) {
     const notify = (): void => {
@@ -159,8 +157,8 @@ class FileChanges {
     });
   }
 
-  /** Resolves at the next change after the last call, with a mark when the container has ended. */
-  async next(): Promise<typeof LOOK_AGAIN | undefined> {
+  /** Resolves at the next change since the last call; after `ended` nothing more is written. */
+  async next(): Promise<FileChange> {
     if (!this.#changed) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -168,13 +166,7 @@ class FileChanges {
     }
     this.#wake = undefined;
     this.#changed = false;
-    return this.#ended ? LOOK_AGAIN : undefined;
-  }
-
-  /** After this, one more reading is the last. */
-  finish(): void {
-    this.finished = true;
-    this.#changed = true;
+    return this.#ended ? "ended" : "changed";
   }
 
   close(): void {

@@ -9,6 +9,7 @@ export async function tailOffset(path: string, lines: number): Promise<number> {
   const file = await open(path, "r");
   try {
     const { size } = await file.stat();
+    if (lines <= 0) return size;
     let left = lines;
     const chunk = new Uint8Array(CHUNK_BYTES);
     for (let end = size; end > 0;) {
@@ -21,7 +22,7 @@ export async function tailOffset(path: string, lines: number): Promise<number> {
       }
       end = start;
     }
-    return lines <= 0 ? size : 0;
+    return 0;
   } finally {
     await file.close();
   }

@@ -189,7 +189,8 @@ class Planner {
     }
     const { name: podName, namespace, uid } = this.#input.pod.metadata;
     const pod = `${podName}_${namespace}(${uid})`;
-    const message = `back-off ${backoffText(delayMs)} restarting failed container=${name} pod=${pod}`;
+    const backoff = `back-off ${backoffText(delayMs)} restarting failed`;
+    const message = `${backoff} container=${name} pod=${pod}`;
     this.#waiting.set(name, { reason: "CrashLoopBackOff", message });
     this.checkAgain(dueAt);
   }

@@ -17,176 +17,183 @@ import { writeAtomicDirectory } from "./atomic-directory.ts";
 import { PodVolumes, resolveSubPath } from "./pod-volumes.ts";
 import type { Payload } from "./volume-payload.ts";
 
-let root = "";
-beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), "kubun-volumes-"));
-});
-afterEach(() => rmSync(root, { recursive: true, force: true }));
-
-function payload(files: Record<string, string>, mode = 0o644): Payload {
-  return new Map(
-    Object.entries(files).map(([path, text]) => [path, { content: Buffer.from(text), mode }]),
-  );
-}
-
-describe("writeAtomicDirectory", () => {
-  test("writeAtomicDirectory: replaces everything by one link, and only on a change", () => {
-    const directory = join(root, "v");
-    expect(writeAtomicDirectory(directory, payload({ a: "1", "d/b": "2" }), 1000)).toBe(true);
-    expect(readlinkSync(join(directory, "a"))).toBe("..data/a");
-    expect(readlinkSync(join(directory, "d"))).toBe("..data/d");
-    const first = readlinkSync(join(directory, "..data"));
-    expect(writeAtomicDirectory(directory, payload({ a: "1", "d/b": "2" }), 2000)).toBe(false);
-    expect(readlinkSync(join(directory, "..data"))).toBe(first);
-    expect(writeAtomicDirectory(directory, payload({ a: "3" }), 1000)).toBe(true);
-    expect(readFileSync(join(directory, "a"), "utf8")).toBe("3");
-    expect(readdirSync(directory).sort()).toEqual(["..1001", "..data", "a"]);
+describe("volumes of a pod", () => {
+  let root = "";
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "kubun-volumes-"));
   });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  test("writeAtomicDirectory: a change of mode is a change", () => {
-    const directory = join(root, "v");
-    writeAtomicDirectory(directory, payload({ a: "1" }, 0o644), 1);
-    expect(writeAtomicDirectory(directory, payload({ a: "1" }, 0o400), 2)).toBe(true);
-    expect(statSync(join(directory, "a")).mode & 0o777).toBe(0o400);
-  });
-});
-
-describe("resolveSubPath", () => {
-  test("resolveSubPath: makes missing directories in a writable volume only", () => {
-    const made = resolveSubPath(root, "a/b", { create: true });
-    expect(statSync(made).isDirectory()).toBe(true);
-    expect(() => resolveSubPath(root, "c", { create: false })).toThrow("is not in the volume");
-  });
-
-  test("resolveSubPath: refuses every way out of the volume", () => {
-    const volume = join(root, "volume");
-    mkdirSync(volume);
-    mkdirSync(join(root, "outside"));
-    symlinkSync(join(root, "outside"), join(volume, "absolute"));
-    symlinkSync("../outside", join(volume, "relative"));
-    symlinkSync("/", join(volume, "root"));
-    for (const path of ["absolute", "relative", "root/etc", "absolute/new"]) {
-      expect(() => resolveSubPath(volume, path, { create: true })).toThrow("out of the volume");
-    }
-    for (const path of ["../outside", "/etc", "a/../../outside"]) {
-      expect(() => resolveSubPath(volume, path, { create: true })).toThrow('without ".."');
-    }
-  });
-
-  test("resolveSubPath: follows a link that stays inside", () => {
-    mkdirSync(join(root, "real"));
-    symlinkSync("real", join(root, "link"));
-    expect(resolveSubPath(root, "link", { create: false })).toEndWith("/real");
-  });
-});
-
-describe("PodVolumes", () => {
-  const container = (mounts: Container["volumeMounts"]): Container => ({
-    name: "app",
-    ...(mounts === undefined ? {} : { volumeMounts: mounts }),
-  });
-
-  function prepared(volumes: Volume[]): { pod: Pod; all: PodVolumes } {
-    const pod: Pod = {
-      metadata: { name: "web", namespace: "default", uid: "u-1", labels: { app: "web" } },
-      spec: { containers: [container([])], volumes },
-    };
-    const all = new PodVolumes(root);
-    all.prepare(
-      {
-        pod,
-        addresses: { podIp: "127.42.0.2", hostIp: "127.0.0.1" },
-        allocatable: { cpuMillis: 2000, memoryBytes: 1024, ephemeralStorageBytes: 1024 },
-        references: {
-          configMap: (name) =>
-            name === "words"
-              ? { metadata: { name }, data: { a: "1", b: "2" }, binaryData: { c: "/w==" } }
-              : undefined,
-          secret: (name) =>
-            name === "keys" ? { metadata: {}, data: { k: "aHVzaA==" } } : undefined,
-        },
-      },
-      1000,
+  function payload(files: Record<string, string>, mode = 0o644): Payload {
+    return new Map(
+      Object.entries(files).map(([path, text]) => [path, { content: Buffer.from(text), mode }]),
     );
-    return { pod, all };
   }
 
-  test("PodVolumes: projects several sources into one volume", () => {
-    const { pod, all } = prepared([
-      {
-        name: "p",
-        projected: {
-          defaultMode: 0o440,
-          sources: [
-            {
-              configMap: { name: "words", items: [{ key: "a", path: "words/first", mode: 0o600 }] },
-            },
-            { secret: { name: "keys" } },
-            {
-              downwardAPI: {
-                items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }],
-              },
-            },
-          ],
-        },
-      },
-    ]);
-    const [mount] = all.mounts(pod, container([{ name: "p", mountPath: "/p" }]), new Map());
-    expect(mount).toMatchObject({ guestPath: "/p", readOnly: true });
-    const read = (path: string) => readFileSync(join(mount?.hostPath ?? "", path), "utf8");
-    expect(read("words/first")).toBe("1");
-    expect(read("k")).toBe("hush");
-    expect(read("labels")).toBe('app="web"');
-    expect(statSync(join(mount?.hostPath ?? "", "k")).mode & 0o777).toBe(0o440);
-    expect(statSync(join(mount?.hostPath ?? "", "words/first")).mode & 0o777).toBe(0o600);
+  describe("writeAtomicDirectory", () => {
+    test("writeAtomicDirectory: replaces everything by one link, and only on a change", () => {
+      const directory = join(root, "v");
+      expect(writeAtomicDirectory(directory, payload({ a: "1", "d/b": "2" }), 1000)).toBe(true);
+      expect(readlinkSync(join(directory, "a"))).toBe("..data/a");
+      expect(readlinkSync(join(directory, "d"))).toBe("..data/d");
+      const first = readlinkSync(join(directory, "..data"));
+      expect(writeAtomicDirectory(directory, payload({ a: "1", "d/b": "2" }), 2000)).toBe(false);
+      expect(readlinkSync(join(directory, "..data"))).toBe(first);
+      expect(writeAtomicDirectory(directory, payload({ a: "3" }), 1000)).toBe(true);
+      expect(readFileSync(join(directory, "a"), "utf8")).toBe("3");
+      expect(readdirSync(directory).sort()).toEqual(["..1001", "..data", "a"]);
+    });
+
+    test("writeAtomicDirectory: a change of mode is a change", () => {
+      const directory = join(root, "v");
+      writeAtomicDirectory(directory, payload({ a: "1" }, 0o644), 1);
+      expect(writeAtomicDirectory(directory, payload({ a: "1" }, 0o400), 2)).toBe(true);
+      expect(statSync(join(directory, "a")).mode & 0o777).toBe(0o400);
+    });
   });
 
-  test("PodVolumes: says what is missing or not supported", () => {
-    const message = (volume: Volume): string => {
-      try {
-        prepared([volume]);
-        return "";
-      } catch (error) {
-        return String(error);
+  describe("resolveSubPath", () => {
+    test("resolveSubPath: makes missing directories in a writable volume only", () => {
+      const made = resolveSubPath(root, "a/b", { create: true });
+      expect(statSync(made).isDirectory()).toBe(true);
+      expect(() => resolveSubPath(root, "c", { create: false })).toThrow("is not in the volume");
+    });
+
+    test("resolveSubPath: refuses every way out of the volume", () => {
+      const volume = join(root, "volume");
+      mkdirSync(volume);
+      mkdirSync(join(root, "outside"));
+      symlinkSync(join(root, "outside"), join(volume, "absolute"));
+      symlinkSync("../outside", join(volume, "relative"));
+      symlinkSync("/", join(volume, "root"));
+      for (const path of ["absolute", "relative", "root/etc", "absolute/new"]) {
+        expect(() => resolveSubPath(volume, path, { create: true })).toThrow("out of the volume");
       }
-    };
-    expect(message({ name: "v", configMap: { name: "none" } })).toContain(
-      'MountVolume.SetUp failed for volume "v" : configmap "none" not found',
-    );
-    expect(message({ name: "v", configMap: { name: "none", optional: true } })).toBe("");
-    const items = [{ key: "zzz", path: "x" }];
-    expect(message({ name: "v", configMap: { name: "words", items } })).toContain("key: zzz");
-    const path = [{ key: "a", path: "../../escape" }];
-    expect(message({ name: "v", configMap: { name: "words", items: path } })).toContain("must be");
-    expect(message({ name: "v", nfs: { path: "/", server: "x" } })).toContain(
-      "nfs is not supported",
-    );
+      for (const path of ["../outside", "/etc", "a/../../outside"]) {
+        expect(() => resolveSubPath(volume, path, { create: true })).toThrow('without ".."');
+      }
+    });
+
+    test("resolveSubPath: follows a link that stays inside", () => {
+      mkdirSync(join(root, "real"));
+      symlinkSync("real", join(root, "link"));
+      expect(resolveSubPath(root, "link", { create: false })).toEndWith("/real");
+    });
   });
 
-  test("PodVolumes: expands subPathExpr, and stages a single file in a directory", () => {
-    const { pod, all } = prepared([
-      { name: "data", emptyDir: {} },
-      { name: "words", configMap: { name: "words" } },
-    ]);
-    const mounts = all.mounts(
-      pod,
-      container([
-        { name: "data", mountPath: "/data", subPathExpr: "$(POD)" },
-        { name: "words", mountPath: "/etc/app/a.txt", subPath: "a" },
-        { name: "words", mountPath: "/etc/app/b.txt", subPath: "b" },
-      ]),
-      new Map([["POD", "web-0"]]),
-    );
-    expect(mounts.map(({ guestPath, readOnly }) => [guestPath, readOnly])).toEqual([
-      ["/data", false],
-      ["/etc/app", true],
-    ]);
-    expect(mounts[0]?.hostPath).toEndWith("/web-0");
-    expect(readdirSync(mounts[1]?.hostPath ?? "").sort()).toEqual(["a.txt", "b.txt"]);
-    writeFileSync(join(root, "keep"), "");
-    expect(all.list()).toEqual(["u-1"]);
-    all.remove("u-1");
-    expect(all.list()).toEqual([]);
-    expect(() => all.remove("../keep")).toThrow("cannot name a directory");
+  describe("PodVolumes", () => {
+    const container = (mounts: Container["volumeMounts"]): Container => ({
+      name: "app",
+      ...(mounts === undefined ? {} : { volumeMounts: mounts }),
+    });
+
+    function prepared(volumes: Volume[]): { pod: Pod; all: PodVolumes } {
+      const pod: Pod = {
+        metadata: { name: "web", namespace: "default", uid: "u-1", labels: { app: "web" } },
+        spec: { containers: [container([])], volumes },
+      };
+      const all = new PodVolumes(root);
+      all.prepare(
+        {
+          pod,
+          addresses: { podIp: "127.42.0.2", hostIp: "127.0.0.1" },
+          allocatable: { cpuMillis: 2000, memoryBytes: 1024, ephemeralStorageBytes: 1024 },
+          references: {
+            configMap: (name) =>
+              name === "words"
+                ? { metadata: { name }, data: { a: "1", b: "2" }, binaryData: { c: "/w==" } }
+                : undefined,
+            secret: (name) =>
+              name === "keys" ? { metadata: {}, data: { k: "aHVzaA==" } } : undefined,
+          },
+        },
+        1000,
+      );
+      return { pod, all };
+    }
+
+    test("PodVolumes: projects several sources into one volume", () => {
+      const { pod, all } = prepared([
+        {
+          name: "p",
+          projected: {
+            defaultMode: 0o440,
+            sources: [
+              {
+                configMap: {
+                  name: "words",
+                  items: [{ key: "a", path: "words/first", mode: 0o600 }],
+                },
+              },
+              { secret: { name: "keys" } },
+              {
+                downwardAPI: {
+                  items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }],
+                },
+              },
+            ],
+          },
+        },
+      ]);
+      const [mount] = all.mounts(pod, container([{ name: "p", mountPath: "/p" }]), new Map());
+      expect(mount).toMatchObject({ guestPath: "/p", readOnly: true });
+      const read = (path: string) => readFileSync(join(mount?.hostPath ?? "", path), "utf8");
+      expect(read("words/first")).toBe("1");
+      expect(read("k")).toBe("hush");
+      expect(read("labels")).toBe('app="web"');
+      expect(statSync(join(mount?.hostPath ?? "", "k")).mode & 0o777).toBe(0o440);
+      expect(statSync(join(mount?.hostPath ?? "", "words/first")).mode & 0o777).toBe(0o600);
+    });
+
+    test("PodVolumes: says what is missing or not supported", () => {
+      const message = (volume: Volume): string => {
+        try {
+          prepared([volume]);
+          return "";
+        } catch (error) {
+          return String(error);
+        }
+      };
+      expect(message({ name: "v", configMap: { name: "none" } })).toContain(
+        'MountVolume.SetUp failed for volume "v" : configmap "none" not found',
+      );
+      expect(message({ name: "v", configMap: { name: "none", optional: true } })).toBe("");
+      const items = [{ key: "zzz", path: "x" }];
+      expect(message({ name: "v", configMap: { name: "words", items } })).toContain("key: zzz");
+      const path = [{ key: "a", path: "../../escape" }];
+      expect(message({ name: "v", configMap: { name: "words", items: path } })).toContain(
+        "must be",
+      );
+      expect(message({ name: "v", nfs: { path: "/", server: "x" } })).toContain(
+        "nfs is not supported",
+      );
+    });
+
+    test("PodVolumes: expands subPathExpr, and stages a single file in a directory", () => {
+      const { pod, all } = prepared([
+        { name: "data", emptyDir: {} },
+        { name: "words", configMap: { name: "words" } },
+      ]);
+      const mounts = all.mounts(
+        pod,
+        container([
+          { name: "data", mountPath: "/data", subPathExpr: "$(POD)" },
+          { name: "words", mountPath: "/etc/app/a.txt", subPath: "a" },
+          { name: "words", mountPath: "/etc/app/b.txt", subPath: "b" },
+        ]),
+        new Map([["POD", "web-0"]]),
+      );
+      expect(mounts.map(({ guestPath, readOnly }) => [guestPath, readOnly])).toEqual([
+        ["/data", false],
+        ["/etc/app", true],
+      ]);
+      expect(mounts[0]?.hostPath).toEndWith("/web-0");
+      expect(readdirSync(mounts[1]?.hostPath ?? "").sort()).toEqual(["a.txt", "b.txt"]);
+      writeFileSync(join(root, "keep"), "");
+      expect(all.list()).toEqual(["u-1"]);
+      all.remove("u-1");
+      expect(all.list()).toEqual([]);
+      expect(() => all.remove("../keep")).toThrow("cannot name a directory");
+    });
   });
 });

@@ -4,7 +4,7 @@ import { podContainers } from "./pod-runtime-state.ts";
 
 const COUNTED = ["cpu", "memory"] as const;
 
-/** Guaranteed: every limit set and equal to its request; BestEffort: nothing set; else Burstable. */
+/** Guaranteed: each limit is set and equals its request; BestEffort: none is; else Burstable. */
 export function qosClassOf(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
   const resources = podContainers(pod).map((container) => container.resources ?? {});
   if (resources.every((one) => COUNTED.every((name) => amountsOf(one, name).length === 0))) {

@@ -1,7 +1,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ImageError, type ResolvedImage } from "../../../images/index.ts";
+import {
+  formatReference,
+  ImageError,
+  type Reference,
+  type ResolvedImage,
+} from "../../../images/index.ts";
 import { SeededRandom, silentLogger } from "../../../lib/index.ts";
 import { createProcessSpawner, systemClock } from "../../../os/index.ts";
 import type { RuntimeFixture } from "../../contract/runtime-contract.ts";
@@ -59,14 +64,17 @@ export class WasiFixture implements RuntimeFixture {
   }
 
   get images(): WasiRuntimeOptions["images"] {
-    const find = (reference: unknown) => this.#images.get(String(reference));
+    const nameOf = (reference: string | Reference) =>
+      typeof reference === "string" ? reference : formatReference(reference);
+    const find = (reference: string | Reference) => this.#images.get(nameOf(reference));
     return {
       get: find,
       list: () => [...this.#images.values()],
-      remove: async (reference) => this.#images.delete(String(reference)),
+      remove: async (reference) => this.#images.delete(nameOf(reference)),
       pull: async (reference) => {
         const image = find(reference);
-        if (image === undefined) throw new ImageError("not-found", `${reference}: not found`);
+        if (image === undefined)
+          throw new ImageError("not-found", `${nameOf(reference)}: not found`);
         return image;
       },
     };
