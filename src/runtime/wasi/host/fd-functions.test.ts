@@ -75,7 +75,7 @@ describe("descriptor functions", () => {
       ]);
     });
 
-    test("fd_write appends when the descriptor does, also after the flag was set later", async () => {
+    test("fd_write appends when the descriptor does, also when it was told later", async () => {
       await runProbe(root, [
         "open 3 file 0 0 0x3fffffff 1",
         "write 4 A",

@@ -1,15 +1,16 @@
+import { fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, writeSync } from "node:fs";
 import {
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  futimesSync,
-  writeSync,
-} from "node:fs";
-import { FD_FLAGS, FILE_TYPE, PRESTAT_DIRECTORY, PRESTAT_SOCKET, RIGHTS, SIZE } from "./abi.ts";
+  FD_FLAGS,
+  FILE_TYPE,
+  PRESTAT_DIRECTORY,
+  PRESTAT_SOCKET,
+  RIGHTS,
+  SIZE,
+  WHENCE,
+} from "./abi.ts";
 import type { Descriptor, Target } from "./descriptor-table.ts";
 import { ERRNO, WasiError } from "./errno.ts";
-import { newTimes, writeBareFilestat, writeFilestat } from "./filestat.ts";
+import { newTimes, setTimes, writeBareFilestat, writeFilestat } from "./filestat.ts";
 import type { HostState } from "./host-state.ts";
 import type { OpenFile } from "./open-file.ts";
 import { hostFdFlags } from "./path-functions.ts";
@@ -159,15 +160,21 @@ function fileFunctions(state: HostState) {
       return ERRNO.success;
     },
     fd_seek(fd: number, offset: bigint, whence: number, result: number): number {
-      const file = seekableOf(descriptors.get(fd));
-      const tells = offset === 0n && whence === 1;
-      descriptors.require(fd, tells ? RIGHTS.fdTell : RIGHTS.fdSeek);
+      const descriptor = descriptors.get(fd);
+      const file = seekableOf(descriptor);
+      // Asking for the position is also allowed by the right to tell it.
+      const tells = offset === 0n && whence === WHENCE.cur;
+      const enough = tells ? RIGHTS.fdSeek | RIGHTS.fdTell : RIGHTS.fdSeek;
+      if ((descriptor.rights & enough) === 0) throw new WasiError(ERRNO.notcapable);
       memory.setSize64(result, file.seek(Number(offset), whence));
       return ERRNO.success;
     },
     fd_tell(fd: number, result: number): number {
-      const file = seekableOf(descriptors.get(fd));
-      descriptors.require(fd, RIGHTS.fdTell);
+      const descriptor = descriptors.get(fd);
+      const file = seekableOf(descriptor);
+      if ((descriptor.rights & (RIGHTS.fdSeek | RIGHTS.fdTell)) === 0) {
+        throw new WasiError(ERRNO.notcapable);
+      }
       memory.setSize64(result, file.position);
       return ERRNO.success;
     },
@@ -199,7 +206,7 @@ function filestatFunctions(state: HostState) {
       if (target.kind === "directory" && target.readOnly) throw new WasiError(ERRNO.rofs);
       const stats = fstatSync(target.fd, { bigint: true });
       const times = newTimes({ stats, atim, mtim, flags, nowNs: state.clock.realtimeNs() });
-      futimesSync(target.fd, times.atime, times.mtime);
+      setTimes(`/proc/self/fd/${target.fd}`, times, { follow: true });
       return ERRNO.success;
     },
   };

@@ -345,17 +345,21 @@ describe("path functions", () => {
         "mtime 3 file",
         "times 3 file 0 9000000000 4 0",
         "mtime 3 file",
+        "times 3 file 1767323045123456789 1767323045123456788 5 0",
+        "mtime 3 file",
         "times 3 file 0 0 12 0",
         "times 3 file 0 0 10 0",
       ]);
-      expect(lines.slice(0, 5)).toEqual([
+      expect(lines.slice(0, 7)).toEqual([
         "0",
         "0 5000000000 7000000000",
         "0",
         "0 5000000000 9000000000",
+        "0",
+        "0 1767323045123456789 1767323045123456788",
         `${INVAL}`,
       ]);
-      expect(lines[5]).toBe("0");
+      expect(lines[7]).toBe("0");
     });
   });
 

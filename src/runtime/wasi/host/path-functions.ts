@@ -4,7 +4,6 @@ import {
   fstatSync,
   linkSync,
   lstatSync,
-  lutimesSync,
   mkdirSync,
   openSync,
   readlinkSync,
@@ -22,7 +21,7 @@ import {
   RIGHTS,
 } from "./abi.ts";
 import { ERRNO, hostCode, WasiError } from "./errno.ts";
-import { newTimes, writeFilestat } from "./filestat.ts";
+import { newTimes, setTimes, writeFilestat } from "./filestat.ts";
 import type { HostState } from "./host-state.ts";
 import { OpenDirectory } from "./open-directory.ts";
 import { OpenFile } from "./open-file.ts";
@@ -102,7 +101,7 @@ function openTarget(
   wanted: Wanted,
 ): OpenFile | OpenDirectory {
   const wantsDirectory = resolved.wantsDirectory || (wanted.openFlags & OPEN_FLAGS.directory) !== 0;
-  const access = accessOf(wanted.rights, { wantsDirectory });
+  const access = accessOf(wanted.rights);
   const create = (wanted.openFlags & (OPEN_FLAGS.creat | OPEN_FLAGS.trunc)) !== 0;
   if (wantsDirectory && (wanted.openFlags & OPEN_FLAGS.creat) !== 0) {
     throw new WasiError(resolved.wantsDirectory ? ERRNO.isdir : ERRNO.inval);
@@ -132,8 +131,7 @@ function openNoFollow(resolved: ResolvedPath, flags: number): number {
   return openSync(resolved.hostPath, flags | SAFE_OPEN, 0o644);
 }
 
-function accessOf(rights: number, options: { readonly wantsDirectory: boolean }): number {
-  if (options.wantsDirectory) return constants.O_RDONLY;
+function accessOf(rights: number): number {
   const write = rights & (RIGHTS.fdWrite | RIGHTS.fdAllocate | RIGHTS.fdFilestatSetSize);
   if (write === 0) return constants.O_RDONLY;
   return rights & RIGHTS.fdRead ? constants.O_RDWR : constants.O_WRONLY;
@@ -201,7 +199,7 @@ function entryFunctions(state: HostState) {
       withResolvedPath(directory.fd, pathAt(state, path, length), { follow }, (resolved) => {
         const stats = lstatSync(resolved.hostPath, { bigint: true });
         const times = newTimes({ stats, atim, mtim, flags, nowNs: state.clock.realtimeNs() });
-        lutimesSync(resolved.hostPath, times.atime, times.mtime);
+        setTimes(resolved.hostPath, times);
       });
       return ERRNO.success;
     },

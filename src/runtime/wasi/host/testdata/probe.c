@@ -49,7 +49,9 @@ static void print_bytes(const uint8_t *bytes, size_t length) {
 
 static void do_open(void) {
   int fd = -1;
-  int64_t rights = count > 5 ? num(5) : 0x3fffffff;
+  /* All there are; for a directory without those that ask for writing to its bytes. */
+  int64_t all = num(4) & 2 ? 0x3fbffebf : 0x3fffffff;
+  int64_t rights = count > 5 ? num(5) : all;
   int error = raw_path_open((int)num(1), (int)num(3), PATH(2), (int)num(4), rights,
                             count > 7 ? num(7) : 0x3fffffff, (int)num(6), &fd);
   printf("%d", error);
