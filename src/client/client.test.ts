@@ -99,15 +99,19 @@ describe("createClient", () => {
     expect(refusals).toBe(MAX_THROTTLE_RETRIES + 1);
   });
 
-  test("createClient: a call that never answers is given up", async () => {
-    const clock = new ManualClock();
-    const client = createClient({ fetch: () => new Promise(() => {}), userAgent: "test", clock });
-    const outcome = client
-      .resource(NODES)
-      .get("n")
-      .catch((error: unknown) => String(error));
-    await clock.advanceAsync(61_000);
-    expect(await outcome).toContain("took over 60000 ms");
+  test("createClient: a call that never answers, or stops in the middle, is given up", async () => {
+    const silent = () => new Promise<Response>(() => {});
+    const stalled = () => Promise.resolve(new Response(new ReadableStream()));
+    for (const fetch of [silent, stalled]) {
+      const clock = new ManualClock();
+      const client = createClient({ fetch, userAgent: "test", clock });
+      const outcome = client
+        .resource(NODES)
+        .get("n")
+        .catch((error: unknown) => String(error));
+      await clock.advanceAsync(61_000);
+      expect(await outcome).toContain("took over 60000 ms");
+    }
   });
 
   test("createClient: a watch streams events until its signal aborts", async () => {

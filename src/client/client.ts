@@ -159,9 +159,9 @@ class Transport {
   async call(path: string, init: RequestInit): Promise<unknown> {
     const { clock } = this.#options;
     for (let attempt = 0; ; attempt++) {
-      const response = await this.#within(path, init);
-      if (response.ok) return response.json();
-      const error = await apiErrorFrom(response);
+      const answer = await this.#withinTimeout(path, init);
+      if (answer.type === "success") return answer.body;
+      const { error } = answer;
       const repeat = error.code === 429 && attempt < MAX_THROTTLE_RETRIES;
       if (!repeat || clock === undefined || init.signal?.aborted) throw error;
       const seconds = Math.min(error.retryAfterSeconds ?? 1, MAX_RETRY_AFTER_SECONDS);
@@ -169,9 +169,16 @@ class Transport {
     }
   }
 
-  #within(path: string, init: RequestInit): Promise<Response> {
+  /** The whole exchange, the body included: a connection can die at any of its bytes. */
+  async #exchange(path: string, init: RequestInit): Promise<Answer> {
+    const response = await this.send(path, init);
+    if (response.ok) return { type: "success", body: await response.json() };
+    return { type: "failure", error: await apiErrorFrom(response) };
+  }
+
+  #withinTimeout(path: string, init: RequestInit): Promise<Answer> {
     const { clock } = this.#options;
-    if (clock === undefined) return this.send(path, init);
+    if (clock === undefined) return this.#exchange(path, init);
     const timeout = new AbortController();
     const signal =
       init.signal == null ? timeout.signal : AbortSignal.any([init.signal, timeout.signal]);
@@ -181,12 +188,16 @@ class Transport {
         timeout.abort(error);
         reject(error);
       });
-      this.send(path, { ...init, signal })
+      this.#exchange(path, { ...init, signal })
         .then(resolve, reject)
         .finally(cancel);
     });
   }
 }
+
+type Answer =
+  | { readonly type: "success"; readonly body: unknown }
+  | { readonly type: "failure"; readonly error: ApiError };
 
 class RestResourceClient<T extends KubeObject> implements ResourceClient<T> {
   readonly #transport: Transport;

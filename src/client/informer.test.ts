@@ -23,7 +23,10 @@ function setUp() {
     onAdd: (object) => seen.push(`+${object.metadata.name}`),
     onUpdate: (old, next) =>
       seen.push(
-        `~${next.metadata.name} ${old.metadata.resourceVersion} → ${next.metadata.resourceVersion}`,
+        [
+          `~${next.metadata.name} ${old.metadata.resourceVersion}`,
+          next.metadata.resourceVersion,
+        ].join(" → "),
       ),
     onDelete: (last) => seen.push(`-${last.metadata.name}`),
   });

@@ -82,7 +82,8 @@ class Elector {
     this.#retryPeriodMs = options.retryPeriodMs ?? RETRY_PERIOD_MS;
     if (this.#renewDeadlineMs >= this.#leaseDurationMs) {
       throw new RangeError(
-        `renewDeadlineMs ${this.#renewDeadlineMs} must be below leaseDurationMs ${this.#leaseDurationMs}`,
+        `renewDeadlineMs is ${this.#renewDeadlineMs}, ` +
+          `it must be below leaseDurationMs, ${this.#leaseDurationMs}`,
       );
     }
   }

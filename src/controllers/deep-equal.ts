@@ -1,4 +1,4 @@
-/** Equality of JSON values; a field that is undefined counts as absent, order of keys as nothing. */
+/** Equality of JSON values: an undefined field counts as absent, the order of keys does not. */
 export function deepEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (Array.isArray(a) || Array.isArray(b)) {

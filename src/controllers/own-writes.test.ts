@@ -28,7 +28,7 @@ async function setUp() {
 }
 
 describe("OwnWrites", () => {
-  test("OwnWrites: a write counts before the cache has heard of it, and only until then", async () => {
+  test("OwnWrites: a write counts until the cache has heard of it", async () => {
     const { api, informer, writes, names, stop } = await setUp();
     const made = api.seed(PODS, pod("a"));
     writes.wrote(made);
@@ -43,7 +43,7 @@ describe("OwnWrites", () => {
     stop.abort();
   });
 
-  test("OwnWrites: an answer that comes after its own deletion was seen brings nothing back", async () => {
+  test("OwnWrites: a late answer brings nothing back", async () => {
     const { api, writes, names, stop } = await setUp();
     const made = api.seed(PODS, pod("a"));
     api.remove(PODS, made);

@@ -151,7 +151,7 @@ describe("startControllers with the real API server", () => {
       );
     });
 
-  test("startControllers: the path from a Deployment to endpoints, an update and the end", async () => {
+  test("startControllers: from a Deployment to endpoints, update and end", async () => {
     const { client } = cluster;
     const deployments = client.resource(DEPLOYMENTS, "default");
     await client.resource(SERVICES, "default").create(service);
@@ -190,7 +190,7 @@ describe("startControllers with the real API server", () => {
     });
   });
 
-  test("startControllers: a namespace comes with its account and goes with its content", async () => {
+  test("startControllers: a namespace comes complete and goes empty", async () => {
     const { client } = cluster;
     await client.resource(NAMESPACES).create({ metadata: { name: "team" } });
     await eventually(() => client.resource(SERVICE_ACCOUNTS, "team").get("default"));

@@ -56,7 +56,7 @@ const service: Service = {
 };
 
 describe("startControllers", () => {
-  test("startControllers: a Deployment becomes ReplicaSet, pods, endpoints and status", async () => {
+  test("startControllers: a Deployment becomes pods, endpoints and status", async () => {
     const cluster = new ToyCluster();
     cluster.seed(SERVICES, service);
     cluster.seed(DEPLOYMENTS, deployment(3));
@@ -110,7 +110,7 @@ describe("startControllers", () => {
     cluster.stop();
   });
 
-  test("startControllers: a new image rolls out, and the old ReplicaSet stays for a way back", async () => {
+  test("startControllers: a new image rolls out, the old ReplicaSet stays", async () => {
     const cluster = new ToyCluster();
     const stored = cluster.seed(DEPLOYMENTS, deployment(2));
     await cluster.run(1000);
@@ -138,7 +138,7 @@ describe("startControllers", () => {
     cluster.stop();
   });
 
-  test("startControllers: pods that cannot be made are told on ReplicaSet and Deployment", async () => {
+  test("startControllers: pods that cannot be made are told upwards", async () => {
     const cluster = new ToyCluster();
     cluster.api.fault = (request, target) =>
       request.method === "POST" && target.resource === "pods"
@@ -162,7 +162,7 @@ describe("startControllers", () => {
     cluster.stop();
   });
 
-  test("startControllers: deleting a Deployment takes all it owned, a Service its endpoints", async () => {
+  test("startControllers: what is deleted takes along what it owned", async () => {
     const cluster = new ToyCluster();
     cluster.seed(SERVICES, service);
     cluster.seed(DEPLOYMENTS, deployment(2));
@@ -176,7 +176,7 @@ describe("startControllers", () => {
     cluster.stop();
   });
 
-  test("startControllers: foreground deletion takes dependents first, orphaning spares them", async () => {
+  test("startControllers: foreground deletion waits, orphaning spares", async () => {
     const cluster = new ToyCluster();
     cluster.seed(DEPLOYMENTS, deployment(2));
     await cluster.run(1000);
@@ -224,7 +224,7 @@ describe("startControllers", () => {
     cluster.stop();
   });
 
-  test("startControllers: every namespace has its account and certificate, and keeps them", async () => {
+  test("startControllers: every namespace keeps account and certificate", async () => {
     const cluster = new ToyCluster({ rootCa: "PEM" });
     cluster.seed(NAMESPACES, { metadata: { name: "team" } });
     await cluster.run(100);
@@ -245,7 +245,7 @@ describe("startControllers", () => {
     cluster.stop();
   });
 
-  test("startControllers: a silent node is tainted, its pods replaced elsewhere, then it returns", async () => {
+  test("startControllers: a silent node loses its pods, then returns", async () => {
     const cluster = new ToyCluster({ nodes: ["n1"] });
     cluster.seed(DEPLOYMENTS, deployment(1));
     await cluster.run(20_000);

@@ -318,7 +318,8 @@ export class FakeApi {
     metadata.generation = (old?.metadata.generation ?? 0) + (changed || !old ? 1 : 0);
     if (old !== undefined) {
       metadata.resourceVersion = old.metadata.resourceVersion ?? "";
-      if (JSON.stringify(object) === JSON.stringify(old)) return old; // A write that changes nothing.
+      // A write that changes nothing is no event.
+      if (JSON.stringify(object) === JSON.stringify(old)) return old;
     }
     metadata.resourceVersion = String(++this.#revision);
     this.#objects.set(`${collection}/${metadata.namespace ?? ""}/${metadata.name}`, object);
@@ -426,7 +427,7 @@ function missing(target: FakeTarget): Response {
 }
 
 function namespaceTerminating(namespace = ""): Response {
-  const message = `unable to create new content in namespace ${namespace} because it is being terminated`;
+  const message = `namespace ${namespace} is being terminated`;
   const details = { causes: [{ reason: "NamespaceTerminating", field: "metadata.namespace" }] };
   const status = { kind: "Status", status: "Failure", code: 403, reason: "Forbidden" };
   return Response.json({ ...status, message, details }, { status: 403 });

@@ -25,7 +25,7 @@ export function growCurrent(
   return now + Math.max(0, Math.min(room, bounds.desired - now));
 }
 
-/** Its controller has seen the size it has now; before that nobody knows how many pods there are. */
+/** Its controller has seen its size; before that nobody knows how many pods there are. */
 function isObserved({ metadata, status }: ReplicaSet): boolean {
   return (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
 }

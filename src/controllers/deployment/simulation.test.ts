@@ -246,7 +246,7 @@ describe("planDeployment", () => {
     }
   });
 
-  test("planDeployment: rolling back takes the old ReplicaSet again, with the next revision", () => {
+  test("planDeployment: rolling back takes the old ReplicaSet again", () => {
     const world = new World(2, 1, 0);
     world.settle();
     world.rollOut("v1");

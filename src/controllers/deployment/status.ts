@@ -120,7 +120,7 @@ function told(input: DeploymentStatusInput, condition: Told): DeploymentConditio
   return stamped(input, condition);
 }
 
-/** Told anew: the time of the last update moves, that of the last transition only with the status. */
+/** Told anew: the update's time moves, that of the last transition only with the status. */
 function stamped(input: DeploymentStatusInput, condition: Told): DeploymentCondition {
   const current = conditionOf(input.deployment.status, condition.type);
   const now = rfc3339(input.nowMs);

@@ -61,7 +61,7 @@ function conditionsOf(
       reasons: ["ResourcesDiscovered", "DiscoveryFailed"],
       messages: [
         "All resources successfully discovered",
-        `Discovery failed for some groups, ${discoveryFailures.length} failing: ${discoveryFailures.join(", ")}`,
+        `Discovery failed for some groups, ${numbered("failing", discoveryFailures)}`,
       ],
     },
     {
@@ -76,7 +76,7 @@ function conditionsOf(
       reasons: ["ContentDeleted", "ContentDeletionFailed"],
       messages: [
         "All content successfully deleted, may be waiting on finalization",
-        `Failed to delete all resource types, ${deletionFailures.length} remaining: ${deletionFailures.join(", ")}`,
+        `Failed to delete all resource types, ${numbered("remaining", deletionFailures)}`,
       ],
     },
     {
@@ -94,11 +94,16 @@ function conditionsOf(
       reasons: ["ContentHasNoFinalizers", "SomeFinalizersRemain"],
       messages: [
         "All content-preserving finalizers finished",
-        `Some content in the namespace has finalizers remaining: ${listed(finalizers, "in", "resource instances")}`,
+        "Some content in the namespace has finalizers remaining: " +
+          listed(finalizers, "in", "resource instances"),
       ],
     },
   ];
   return all.map((told) => condition(namespace, told, nowMs));
+}
+
+function numbered(what: string, texts: readonly string[]): string {
+  return `${texts.length} ${what}: ${texts.join(", ")}`;
 }
 
 function listed(counts: ReadonlyMap<string, number>, verb: string, what: string): string {
