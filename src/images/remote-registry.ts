@@ -249,7 +249,16 @@ async function readBounded(
   return Buffer.concat(pieces);
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ConnectionRefused: "connection refused",
+  ECONNRESET: "connection reset",
+  ENOTFOUND: "its name is not known",
+  EAI_AGAIN: "its name cannot be looked up now",
+};
+
 function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return "code" in error ? `${error.message} (${String(error.code)})` : error.message;
+  const code = "code" in error ? String(error.code) : "";
+  return REASONS[code] ?? (code === "" ? error.message : `${error.message} (${code})`);
 }
