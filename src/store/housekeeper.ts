@@ -15,7 +15,7 @@ export interface HousekeeperLimits {
 }
 
 export const HOUSEKEEPER_LIMITS: HousekeeperLimits = {
-  checkpointBytes: 16 * 1024 * 1024,
+  checkpointBytes: 32 * 1024 * 1024,
   historyMs: 5 * 60 * 1000,
   historyRevisions: 200_000,
 };
