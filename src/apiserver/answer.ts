@@ -72,7 +72,7 @@ async function withRetryAfter(answer: Promise<Response>, status: Status): Promis
 
 /** RFC 7234 section 5.5; control characters would break the header. */
 function warningValue(text: string): string {
-  const clean = text.replace(/[\u0000-\u001f\u007f-\uffff]/g, "?").replace(/["\\]/g, "\\$&");
+  const clean = text.replace(/[^ -~]/g, "?").replace(/["\\]/g, "\\$&");
   return `299 - "${clean}"`;
 }
 

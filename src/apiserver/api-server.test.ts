@@ -195,7 +195,7 @@ test("createApiServer: answers 500 to its own failures and goes on", async () =>
   expect((await send("POST", MAPS, { metadata: { name: "a" } })).status).toBe(201);
 });
 
-test("createApiServer: gives every answer an audit id, the client's own if it has one", async () => {
+test("createApiServer: gives every answer an audit id, or the client's own", async () => {
   const { send } = await apiFixture();
   expect((await send("GET", MAPS)).headers.get("audit-id")).toMatch(/^[0-9a-f-]{36}$/);
   const own = await send("GET", MAPS, undefined, { "audit-id": "mine-1" });

@@ -76,7 +76,7 @@ test("createObject: refuses other kinds, namespaces and types of fields", async 
   );
 });
 
-test("replaceObject: wants the name of the path, and the latest version if it names one", async () => {
+test("replaceObject: wants the name of the path, and the version it replaces", async () => {
   const { send } = await apiFixture();
   await send("POST", MAPS, { metadata: { name: "a" } });
   const misnamed = await send("PUT", `${MAPS}/a`, { metadata: { name: "b" } });
@@ -126,7 +126,7 @@ test("patchObject: applies the three kinds of patches, and no others", async () 
   expect((await send("PATCH", `${DEPLOYMENTS}/nope`, {}, MERGE)).status).toBe(404);
 });
 
-test("deleteObject: answers a Status, or the object where it lives on or its kind is so", async () => {
+test("deleteObject: answers a Status, or the object where it lives on", async () => {
   const { send } = await apiFixture();
   const map = await send("POST", MAPS, { metadata: { name: "a" } });
   const { uid } = map.json["metadata"] as { uid: string };

@@ -36,7 +36,7 @@ export function objectFilter(
     matches: (object) =>
       matchesLabels(labelSelector, object.metadata.labels) &&
       (fieldSelector.length === 0 ||
-        matchesFields(fieldSelector, definition.selectableFields(object as KubeObject))),
+        matchesFields(fieldSelector, definition.selectableFields(object))),
   };
 }
 

@@ -3,7 +3,7 @@ import { badRequest, expired, notFound } from "../apimachinery/index.ts";
 import { type KeyValue, type Revision, type Store, StoreError } from "../store/index.ts";
 import { type ContinueToken, decodeContinue, encodeContinue } from "./continue-token.ts";
 import type { ListRequest, ObjectList } from "./list-page.ts";
-import type { ObjectCodec, StoredObject } from "./object-codec.ts";
+import type { StoredObject } from "./object-codec.ts";
 import { objectFilter, type ObjectFilter } from "./object-filter.ts";
 import type { ReadOptions } from "./resource-registry.ts";
 import {
@@ -17,7 +17,6 @@ import { namespacePrefix, objectKey } from "./storage-key.ts";
 export interface ObjectReaderOptions {
   readonly definition: ResourceDefinition;
   readonly store: Store;
-  readonly codec: ObjectCodec;
   /** How an object reads now, where that is more than what is stored. */
   readonly view: (kv: KeyValue) => StoredObject;
 }
@@ -41,13 +40,11 @@ interface Page {
 export class ObjectReader {
   readonly #definition: ResourceDefinition;
   readonly #store: Store;
-  readonly #codec: ObjectCodec;
   readonly #view: (kv: KeyValue) => StoredObject;
 
   constructor(options: ObjectReaderOptions) {
     this.#definition = options.definition;
     this.#store = options.store;
-    this.#codec = options.codec;
     this.#view = options.view;
   }
 

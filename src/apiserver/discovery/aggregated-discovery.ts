@@ -5,7 +5,7 @@ import { definitionsOf, servedGroupVersions } from "./plain-discovery.ts";
 const GROUP = "apidiscovery.k8s.io";
 const SHAPE = "APIGroupDiscoveryList";
 
-/** The version of aggregated discovery that a client asks for; undefined when it wants the plain. */
+/** The version of aggregated discovery that a client asks for; undefined for the plain one. */
 export function aggregatedVersion(accept: string | null): "v2" | "v2beta1" | undefined {
   if (accept === null || !accept.includes(SHAPE)) return undefined;
   for (const { type, parameters } of parseAccept(accept)) {

@@ -1,7 +1,7 @@
 import { type ResourceDefinition, resourceDefinitions } from "../../api/index.ts";
 import { apiVersionOf, type GroupVersion } from "../../apimachinery/index.ts";
 
-/** Every served group-version in the order of the definitions, the preferred one of a group first. */
+/** Every served group-version, the preferred one of a group first. */
 export function servedGroupVersions(): readonly GroupVersion[] {
   const seen = new Map<string, GroupVersion>();
   for (const { group, version } of resourceDefinitions) {
