@@ -2,6 +2,8 @@ import { rmSync } from "node:fs";
 import type { ServerFlags } from "../cli/index.ts";
 import type { Client } from "../client/index.ts";
 import { startControllers } from "../controllers/index.ts";
+import { openImageStore } from "../images/index.ts";
+import type { ImageStore } from "../images/index.ts";
 import { processStartTime } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
@@ -43,7 +45,8 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
   const ground = await openGround(flags);
   const advertiseAddress = flags.advertiseAddress ?? advertised(flags.bindAddress);
   const listener = await openListener(ground, flags, advertiseAddress);
-  const parts = await startServing(ground, flags, { listener, advertiseAddress });
+  const images = openImages(ground, `${advertiseAddress}:${listener.port}`);
+  const parts = await startServing(ground, flags, { listener, advertiseAddress, images });
   const running = new AbortController();
   const ingressPort = await startParts(ground, parts, running.signal);
   const record: ServerRecord = {
@@ -68,10 +71,10 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
     async stop({ pods }) {
       if (pods === "end") await parts.kubelet.terminateAll();
       running.abort();
-      await parts.kubelet.drained();
+      await Promise.all([parts.kubelet.drained(), parts.proxy.drained()]);
       parts.runtime.shutdown();
       await listener.stop();
-      await ground.images.close();
+      await images.close();
       await ground.store.close();
       rmSync(ground.directory.serverRecord, { force: true });
       ground.ranges.release();
@@ -107,17 +110,33 @@ async function openListener(
   return { ...listener, adminToken: credentials.adminToken };
 }
 
+/** The image store; names that begin with the cluster's own registry are looked for in it. */
+function openImages(ground: Ground, ownHost: string): ImageStore {
+  const { directory, clock, logger } = ground;
+  return openImageStore({
+    directory: directory.images,
+    clock,
+    logger: logger.child({ room: "images" }),
+    isOwnHost: (host) => host === ownHost,
+  });
+}
+
 /** Builds both towers and answers requests from here on. */
 async function startServing(
   ground: Ground,
   flags: ServerFlags,
-  api: { listener: ApiListener & { adminToken: string }; advertiseAddress: string },
+  api: {
+    listener: ApiListener & { adminToken: string };
+    advertiseAddress: string;
+    images: ImageStore;
+  },
 ): Promise<Parts> {
   const { clock, logger, ranges } = ground;
   const nodeName = localNodeName();
   const tokens = createComponentTokens({ adminToken: api.listener.adminToken, nodeName });
   const controlPlane = await createControlPlane({
     ...ground,
+    images: api.images,
     users: tokens.users,
     nodeConnector: (name) =>
       name === nodeName ? async (request) => node.kubelet.app.fetch(request) : undefined,
@@ -130,6 +149,7 @@ async function startServing(
     tokens.clientOf(component, { fetch: controlPlane.api, clock });
   const node = createLocalNode({
     ...ground,
+    images: api.images,
     client: clientOf("kubelet"),
     nodeName,
     nodeAddress: api.advertiseAddress,

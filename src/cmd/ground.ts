@@ -1,6 +1,4 @@
 import type { ServerFlags } from "../cli/index.ts";
-import { openImageStore } from "../images/index.ts";
-import type { ImageStore } from "../images/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import {
   claimLoopbackRanges,
@@ -23,7 +21,6 @@ export interface Ground {
   readonly random: Random;
   readonly logger: Logger;
   readonly store: Store;
-  readonly images: ImageStore;
   readonly ranges: ClaimedRanges;
   /** Resolves when the state can be written no more. */
   readonly failed: Promise<Error>;
@@ -50,11 +47,6 @@ export async function openGround(flags: ServerFlags): Promise<Ground> {
     random,
     logger,
     store,
-    images: openImageStore({
-      directory: directory.images,
-      clock,
-      logger: logger.child({ room: "images" }),
-    }),
     ranges: chooseRanges(flags, settings),
     failed: failed.promise,
   };

@@ -6,7 +6,7 @@ const NOW_MS = Date.UTC(2026, 0, 1);
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 
 describe("certificates", () => {
-  test("issueServerCertificate makes a certificate that TLS clients accept for its names", async () => {
+  test("issueServerCertificate makes what TLS clients accept for its names", async () => {
     const ca = await createCertificateAuthority(Date.now());
     const names = ["127.0.0.1", "::1", "localhost"];
     const pair = await issueServerCertificate({ ca, names, nowMs: Date.now() });
@@ -27,7 +27,7 @@ describe("certificates", () => {
     }
   });
 
-  test("certificateCovers asks for a new one when a name, the issuer or the time is off", async () => {
+  test("certificateCovers says no when a name, the issuer or the time is off", async () => {
     const ca = await createCertificateAuthority(NOW_MS);
     const other = await createCertificateAuthority(NOW_MS);
     const { certificate } = await issueServerCertificate({

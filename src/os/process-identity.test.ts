@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { isSameProcess, processStartTime } from "./process-identity.ts";
 
 describe("processStartTime", () => {
-  test("processStartTime tells a running process by pid and start, and is gone with it", async () => {
+  test("processStartTime names a running process and is gone with it", async () => {
     const child = Bun.spawn(["sh", "-c", "read -r line"], { stdin: "pipe" });
     const startTime = processStartTime(child.pid);
     expect(startTime).toMatch(/^\d+$/);
