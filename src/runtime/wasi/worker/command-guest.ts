@@ -6,7 +6,7 @@ import { EXIT_TRAP, type FacadeStatus, type WorkerSpec } from "../worker-protoco
 import type { CompiledModule } from "./compile-module.ts";
 import type { CriLog, LogStream } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
-import { backtrace, guestEnd } from "./guest-end.ts";
+import { backtrace, guestEnd, refusedGrowth } from "./guest-end.ts";
 import { ProcExit } from "../host/errno.ts";
 
 /** The `command` style: `_start` runs once and accepts on its sockets itself. */
@@ -52,13 +52,18 @@ export class CommandGuest implements Guest {
   }
 
   async run(): Promise<GuestEnd> {
+    let instance: WebAssembly.Instance | undefined;
     try {
-      const instance = new WebAssembly.Instance(this.#compiled.module, this.#host.imports());
+      instance = new WebAssembly.Instance(this.#compiled.module, this.#host.imports());
       await this.#host.run(instance);
       return { exitCode: 0, reason: "Completed", message: "" };
     } catch (thrown) {
       const { maximumPages } = this.#compiled;
-      const end = guestEnd(thrown, { memoryBytes: this.memoryBytes, maximumPages });
+      const end = guestEnd(thrown, {
+        memoryBytes: this.memoryBytes,
+        maximumPages,
+        refusedGrowth: refusedGrowth(instance),
+      });
       if (!(thrown instanceof ProcExit)) this.#log.note(backtrace(thrown));
       else if (end.exitCode !== EXIT_TRAP && end.message !== "") this.#log.note(end.message);
       return end;

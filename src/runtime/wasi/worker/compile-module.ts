@@ -1,5 +1,7 @@
 import { readFileSync } from "node:fs";
-import { limitMemory, ModuleRefused } from "./limit-memory.ts";
+import { limitMemory } from "./limit-memory.ts";
+import { trackGrowth } from "./track-growth.ts";
+import { ModuleRefused } from "./wasm-binary.ts";
 
 export interface CompiledModule {
   readonly module: WebAssembly.Module;
@@ -39,7 +41,7 @@ export async function compileBytes(
   },
 ): Promise<CompiledModule> {
   const limited = limitMemory(bytes, options.memoryLimitBytes);
-  const module = await compile(limited.bytes);
+  const module = await compileTracked(limited.bytes);
   const strangers = WebAssembly.Module.imports(module).filter(
     ({ kind, module, name }) => kind !== "function" || !options.provided.has(`${module}.${name}`),
   );
@@ -52,6 +54,15 @@ export async function compileBytes(
     throw new ModuleRefused("the module exports no memory under the name memory");
   }
   return { module, maximumPages: limited.maximumPages };
+}
+
+/** With refused growth tracked, where that gives a valid module. */
+async function compileTracked(bytes: Uint8Array): Promise<WebAssembly.Module> {
+  const tracked = trackGrowth(bytes);
+  if (tracked === undefined || !WebAssembly.validate(tracked as Uint8Array<ArrayBuffer>)) {
+    return compile(bytes);
+  }
+  return compile(tracked);
 }
 
 async function compile(bytes: Uint8Array): Promise<WebAssembly.Module> {

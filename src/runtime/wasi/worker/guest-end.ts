@@ -2,16 +2,19 @@ import { ProcExit } from "../host/errno.ts";
 import { EXIT_OUT_OF_MEMORY, EXIT_TRAP } from "../worker-protocol.ts";
 import type { GuestEnd } from "./guest.ts";
 import { PAGE_BYTES } from "./limit-memory.ts";
+import { REFUSED_GROWTH } from "./track-growth.ts";
 
 /** What is known when a guest ended by throwing. */
 export interface EndCircumstances {
   readonly memoryBytes: number;
   readonly maximumPages: number | undefined;
+  /** A memory.grow was refused; `undefined` when that was not tracked. */
+  readonly refusedGrowth: boolean | undefined;
 }
 
 /**
- * Memory left below the limit at which a failing guest is taken to have run out: a refused growth
- * leaves no trace, and an allocator asks for at least as much as it needs at once.
+ * Memory left below the limit at which a failing guest is taken to have run out, when it is not
+ * known whether a growth was refused.
  */
 export const EXHAUSTED_SHARE = 1 / 8;
 
@@ -21,8 +24,9 @@ export function guestEnd(thrown: unknown, circumstances: EndCircumstances): Gues
   const exitCode = exit ? thrown.code & 0xff : EXIT_TRAP;
   if (exit && thrown.code === 0) return { exitCode: 0, reason: "Completed", message: "" };
   if (isExhausted(circumstances)) {
-    const limit = (circumstances.maximumPages ?? 0) * PAGE_BYTES;
-    const message = `the guest failed with its memory at the limit of ${limit} bytes`;
+    const { maximumPages } = circumstances;
+    const limit = maximumPages === undefined ? "4 GiB" : `${maximumPages * PAGE_BYTES} bytes`;
+    const message = `the guest failed after it was refused memory beyond its ${limit}`;
     return { exitCode: EXIT_OUT_OF_MEMORY, reason: "OOMKilled", message };
   }
   return { exitCode, reason: "Error", message: exit ? "" : trapMessage(thrown) };
@@ -63,7 +67,9 @@ function guestFrames(error: Error): string[] {
   }
 }
 
-function isExhausted({ memoryBytes, maximumPages }: EndCircumstances): boolean {
+function isExhausted(circumstances: EndCircumstances): boolean {
+  const { memoryBytes, maximumPages, refusedGrowth } = circumstances;
+  if (refusedGrowth !== undefined) return refusedGrowth;
   if (maximumPages === undefined) return false;
   const maximumBytes = maximumPages * PAGE_BYTES;
   return memoryBytes > 0 && memoryBytes >= maximumBytes * (1 - EXHAUSTED_SHARE);
@@ -72,4 +78,10 @@ function isExhausted({ memoryBytes, maximumPages }: EndCircumstances): boolean {
 function trapMessage(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   return `wasm trap: ${text.replace(/\s*\(evaluating.*$/s, "")}`;
+}
+
+/** Reads the global that {@link trackGrowth} added; `undefined` when the module has none. */
+export function refusedGrowth(instance: WebAssembly.Instance | undefined): boolean | undefined {
+  const tracked = instance?.exports[REFUSED_GROWTH];
+  return tracked instanceof WebAssembly.Global ? tracked.value === 1 : undefined;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { limitMemory, ModuleRefused, PAGE_BYTES } from "./limit-memory.ts";
+import { limitMemory, PAGE_BYTES } from "./limit-memory.ts";
+import { ModuleRefused } from "./wasm-binary.ts";
 
 const HEADER = "0061736d01000000";
 

@@ -1,13 +1,8 @@
-/** A module that this runtime does not run; the message says why, for the pod's status. */
-export class ModuleRefused extends Error {
-  override readonly name = "ModuleRefused";
-}
+import { HEADER_BYTES, leb, ModuleRefused, Reader, SECTION, sectionsOf } from "./wasm-binary.ts";
+import type { Section } from "./wasm-binary.ts";
 
 export const PAGE_BYTES = 65_536;
-const HEADER_BYTES = 8;
 const CORE_VERSION = 1;
-const SECTION_IMPORT = 2;
-const SECTION_MEMORY = 5;
 const IMPORT_MEMORY = 2;
 /** Bits of a memory type's flags (core specification 5.3.8, threads, memory64). */
 const HAS_MAXIMUM = 1;
@@ -17,14 +12,6 @@ const MEMORY64 = 4;
 interface MemoryType {
   readonly minimumPages: number;
   readonly maximumPages: number | undefined;
-}
-
-interface Section {
-  readonly id: number;
-  /** Where its id stands. */
-  readonly start: number;
-  readonly body: number;
-  readonly end: number;
 }
 
 export interface LimitedModule {
@@ -44,9 +31,9 @@ export function limitMemory(bytes: Uint8Array, limitBytes: number | undefined): 
   checkHeader(bytes);
   const sections = sectionsOf(bytes);
   for (const section of sections) {
-    if (section.id === SECTION_IMPORT) refuseImportedMemory(bytes, section);
+    if (section.id === SECTION.import) refuseImportedMemory(bytes, section);
   }
-  const section = sections.find(({ id }) => id === SECTION_MEMORY);
+  const section = sections.find(({ id }) => id === SECTION.memory);
   if (section === undefined) return { bytes, maximumPages: 0 };
   const memories = readMemories(new Reader(bytes, section.body, section.end));
   if (limitBytes === undefined) {
@@ -57,7 +44,7 @@ export function limitMemory(bytes: Uint8Array, limitBytes: number | undefined): 
   return {
     bytes: Buffer.concat([
       bytes.subarray(0, section.start),
-      Uint8Array.of(SECTION_MEMORY, ...leb(encoded.length), ...encoded),
+      Uint8Array.of(SECTION.memory, ...leb(encoded.length), ...encoded),
       bytes.subarray(section.end),
     ]),
     maximumPages: sumOf(limited.map((memory) => memory.maximumPages)),
@@ -100,20 +87,6 @@ function checkHeader(bytes: Uint8Array): void {
   if (version !== CORE_VERSION || layer !== 0) {
     throw new ModuleRefused(`WebAssembly version ${version} is unknown; want ${CORE_VERSION}`);
   }
-}
-
-function sectionsOf(bytes: Uint8Array): Section[] {
-  const sections: Section[] = [];
-  const reader = new Reader(bytes, HEADER_BYTES, bytes.length);
-  while (!reader.done) {
-    const start = reader.position;
-    const id = reader.byte();
-    const length = reader.leb();
-    const body = reader.position;
-    reader.skip(length);
-    sections.push({ id, start, body, end: reader.position });
-  }
-  return sections;
 }
 
 function refuseImportedMemory(bytes: Uint8Array, section: Section): void {
@@ -173,57 +146,4 @@ function sumOf(pages: readonly (number | undefined)[]): number | undefined {
     sum += count;
   }
   return sum;
-}
-
-/** Unsigned LEB128. */
-function leb(value: number): number[] {
-  const bytes: number[] = [];
-  let rest = value;
-  do {
-    const low = rest & 0x7f;
-    rest >>>= 7;
-    bytes.push(rest === 0 ? low : low | 0x80);
-  } while (rest !== 0);
-  return bytes;
-}
-
-const MAX_LEB_BYTES = 5;
-
-/** Reads forward through a part of the module; running over its end refuses the module. */
-class Reader {
-  position: number;
-  readonly #bytes: Uint8Array;
-  readonly #end: number;
-
-  constructor(bytes: Uint8Array, start: number, end: number) {
-    this.#bytes = bytes;
-    this.position = start;
-    this.#end = end;
-  }
-
-  get done(): boolean {
-    return this.position >= this.#end;
-  }
-
-  byte(): number {
-    const value = this.#bytes[this.position];
-    if (value === undefined || this.done) throw new ModuleRefused("the module is cut short");
-    this.position++;
-    return value;
-  }
-
-  leb(): number {
-    let value = 0;
-    for (let index = 0; index < MAX_LEB_BYTES; index++) {
-      const byte = this.byte();
-      value += (byte & 0x7f) * 2 ** (7 * index);
-      if ((byte & 0x80) === 0) return value;
-    }
-    throw new ModuleRefused("the module has a number that is too long");
-  }
-
-  skip(length: number): void {
-    this.position += length;
-    if (this.position > this.#end) throw new ModuleRefused("the module is cut short");
-  }
 }

@@ -142,6 +142,23 @@ describe("worker process", () => {
       });
     });
 
+    test("a refused growth counts however small the memory stayed", async () => {
+      await worker.start(MODULES.probe, {
+        args: ["probe", "grow 100000", "exit 3"],
+        memoryLimitBytes: 32 * 1024 * 1024,
+      });
+      expect(await worker.result()).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+      expect(worker.said).toEqual(["stdout F -1", expect.stringContaining("refused memory")]);
+    });
+
+    test("a refused growth that a guest copes with is no failure", async () => {
+      await worker.start(MODULES.probe, {
+        args: ["probe", "grow 100000", "exit 0"],
+        memoryLimitBytes: 32 * 1024 * 1024,
+      });
+      expect(await worker.result()).toMatchObject({ exitCode: 0, reason: "Completed" });
+    });
+
     test("SIGKILL ends a guest that loops", async () => {
       await worker.start(MODULES.probe, { args: ["probe", "loop"] });
       worker.process.kill("SIGKILL");
