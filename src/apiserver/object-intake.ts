@@ -18,6 +18,8 @@ export interface IntakeOptions {
   readonly fieldValidation: FieldValidation;
   /** Collects what "Warn" has to say. */
   readonly warnings: string[];
+  /** "left-out" where an absent field means something: finalize takes finalizers out. */
+  readonly defaults?: "left-out";
 }
 
 /**
@@ -46,7 +48,8 @@ export function intake(
     }
     if (options.fieldValidation === "Warn") options.warnings.push(...complaints);
   }
-  complete(definition, object);
+  if (options.defaults === undefined) complete(definition, object);
+  else object.metadata ??= {};
   return object;
 }
 

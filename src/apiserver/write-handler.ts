@@ -23,7 +23,7 @@ export async function replaceObject(
   scope: WriteScope = "object",
 ): Promise<Response> {
   const query = writeQueryOf(api.query, "UpdateOptions");
-  const object = await readObject(api, query);
+  const object = await readObject(api, query, scope);
   assertNamespace(api, object);
   assertName(api, object);
   // The registry makes the object its own, and may ask again when another write came first.
@@ -45,14 +45,21 @@ export async function replaceObject(
   return answerStored(api, stored, created ? { status: CREATED } : {});
 }
 
-async function readObject(api: ApiRequest, query: WriteQuery): Promise<KubeObject> {
+async function readObject(
+  api: ApiRequest,
+  query: WriteQuery,
+  scope: WriteScope = "object",
+): Promise<KubeObject> {
   const { definition, request, warnings } = api;
   const ignored = query.fieldValidation === "Ignore";
   const body = await decodeBody(request, {
     duplicates: ignored ? "ignore" : "report",
     expected: definition.kind,
   });
-  return intake(definition, body, { fieldValidation: query.fieldValidation, warnings });
+  const { fieldValidation } = query;
+  const options = { fieldValidation, warnings };
+  const finalize = scope === "finalize";
+  return intake(definition, body, finalize ? { ...options, defaults: "left-out" } : options);
 }
 
 function assertNamespace({ definition, namespace }: ApiRequest, { metadata }: KubeObject): void {
