@@ -199,6 +199,16 @@ describe("createInformer", () => {
 const NODE_LIKE = { group: "", resource: "nodes" };
 
 describe("SharedInformers", () => {
+  test("SharedInformers: metadata is read from the full informer where there is one", () => {
+    const { clock, random, client } = setUp();
+    const shared = new SharedInformers({ client, clock, random, logger: silentLogger });
+    const alone = shared.forMetadata(PODS);
+    expect(shared.forMetadata(PODS)).toBe(alone);
+    const full: unknown = shared.for(PODS);
+    expect(alone === full).toBe(false);
+    expect(shared.forMetadata(PODS) === full).toBe(true);
+  });
+
   test("SharedInformers: many askers share one watch", async () => {
     const { clock, random, client, api, stop } = setUp();
     const shared = new SharedInformers({ client, clock, random, logger: silentLogger });

@@ -110,6 +110,37 @@ describe("startControllers", () => {
     cluster.stop();
   });
 
+  test("startControllers: its own pods count before they are heard of", async () => {
+    const cluster = new ToyCluster();
+    cluster.seed(DEPLOYMENTS, deployment(1));
+    await cluster.run(500);
+    const release = cluster.api.holdWatches(PODS);
+    const replicaSets = () => cluster.all<ReplicaSet>(REPLICA_SETS);
+    const resize = (replicas: number): void => {
+      for (const stored of cluster.all<Deployment>(DEPLOYMENTS)) {
+        cluster.api.change<Deployment>(DEPLOYMENTS, stored, ({ spec }) => {
+          if (spec !== undefined) spec.replicas = replicas;
+        });
+      }
+    };
+    resize(4);
+    await cluster.run(500);
+    for (const stored of replicaSets()) {
+      const labels = { ...stored.metadata.labels, touched: "yes" };
+      cluster.api.change(REPLICA_SETS, stored, ({ metadata }) => void (metadata.labels = labels));
+    }
+    await cluster.run(500);
+    expect(cluster.names(PODS).length).toBe(4);
+    resize(2);
+    await cluster.run(500);
+    expect(cluster.names(PODS).length).toBe(2);
+    release();
+    await cluster.run(1000);
+    expect(cluster.names(PODS).length).toBe(2);
+    expect(replicaSets()[0]?.status).toMatchObject({ replicas: 2, readyReplicas: 2 });
+    cluster.stop();
+  });
+
   test("startControllers: a new image rolls out, the old ReplicaSet stays", async () => {
     const cluster = new ToyCluster();
     const stored = cluster.seed(DEPLOYMENTS, deployment(2));

@@ -38,6 +38,7 @@ export class FakeApi {
   readonly #objects = new Map<string, KubeObject>();
   readonly #history: HistoryEvent[] = [];
   readonly #watchers = new Set<Watcher>();
+  readonly #held = new Map<string, HistoryEvent[]>();
   #revision = 1;
   #compacted = 0;
   #names = 0;
@@ -105,6 +106,17 @@ export class FakeApi {
     for (const watcher of this.#watchers) {
       watcher.controller.enqueue(encoder.encode(`${JSON.stringify(event)}\n`));
     }
+  }
+
+  /** Keeps the events of a collection back, as a slow network would; gives their release. */
+  holdWatches(resource: { resource: string; group: string }): () => void {
+    const collection = `${resource.group}/${resource.resource}`;
+    const held: HistoryEvent[] = [];
+    this.#held.set(collection, held);
+    return () => {
+      this.#held.delete(collection);
+      for (const event of held) this.#deliverToAll(event);
+    };
   }
 
   get openWatches(): number {
@@ -340,6 +352,12 @@ export class FakeApi {
 
   #publish(event: HistoryEvent): void {
     this.#history.push(event);
+    const held = this.#held.get(event.collection);
+    if (held === undefined) this.#deliverToAll(event);
+    else held.push(event);
+  }
+
+  #deliverToAll(event: HistoryEvent): void {
     for (const watcher of this.#watchers) deliver(watcher, event);
   }
 }

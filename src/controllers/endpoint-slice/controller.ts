@@ -1,4 +1,3 @@
-import { labelSelectorFrom, matchesLabels } from "../../apimachinery/index.ts";
 import type { Endpoints, EndpointSlice, Pod, Service } from "../../api/index.ts";
 import {
   ENDPOINT_SLICES,
@@ -180,7 +179,8 @@ class EndpointSliceController {
 function selects(service: Service, pod: Pod): boolean {
   const { selector } = service.spec ?? {};
   if (selector === undefined || service.metadata.namespace !== pod.metadata.namespace) return false;
-  return matchesLabels(labelSelectorFrom({ matchLabels: selector }), pod.metadata.labels);
+  const labels = pod.metadata.labels ?? {};
+  return Object.entries(selector).every(([key, value]) => labels[key] === value);
 }
 
 /** The Service a slice of ours belongs to; undefined for the slices of others. */
