@@ -5,6 +5,7 @@ export type { EventWindowLimits } from "./event-window.ts";
 export type { KeyValue, LeaseId, Revision, StoreWatchEvent } from "./model.ts";
 export { checkRevision, listPast, pastEvents } from "./past.ts";
 export { MemoryState } from "./memory-state.ts";
+export { restoreState } from "./restore-state.ts";
 export { SqliteState } from "./sqlite-state.ts";
 export { FEATURE_LEVEL, StateMachine } from "./state-machine.ts";
 export { stateHash } from "./state-hash.ts";

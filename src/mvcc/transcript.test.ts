@@ -72,7 +72,7 @@ class Bench {
 }
 
 function parse(text: string): Command {
-  const [verb, first = "", second = "", third = ""] = text.split(" ");
+  const [verb = "", first = "", second = "", third = ""] = text.split(" ");
   const leased = /lease=(\d+)/.exec(text)?.[1];
   const lease = leased === undefined ? {} : { lease: Number(leased) as LeaseId };
   switch (verb) {

@@ -7,6 +7,9 @@ export type {
   StoreWatchEvent,
 } from "../mvcc/index.ts";
 export type { DirectoryLock, Disk, DiskFile } from "./disk.ts";
+export { LogDamagedError } from "./log/segmented-log.ts";
 export { openStore } from "./open-store.ts";
-export type { OpenStoreOptions } from "./open-store.ts";
+export type { OpenStoreOptions, StoreLimits } from "./open-store.ts";
+export { restoreSnapshot } from "./restore-snapshot.ts";
+export type { RestoreSnapshotOptions } from "./restore-snapshot.ts";
 export type { PutOptions, RangeOptions, Store } from "./store.ts";

@@ -1,0 +1,34 @@
+import { restoreState } from "../mvcc/index.ts";
+import type { Revision } from "../mvcc/index.ts";
+import type { Disk } from "./disk.ts";
+import { LOG_DIRECTORY, STATE_FILE } from "./open-store.ts";
+
+export interface RestoreSnapshotOptions {
+  /** What {@link Store.snapshot} wrote. */
+  readonly snapshot: string;
+  /** Must hold neither a state nor a log. */
+  readonly directory: string;
+  readonly disk: Disk;
+}
+
+/**
+ * Makes a data directory from a snapshot; the log begins behind it. Blocks while it copies.
+ *
+ * @throws Error when the directory is in use or not empty, or the snapshot does not verify
+ */
+export async function restoreSnapshot(
+  options: RestoreSnapshotOptions,
+): Promise<{ readonly revision: Revision }> {
+  const { snapshot, directory, disk } = options;
+  await disk.makeDirectory(directory);
+  const lock = await disk.lock(directory);
+  try {
+    const log = await disk.list(`${directory}/${LOG_DIRECTORY}`);
+    if (log.length > 0) throw new Error(`${directory} has a log: restore into an empty directory`);
+    const restored = restoreState(snapshot, `${directory}/${STATE_FILE}`);
+    await disk.syncDirectory(directory);
+    return restored;
+  } finally {
+    await lock.release();
+  }
+}
