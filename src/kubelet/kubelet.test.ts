@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { CONFIG_MAPS, LEASES, NODES, PODS, SECRETS } from "../client/index.ts";
 import { eventually } from "../lib/testing/eventually.ts";
 import { IMAGE, NODE_NAME, TestNode } from "./testing/test-node.ts";
@@ -175,7 +176,7 @@ describe("a node", () => {
     });
 
     test("createKubelet: an image that is not there backs off, with its reason", async () => {
-      await node.createPod("web", { container: { image: "registry.invalid/none:v1" } });
+      await node.createPod("web", { container: { image: "127.0.0.1:1/none:v1" } });
       const failing = await node.pod(
         "web",
         (one) => /ErrImagePull|ImagePullBackOff/.test(statusOf(one).state?.waiting?.reason ?? ""),
@@ -231,6 +232,29 @@ describe("a node", () => {
       await node.fetch(waiting, "/exit?code=0", 9000);
       const pod = await node.ready("web");
       expect(pod.status?.initContainerStatuses?.[0]?.state?.terminated?.exitCode).toBe(0);
+    });
+
+    test("createKubelet: terminateAll ends the programs, the next server runs them", async () => {
+      await node.createPod("web");
+      await node.ready("web");
+      await node.kubelet.terminateAll();
+      const [ended] = await node.runtime.listContainers();
+      expect(ended?.state).toBe("exited");
+      await node.restart();
+      const pod = await node.pod("web", (one) => statusOf(one).restartCount === 1, "runs again");
+      expect(pod.metadata.deletionTimestamp).toBeUndefined();
+      await node.ready("web");
+    });
+
+    test("createKubelet: a RuntimeClass chooses how the module runs", async () => {
+      const wagi = join(import.meta.dir, "..", "..", "workloads", "hello-wagi", "hello-wagi.wasm");
+      await node.images.pushModule("hello-wagi:v1", await Bun.file(wagi).bytes());
+      const container = { image: "hello-wagi:v1" };
+      await node.createPod("cgi", { container, spec: { runtimeClassName: "wagi" } });
+      const pod = await node.ready("cgi");
+      const answers = [await node.fetch(pod, "/"), await node.fetch(pod, "/")];
+      expect(answers[0]?.length).toBeGreaterThan(0);
+      expect(answers[1]?.length).toBeGreaterThan(0);
     });
 
     test("createKubelet: refuses a pod that does not fit", async () => {

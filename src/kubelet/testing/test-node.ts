@@ -30,13 +30,22 @@ export class TestNode {
   readonly root = mkdtempSync(join(tmpdir(), "kubun-node-"));
   readonly client: Client;
   readonly images: ImageStore;
+  /** Of the store and the images. */
+  readonly #directory: string;
   readonly #store: Store;
   readonly #logger: Logger;
   runtime: WasiRuntime;
   kubelet: Kubelet;
   #abort = new AbortController();
 
-  private constructor(parts: { store: Store; client: Client; images: ImageStore; logger: Logger }) {
+  private constructor(parts: {
+    directory: string;
+    store: Store;
+    client: Client;
+    images: ImageStore;
+    logger: Logger;
+  }) {
+    this.#directory = parts.directory;
     this.#store = parts.store;
     this.client = parts.client;
     this.images = parts.images;
@@ -81,7 +90,7 @@ export class TestNode {
     const client = createClient({ fetch, token: TOKEN, userAgent: "test", clock });
     const images = openImageStore({ directory: join(directory, "images"), logger, clock });
     await images.pushModule(IMAGE, await Bun.file(MODULE).bytes());
-    return new TestNode({ store, client, images, logger });
+    return new TestNode({ directory, store, client, images, logger });
   }
 
   async start(): Promise<void> {
@@ -108,6 +117,7 @@ export class TestNode {
     await this.images.close();
     await this.#store.close();
     rmSync(this.root, { recursive: true, force: true });
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /** Creates a pod on this node with one container of the test image. */

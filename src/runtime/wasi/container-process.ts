@@ -94,6 +94,8 @@ export class ContainerProcess {
       void this.#watch(this.#record.worker);
       return;
     }
+    // A worker that hung up may live on without a guest.
+    if (reply instanceof Error) this.kill();
     await this.#watch(this.#record.worker);
     const message = this.#record.message || (reply as { message: string }).message;
     throw new RuntimeError("start-failed", message);

@@ -1,0 +1,60 @@
+import { describe, expect, test } from "bun:test";
+import type { Pod } from "../api/index.ts";
+import { refuseAdmission } from "./admission.ts";
+import { qosClassOf } from "./qos-class.ts";
+
+type Resources = NonNullable<NonNullable<Pod["spec"]>["containers"][number]["resources"]>;
+
+function pod(resources: Resources[], init: Resources[] = [], nodeName = "node-1"): Pod {
+  const containers = (list: Resources[], prefix: string) =>
+    list.map((one, index) => ({ name: `${prefix}${index}`, resources: one }));
+  return {
+    metadata: { name: "web" },
+    spec: {
+      nodeName,
+      containers: containers(resources, "c"),
+      initContainers: containers(init, "i"),
+    },
+  };
+}
+
+const NODE = {
+  name: "node-1",
+  capacity: { cpuMillis: 1000, memoryBytes: 1024, ephemeralStorageBytes: 0, maxPods: 3 },
+};
+
+describe("refuseAdmission", () => {
+  test("refuseAdmission: adds up requests, init containers by their largest", () => {
+    const half = { requests: { cpu: "500m" } };
+    expect(refuseAdmission(pod([half, half]), [], NODE)).toBeUndefined();
+    expect(refuseAdmission(pod([half], [{ requests: { cpu: "1" } }]), [], NODE)).toBeUndefined();
+    const refusal = refuseAdmission(pod([half]), [pod([half]), pod([half])], NODE);
+    expect(refusal?.reason).toBe("OutOfcpu");
+    expect(refusal?.message).toBe(
+      "Pod was rejected: Node didn't have enough resource: cpu, " +
+        "requested: 500, used: 1000, capacity: 1000",
+    );
+    const memory = refuseAdmission(pod([{ requests: { memory: "2Ki" } }]), [], NODE);
+    expect(memory?.reason).toBe("OutOfmemory");
+  });
+
+  test("refuseAdmission: the number of pods and the node's name", () => {
+    const none = pod([{}]);
+    expect(refuseAdmission(none, [none, none, none], NODE)?.reason).toBe("OutOfpods");
+    expect(refuseAdmission(pod([{}], [], "other"), [], NODE)?.reason).toBe("NodeName");
+  });
+});
+
+describe("qosClassOf", () => {
+  test("qosClassOf: from requests and limits of all containers", () => {
+    const full = { limits: { cpu: "1", memory: "1Gi" } };
+    expect(qosClassOf(pod([{}]))).toBe("BestEffort");
+    expect(qosClassOf(pod([{ requests: { cpu: "0" } }]))).toBe("BestEffort");
+    expect(qosClassOf(pod([full]))).toBe("Guaranteed");
+    expect(qosClassOf(pod([{ ...full, requests: { cpu: "1000m", memory: "1024Mi" } }]))).toBe(
+      "Guaranteed",
+    );
+    expect(qosClassOf(pod([full, {}]))).toBe("Burstable");
+    expect(qosClassOf(pod([{ ...full, requests: { cpu: "1m" } }]))).toBe("Burstable");
+  });
+});

@@ -1,0 +1,64 @@
+/**
+ * A worker that misbehaves as its first argument says: what a healthy one never does, the
+ * supervisor must survive all the same. Run as `bun fake-worker.ts CONTROL-SOCKET`.
+ */
+import { writeFileSync } from "node:fs";
+import {
+  encodeWorkerMessage,
+  parseWorkerRequest,
+  type WorkerReply,
+  type WorkerSpec,
+} from "../worker-protocol.ts";
+
+const [, , controlPath = ""] = process.argv;
+const running: { spec?: WorkerSpec } = {};
+
+function start(spec: WorkerSpec, reply: (message: WorkerReply) => void, close: () => void): void {
+  running.spec = spec;
+  switch (spec.args[0] ?? "") {
+    case "hang-up":
+      return close();
+    case "die-at-start":
+      process.stderr.write("the sky fell\n");
+      return process.exit(9);
+    case "refuse":
+      reply({ type: "failed", reason: "ContainerCannotRun", message: "no such export" });
+      process.exit(128);
+      break;
+    case "drop-control":
+      reply({ type: "started" });
+      setTimeout(close, 10);
+      break;
+    default:
+      reply({ type: "started" });
+  }
+}
+
+function stop(): void {
+  if (running.spec?.args[0] === "deaf") return;
+  const finishedAt = "2026-01-01T00:00:00.123456789Z";
+  const result = { exitCode: 5, reason: "Error", message: "asked to end", finishedAt };
+  writeFileSync(running.spec?.resultPath ?? "/dev/null", JSON.stringify(result));
+  process.exit(5);
+}
+
+Bun.listen({
+  unix: controlPath,
+  socket: {
+    data(socket, data) {
+      for (const line of data.toString().split("\n").filter(Boolean)) {
+        const request = parseWorkerRequest(line);
+        const reply = (message: WorkerReply): void =>
+          void socket.write(encodeWorkerMessage(message));
+        const close = (): void => void socket.end();
+        if (request.type === "start") start(request.spec, reply, close);
+        else if (request.type === "stop") stop();
+        else {
+          const phase = running.spec === undefined ? "warm" : "running";
+          reply({ type: "status", phase, connections: 0, memoryBytes: 0, facade: [] });
+        }
+      }
+    },
+  },
+});
+process.on("SIGTERM", () => undefined);
