@@ -17,7 +17,7 @@ import {
 } from "./resource-version.ts";
 import { refusalOf } from "./store-refusal.ts";
 import { namespacePrefix } from "./storage-key.ts";
-import { WatchFeed } from "./watch-feed.ts";
+import { WatchFeed, type WatchStep } from "./watch-feed.ts";
 import type { WatchEvent, WatchRequest } from "./watch-objects.ts";
 
 export interface ObjectWatcherOptions {
@@ -47,96 +47,137 @@ export class ObjectWatcher {
     assertWatchOptions(request);
     const filter = objectFilter(this.#options.definition, request);
     const version = parseResourceVersion(request.resourceVersion);
-    return this.#events(request, filter, version);
+    return new ObjectWatch(this.#options, request, filter, version);
   }
+}
 
-  async *#events(
+/**
+ * One watch. An iterator written out, because a generator over generators costs each event a dozen
+ * turns of the microtask queue, and there may be thousands of watches.
+ */
+class ObjectWatch implements AsyncIterableIterator<readonly WatchEvent[]> {
+  readonly #options: ObjectWatcherOptions;
+  readonly #request: WatchRequest;
+  readonly #filter: ObjectFilter | undefined;
+  readonly #version: Revision | undefined;
+  readonly #stopped = new AbortController();
+  #initial: Iterator<readonly WatchEvent[]> | undefined;
+  #feed: WatchFeed | undefined;
+  #start = 0 as Revision;
+  #delivered = 0 as Revision;
+
+  constructor(
+    options: ObjectWatcherOptions,
     request: WatchRequest,
     filter: ObjectFilter | undefined,
     version: Revision | undefined,
-  ): AsyncGenerator<readonly WatchEvent[], void, undefined> {
+  ) {
+    this.#options = options;
+    this.#request = request;
+    this.#filter = filter;
+    this.#version = version;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<readonly WatchEvent[], undefined>> {
+    try {
+      this.#initial ??= await this.#begin();
+      const initial = this.#initial.next();
+      if (initial.done !== true) return { done: false, value: initial.value };
+      this.#feed ??= this.#follow();
+      for (;;) {
+        const step = await this.#feed.take();
+        const events = this.#eventsOf(step);
+        if (events === undefined) return this.return();
+        if (events.length > 0) return { done: false, value: events };
+      }
+    } catch (error) {
+      this.#stopped.abort();
+      throw this.#refusalOf(error);
+    }
+  }
+
+  return(): Promise<IteratorResult<readonly WatchEvent[], undefined>> {
+    this.#stopped.abort();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  /** Settles where the watch starts, and what is told before the changes. */
+  async #begin(): Promise<Iterator<readonly WatchEvent[]>> {
     const { store, definition } = this.#options;
-    const prefix = namespacePrefix(definition, request.namespace);
+    const { sendInitialEvents, allowWatchBookmarks, namespace } = this.#request;
+    const version = this.#version;
     const fromNow = version === undefined || version === 0;
     if (version !== 0) await store.barrier();
     if (version !== undefined && version > store.revision) {
       throw tooLargeResourceVersion(version, store.revision);
     }
-    const initial = request.sendInitialEvents ?? fromNow;
+    const initial = sendInitialEvents ?? fromNow;
     // List and revision are read in one go, so that they are of the same moment.
-    const start = initial || fromNow ? store.revision : (version ?? store.revision);
-    const existing = initial ? store.list(prefix) : [];
-    yield* this.#initialEvents(existing, filter);
-    if (request.sendInitialEvents === true && request.allowWatchBookmarks === true) {
-      yield [{ type: "BOOKMARK", revision: start, initialEventsEnd: true }];
-    }
-    try {
-      yield* this.#follow(prefix, start, filter, request);
-    } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      if (error.code !== "compacted") throw refusalOf(error, definition, "");
-      throw expired(`too old resource version: ${start} (${store.compactedRevision})`);
-    }
+    this.#start = initial || fromNow ? store.revision : version;
+    this.#delivered = this.#start;
+    const existing = initial ? store.list(namespacePrefix(definition, namespace)) : [];
+    const bookmark = sendInitialEvents === true && allowWatchBookmarks === true;
+    return this.#initialEvents(existing, bookmark);
   }
 
-  *#initialEvents(kvs: readonly KeyValue[], filter: ObjectFilter | undefined) {
+  *#initialEvents(
+    kvs: readonly KeyValue[],
+    bookmark: boolean,
+  ): Generator<readonly WatchEvent[], void, undefined> {
     for (let from = 0; from < kvs.length; from += INITIAL_BATCH) {
       const batch: WatchEvent[] = [];
       for (const kv of kvs.slice(from, from + INITIAL_BATCH)) {
         const stored = this.#options.view(kv);
-        if (filter === undefined || filter.matches(stored.object)) {
+        if (this.#filter === undefined || this.#filter.matches(stored.object)) {
           batch.push({ type: "ADDED", stored });
         }
       }
       if (batch.length > 0) yield batch;
     }
+    if (bookmark) yield [{ type: "BOOKMARK", revision: this.#start, initialEventsEnd: true }];
   }
 
-  async *#follow(
-    prefix: string,
-    start: Revision,
-    filter: ObjectFilter | undefined,
-    { signal, allowWatchBookmarks }: WatchRequest,
-  ): AsyncGenerator<readonly WatchEvent[], void, undefined> {
-    const { store, clock } = this.#options;
-    const stopped = new AbortController();
-    const both = AbortSignal.any([signal, stopped.signal]);
-    const feed = new WatchFeed({
-      events: store.watch(prefix, start, { signal: both }),
-      store,
-      clock,
-      signal: both,
-    });
+  #follow(): WatchFeed {
+    const { store, clock, definition } = this.#options;
+    const { namespace, signal, allowWatchBookmarks } = this.#request;
+    const either = AbortSignal.any([signal, this.#stopped.signal]);
+    const prefix = namespacePrefix(definition, namespace);
+    const events = store.watch(prefix, this.#start, { signal: either });
+    const feed = new WatchFeed({ events, store, clock, signal: either });
     if (allowWatchBookmarks === true) feed.tickAfter(BOOKMARK_EVERY_MS);
-    let delivered = start;
-    try {
-      for (;;) {
-        const step = await feed.take();
-        switch (step.type) {
-          case "end":
-            return;
-          case "failed":
-            throw step.error;
-          case "events": {
-            delivered = step.events.at(-1)?.kv.modRevision ?? delivered;
-            const events = this.#selected(step.events, filter);
-            if (events.length > 0) yield events;
-            break;
-          }
-          case "tick": {
-            if (step.settled && step.revision >= delivered) {
-              yield [{ type: "BOOKMARK", revision: step.revision, initialEventsEnd: false }];
-            }
-            feed.tickAfter(BOOKMARK_EVERY_MS);
-            break;
-          }
-          default:
-            unreachable(step);
-        }
+    return feed;
+  }
+
+  /** Undefined at the end; empty when nothing is to be told. */
+  #eventsOf(step: WatchStep): readonly WatchEvent[] | undefined {
+    switch (step.type) {
+      case "end":
+        return undefined;
+      case "failed":
+        throw step.error;
+      case "events":
+        this.#delivered = step.events.at(-1)?.kv.modRevision ?? this.#delivered;
+        return this.#selected(step.events, this.#filter);
+      case "tick": {
+        this.#feed?.tickAfter(BOOKMARK_EVERY_MS);
+        if (!step.settled || step.revision < this.#delivered) return [];
+        return [{ type: "BOOKMARK", revision: step.revision, initialEventsEnd: false }];
       }
-    } finally {
-      stopped.abort();
+      default:
+        return unreachable(step);
     }
+  }
+
+  #refusalOf(error: unknown): unknown {
+    const { store, definition } = this.#options;
+    if (!(error instanceof StoreError) || error.code !== "compacted") {
+      return refusalOf(error, definition, "");
+    }
+    return expired(`too old resource version: ${this.#start} (${store.compactedRevision})`);
   }
 
   #selected(events: readonly StoreWatchEvent[], filter: ObjectFilter | undefined): WatchEvent[] {

@@ -26,7 +26,7 @@ export class WatchFeed {
   #arrived: WatchStep | undefined;
   #tick: WatchStep | undefined;
   #fetching = false;
-  #wake: (() => void) | undefined;
+  #waiting: ((step: WatchStep) => void) | undefined;
   #cancelTimer: () => void = () => undefined;
 
   constructor(options: WatchFeedOptions) {
@@ -34,7 +34,7 @@ export class WatchFeed {
     this.#iterator = options.events[Symbol.asyncIterator]();
     const stop = (): void => {
       this.#cancelTimer();
-      this.#wake?.();
+      this.#hand({ type: "end" });
     };
     options.signal.addEventListener("abort", stop, { once: true });
   }
@@ -47,44 +47,47 @@ export class WatchFeed {
       // What happened up to now may still be on its way to this watch: it has arrived when the
       // event loop has gone round once.
       this.#cancelTimer = clock.after(0, () => {
-        const settled = this.#arrived === undefined && this.#fetching;
-        this.#tick = { type: "tick", revision, settled };
-        this.#wake?.();
+        const settled = this.#arrived === undefined && this.#waiting !== undefined;
+        const tick: WatchStep = { type: "tick", revision, settled };
+        if (!this.#hand(tick)) this.#tick = tick;
       });
     });
   }
 
   /** Waits for the next step; to be called by one caller at a time. */
-  async take(): Promise<WatchStep> {
-    for (;;) {
-      if (this.#options.signal.aborted) return { type: "end" };
-      const step = this.#arrived ?? this.#tick;
-      if (step !== undefined) {
-        if (step === this.#arrived) this.#arrived = undefined;
-        else this.#tick = undefined;
-        return step;
-      }
-      if (!this.#fetching) void this.#fetch();
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      this.#wake = undefined;
+  take(): Promise<WatchStep> {
+    if (this.#options.signal.aborted) return Promise.resolve({ type: "end" });
+    const step = this.#arrived ?? this.#tick;
+    if (step !== undefined) {
+      if (step === this.#arrived) this.#arrived = undefined;
+      else this.#tick = undefined;
+      return Promise.resolve(step);
     }
+    return new Promise((resolve) => {
+      this.#waiting = resolve;
+      if (!this.#fetching) this.#fetch();
+    });
   }
 
-  async #fetch(): Promise<void> {
+  /** Gives a step to the caller that waits; false when none does. */
+  #hand(step: WatchStep): boolean {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return false;
+    this.#waiting = undefined;
+    waiting(step);
+    return true;
+  }
+
+  #fetch(): void {
     this.#fetching = true;
-    this.#arrived = await this.#next();
-    this.#fetching = false;
-    this.#wake?.();
-  }
-
-  async #next(): Promise<WatchStep> {
-    try {
-      const { done, value } = await this.#iterator.next();
-      return done === true ? { type: "end" } : { type: "events", events: value };
-    } catch (error) {
-      return { type: "failed", error };
-    }
+    const arrive = (step: WatchStep): void => {
+      this.#fetching = false;
+      if (!this.#hand(step)) this.#arrived = step;
+    };
+    this.#iterator.next().then(
+      ({ done, value }) =>
+        arrive(done === true ? { type: "end" } : { type: "events", events: value }),
+      (error: unknown) => arrive({ type: "failed", error }),
+    );
   }
 }
