@@ -11,7 +11,7 @@ import { StateMachine } from "./state-machine.ts";
 import { StoreError } from "./store-error.ts";
 
 /*
- * A transcript is a list of steps: a line with the command, `----`, what it answered, an empty line.
+ * A transcript is a list of steps: a command line, `----`, what it answered, an empty line.
  * Several commands on one line, separated by `;`, are one log entry. UPDATE=1 rewrites the answers.
  *
  *     create KEY VALUE [lease=N]     delete KEY REVISION     grant-lease MS      reopen
@@ -100,7 +100,8 @@ function parse(text: string): Command {
 function showKeyValue(kv: KeyValue): string {
   const lease = kv.lease === undefined ? "" : ` lease=${kv.lease}`;
   const value = decoder.decode(kv.value);
-  return `${kv.key}=${value} @${kv.modRevision} created=${kv.createRevision} v${kv.version}${lease}`;
+  const revisions = `@${kv.modRevision} created=${kv.createRevision}`;
+  return `${kv.key}=${value} ${revisions} v${kv.version}${lease}`;
 }
 
 function showEvent(event: StoreWatchEvent): string {

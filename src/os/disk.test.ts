@@ -32,7 +32,7 @@ const createMany = (store: Store, count: number, bytes: number) =>
   );
 
 describe("createDisk", () => {
-  test("createDisk: a written file reads back, and a missing directory lists as empty", async () => {
+  test("createDisk: a written file reads back; a missing directory lists as empty", async () => {
     const file = await disk.open(join(directory, "file"));
     await file.writeDurably(3, new Uint8Array([1, 2]));
     expect(await file.size()).toBe(5);

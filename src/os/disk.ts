@@ -100,8 +100,8 @@ function called<Result>(
 }
 
 /**
- * An exclusive SQLite transaction on an empty file: a record lock of the kernel, which ends with the
- * process, is not inherited by children, and holds against a second opener in this process too.
+ * An exclusive SQLite transaction on an empty file: a record lock of the kernel, which ends with
+ * the process, is not inherited by children, and holds against a second opener in this process too.
  */
 async function lock(directory: string): Promise<DirectoryLock> {
   const holder = join(directory, "lock.pid");

@@ -63,39 +63,43 @@ async function measure(target: Target, clients: number): Promise<Figure> {
   };
 }
 
-async function medians(start: () => Promise<Target>): Promise<Map<number, Figure>> {
-  const figures = new Map<number, Figure[]>(CLIENTS.map((clients) => [clients, []]));
-  for (let run = 0; run < RUNS; run++) {
-    const target = await start();
-    for (const clients of CLIENTS) figures.get(clients)?.push(await measure(target, clients));
-    await target.stop();
+type Figures = Map<number, Figure[]>;
+
+/** One run of a target: a fresh process and directory, all numbers of clients one by one. */
+async function run(start: () => Promise<Target>, figures: Figures): Promise<void> {
+  const target = await start();
+  for (const clients of CLIENTS) {
+    const figure = await measure(target, clients);
+    figures.set(clients, [...(figures.get(clients) ?? []), figure]);
   }
-  const middle = (all: readonly Figure[], field: keyof Figure): number =>
-    median(all.map((figure) => figure[field]));
-  return new Map(
-    [...figures].map(([clients, all]) => [
-      clients,
-      { perSecond: middle(all, "perSecond"), p50: middle(all, "p50"), p99: middle(all, "p99") },
-    ]),
-  );
+  await target.stop();
 }
 
-const kubun = await medians(startStore);
-const etcd = await medians(async () => ({ name: "etcd", ...(await startEtcd()) }));
+function middle(figures: Figures, clients: number): Figure {
+  const of = (field: keyof Figure): number =>
+    median((figures.get(clients) ?? []).map((figure) => figure[field]));
+  return { perSecond: of("perSecond"), p50: of("p50"), p99: of("p99") };
+}
+
+const kubun: Figures = new Map();
+const etcd: Figures = new Map();
+// In turns, so that whatever else the machine does meets both.
+for (let round = 0; round < RUNS; round++) {
+  await run(startStore, kubun);
+  await run(async () => ({ name: "etcd", ...(await startEtcd()) }), etcd);
+}
+const latency = (figure: Figure): string => `${figure.p50.toFixed(2)} / ${figure.p99.toFixed(2)}`;
 printTable(
   ["clients", "kubun puts/s", "etcd puts/s", "ratio", "kubun p50/p99 ms", "etcd p50/p99 ms"],
   CLIENTS.map((clients) => {
-    const [ours, theirs] = [kubun.get(clients), etcd.get(clients)];
-    const show = (figure?: Figure): string =>
-      `${figure?.p50.toFixed(2)} / ${figure?.p99.toFixed(2)}`;
-    const ratio = (ours?.perSecond ?? 0) / (theirs?.perSecond ?? 1);
+    const [ours, theirs] = [middle(kubun, clients), middle(etcd, clients)];
     return [
       clients,
-      ours?.perSecond.toFixed(0) ?? "",
-      theirs?.perSecond.toFixed(0) ?? "",
-      ratio.toFixed(2),
-      show(ours),
-      show(theirs),
+      ours.perSecond.toFixed(0),
+      theirs.perSecond.toFixed(0),
+      (ours.perSecond / theirs.perSecond).toFixed(2),
+      latency(ours),
+      latency(theirs),
     ];
   }),
 );

@@ -5,7 +5,7 @@ import type { LogEntry, LogIndex, Term } from "../../raft/index.ts";
  * A segment is a header and frames; a frame is what one durable write appended, aligned to 8 bytes:
  *
  *     header   "KUBUNLOG" · version u32 · checksum u32 · first index u64 · salt u64 · zeros to 64
- *     frame    magic u32 · checksum u32 · payload bytes u32 · entries u32 · first index u64 · payload
+ *     frame    magic u32 · checksum u32 · payload bytes u32 · entries u32 · first index u64 …
  *     payload  per entry: term u32 · data bytes u32 · data
  *
  * Checksums are seeded with the segment's salt: what an earlier life of a recycled file left behind
