@@ -96,15 +96,6 @@ export interface WorkerResult {
   readonly finishedAt: string;
 }
 
-/**
- * Variables the supervisor adds to a worker's environment. Without them Bun reserves gigabytes of
- * addresses for each memory, which takes 600 µs an instance instead of 25 (measured): six times
- * the requests of the wagi style, for 4 to 15 % of a guest's computing speed.
- */
-export const WORKER_ENVIRONMENT: Readonly<Record<string, string>> = {
-  BUN_JSC_useWasmFastMemory: "0",
-};
-
 /** Exit codes that are not the guest's own. */
 export const EXIT_CANNOT_RUN = 128;
 export const EXIT_TRAP = 134;

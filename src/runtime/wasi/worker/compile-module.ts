@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { limitMemory } from "./limit-memory.ts";
+import { importMemory, POOL_MODULE, type PooledMemoryType } from "./memory-pool.ts";
 import { trackGrowth } from "./track-growth.ts";
 import { ModuleRefused } from "./wasm-binary.ts";
 
@@ -7,6 +8,8 @@ export interface CompiledModule {
   readonly module: WebAssembly.Module;
   /** Pages its memories may reach together; `undefined` when nothing bounds them. */
   readonly maximumPages: number | undefined;
+  /** What its memory is, when it imports it from us; see {@link importMemory}. */
+  readonly memory?: PooledMemoryType;
 }
 
 /** Interfaces people try, and what to tell them. */
@@ -28,6 +31,8 @@ export async function compileModule(options: {
   readonly memoryLimitBytes: number | undefined;
   /** `module.name` of every function there is. */
   readonly provided: ReadonlySet<string>;
+  /** Instances get their memory from a pool. */
+  readonly poolMemory?: true;
 }): Promise<CompiledModule> {
   return compileBytes(readFileSync(options.path), options);
 }
@@ -38,12 +43,15 @@ export async function compileBytes(
   options: {
     readonly memoryLimitBytes: number | undefined;
     readonly provided: ReadonlySet<string>;
+    readonly poolMemory?: true;
   },
 ): Promise<CompiledModule> {
   const limited = limitMemory(bytes, options.memoryLimitBytes);
-  const module = await compileTracked(limited.bytes);
+  const pooled = options.poolMemory ? importMemory(limited.bytes) : undefined;
+  const module = await compileTracked(pooled?.bytes ?? limited.bytes);
   const strangers = WebAssembly.Module.imports(module).filter(
-    ({ kind, module, name }) => kind !== "function" || !options.provided.has(`${module}.${name}`),
+    ({ kind, module, name }) =>
+      (kind !== "function" || !options.provided.has(`${module}.${name}`)) && module !== POOL_MODULE,
   );
   if (strangers.length > 0) throw new ModuleRefused(strangersMessage(strangers));
   const exports = WebAssembly.Module.exports(module);
@@ -53,7 +61,8 @@ export async function compileBytes(
   if (!exports.some(({ kind, name }) => kind === "memory" && name === "memory")) {
     throw new ModuleRefused("the module exports no memory under the name memory");
   }
-  return { module, maximumPages: limited.maximumPages };
+  const { maximumPages } = limited;
+  return { module, maximumPages, ...(pooled === undefined ? {} : { memory: pooled.memory }) };
 }
 
 /** With refused growth tracked, where that gives a valid module. */

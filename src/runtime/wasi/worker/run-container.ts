@@ -28,6 +28,7 @@ export async function prepareContainer(spec: WorkerSpec): Promise<Container> {
     path: spec.modulePath,
     memoryLimitBytes: spec.memoryLimitBytes,
     provided: providedFunctions(clock),
+    ...(spec.style === "wagi" ? { poolMemory: true } : {}),
   });
   const log = new CriLog({
     path: spec.logPath,

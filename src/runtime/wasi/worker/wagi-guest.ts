@@ -11,6 +11,7 @@ import type { CompiledModule } from "./compile-module.ts";
 import type { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
 import { backtrace } from "./guest-end.ts";
+import { MemoryPool, POOL_MODULE } from "./memory-pool.ts";
 import { Slots } from "./slots.ts";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -29,6 +30,7 @@ export class WagiGuest implements Guest {
   readonly #maxBodyBytes: number;
   readonly #timeoutMs: number;
   readonly #hosts = new Set<WasiHost>();
+  readonly #memories: MemoryPool | undefined;
   #requests = 0;
 
   constructor(spec: WorkerSpec, compiled: CompiledModule, log: CriLog, clock: HostClock) {
@@ -37,6 +39,7 @@ export class WagiGuest implements Guest {
     this.#log = log;
     this.#clock = clock;
     this.#slots = new Slots(spec.wagi?.concurrency ?? DEFAULT_CONCURRENCY, MAX_WAITING);
+    this.#memories = compiled.memory && new MemoryPool(compiled.memory);
     this.#maxBodyBytes = spec.wagi?.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
     this.#timeoutMs = spec.wagi?.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
@@ -156,8 +159,10 @@ export class WagiGuest implements Guest {
     });
     this.#hosts.add(host);
     signal.addEventListener("abort", () => host.abort(signal.reason as CgiError));
+    const memory = this.#memories?.take();
+    const imports = { ...host.imports(), ...(memory && { [POOL_MODULE]: { memory } }) };
     try {
-      await host.run(new WebAssembly.Instance(this.#compiled.module, host.imports()));
+      await host.run(new WebAssembly.Instance(this.#compiled.module, imports));
       output.end();
     } catch (error) {
       if (!(error instanceof ProcExit)) throw error;
@@ -166,6 +171,7 @@ export class WagiGuest implements Guest {
     } finally {
       this.#hosts.delete(host);
       host.close();
+      if (memory !== undefined) this.#memories?.give(memory);
     }
   }
 }

@@ -8,7 +8,6 @@ import {
   encodeWorkerMessage,
   parseWorkerReply,
   parseWorkerResult,
-  WORKER_ENVIRONMENT,
   type WorkerReply,
   type WorkerRequest,
   type WorkerResult,
@@ -39,7 +38,7 @@ export class TestWorker {
     this.controlPath = join(this.directory, "control.sock");
     this.process = Bun.spawn(
       [process.execPath, join(source, "cmd", "wasi-worker.ts"), this.controlPath],
-      { env: WORKER_ENVIRONMENT, stdin: "ignore", stdout: "inherit", stderr: "inherit" },
+      { env: {}, stdin: "ignore", stdout: "inherit", stderr: "inherit" },
     );
   }
 
