@@ -71,6 +71,7 @@ function streamOf(
   { encode, stop, api }: StreamOptions,
 ): ReadableStream<Uint8Array> {
   const iterator = events[Symbol.asyncIterator]();
+  let cancelled = false;
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
@@ -81,6 +82,8 @@ function streamOf(
       async pull(controller) {
         try {
           const { done, value } = await iterator.next();
+          // A stream whose reader went away may not be written or closed any more.
+          if (cancelled) return;
           if (done === true) {
             stop();
             controller.close();
@@ -92,6 +95,7 @@ function streamOf(
         }
       },
       cancel() {
+        cancelled = true;
         stop();
       },
     },

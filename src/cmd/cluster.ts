@@ -35,6 +35,13 @@ export interface RunningCluster {
 interface Parts extends LocalNode {
   readonly proxy: Proxy;
   readonly clientOf: (component: Component) => Client;
+  /** The authority's certificate, PEM. */
+  readonly rootCa: string;
+}
+
+interface AuthenticListener extends ApiListener {
+  readonly adminToken: string;
+  readonly rootCa: string;
 }
 
 const DEFAULT_HTTPS_PORT = 6443;
@@ -86,7 +93,7 @@ async function openListener(
   ground: Ground,
   flags: ServerFlags,
   advertiseAddress: string,
-): Promise<ApiListener & { adminToken: string }> {
+): Promise<AuthenticListener> {
   const { directory, settings, clock, ranges } = ground;
   const credentials = await ensureCredentials(directory, {
     names: serverNames({
@@ -107,7 +114,7 @@ async function openListener(
     ca: credentials.ca,
     token: credentials.adminToken,
   });
-  return { ...listener, adminToken: credentials.adminToken };
+  return { ...listener, adminToken: credentials.adminToken, rootCa: credentials.ca };
 }
 
 /** The image store; names that begin with the cluster's own registry are looked for in it. */
@@ -126,7 +133,7 @@ async function startServing(
   ground: Ground,
   flags: ServerFlags,
   api: {
-    listener: ApiListener & { adminToken: string };
+    listener: AuthenticListener;
     advertiseAddress: string;
     images: ImageStore;
   },
@@ -172,7 +179,7 @@ async function startServing(
     ingressAddress: api.advertiseAddress,
   });
   api.listener.serve(controlPlane.front);
-  return { ...node, proxy, clientOf };
+  return { ...node, proxy, clientOf, rootCa: api.listener.rootCa };
 }
 
 /** Starts what works on its own; gives the port of Ingress. */
@@ -185,6 +192,7 @@ async function startParts(ground: Ground, parts: Parts, signal: AbortSignal): Pr
     ...context,
     client: clientOf("controllers"),
     logger: logger.child({ room: "controllers" }),
+    rootCa: parts.rootCa,
   });
   startScheduler({
     ...context,
