@@ -224,7 +224,7 @@ class NodeAgent implements Kubelet {
       probes,
       failures: new Map(),
       messages: new Map(),
-      toldBackoff: new Set(),
+      toldBackoff: new Map(),
       interruption: new AbortController(),
     };
     const worker = new PodWorker({

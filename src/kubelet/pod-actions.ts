@@ -146,7 +146,10 @@ class Planner {
       const probe = unhealthy?.get(current.id);
       if (probe !== undefined) {
         const outcome = this.#willRestart(container) ? "will be restarted" : "will be killed";
-        this.#kill(current, `Container ${container.name} failed ${probe} probe, ${outcome}`);
+        const why = `Container ${container.name} failed ${probe} probe, ${outcome}`;
+        const { livenessProbe, startupProbe } = container;
+        const failed = probe === "liveness" ? livenessProbe : startupProbe;
+        this.#kill(current, why, failed?.terminationGracePeriodSeconds);
       } else if (container.image !== undefined && container.image !== current.image) {
         const why = `Container ${container.name} definition changed, will be restarted`;
         this.#kill(current, why);
@@ -207,7 +210,7 @@ class Planner {
     return isSidecar(container) || (this.#input.pod.spec?.restartPolicy ?? "Always") !== "Never";
   }
 
-  #kill(container: ContainerStatus, message: string): void {
+  #kill(container: ContainerStatus, message: string, graceSeconds?: number): void {
     if (this.#killed.has(container.id)) return;
     this.#killed.add(container.id);
     const { terminationGracePeriodSeconds: grace } = this.#input.pod.spec ?? {};
@@ -216,7 +219,7 @@ class Planner {
       containerId: container.id,
       name: container.name,
       message,
-      gracePeriodSeconds: grace ?? DEFAULT_GRACE_PERIOD_SECONDS,
+      gracePeriodSeconds: graceSeconds ?? grace ?? DEFAULT_GRACE_PERIOD_SECONDS,
     });
   }
 }

@@ -1,3 +1,4 @@
+import { rmSync } from "node:fs";
 import type { Pod, PodStatus } from "../api/index.ts";
 import type { Clock, Logger } from "../lib/index.ts";
 import type { ContainerRuntime } from "../runtime/index.ts";
@@ -51,6 +52,16 @@ const MAX_ROUNDS = 20;
 export const FIRST_STATUS_DELAY_MS = 100;
 /** A pod that the API server no longer has gets this long. */
 const GONE_GRACE_SECONDS = 1;
+
+/** Logs go with their container, so that a crash loop does not fill the disk. */
+function removeLog(observed: PodRuntimeState, containerId: string): void {
+  const removed = observed.containers.find(({ id }) => id === containerId);
+  const kept = observed.containers.some(
+    ({ id, logPath }) => id !== containerId && logPath === removed?.logPath,
+  );
+  if (removed === undefined || kept) return;
+  for (const path of [removed.logPath, `${removed.logPath}.1`]) rmSync(path, { force: true });
+}
 
 /** Makes the runtime and the API server agree about one pod. */
 export class PodSync {
@@ -165,6 +176,7 @@ export class PodSync {
         return this.#createSandbox(memory, action.attempt);
       case "remove-container":
         await runtime.removeContainer(action.containerId);
+        removeLog(observed, action.containerId);
         return true;
       case "kill-container": {
         const status = observed.containers.find(({ id }) => id === action.containerId);
@@ -315,9 +327,8 @@ export class PodSync {
       const newest = observed.containers
         .filter((one) => one.name === name)
         .sort((a, b) => b.attempt - a.attempt)[0];
-      if (newest === undefined || memory.toldBackoff.has(newest.id)) continue;
-      memory.toldBackoff.clear();
-      memory.toldBackoff.add(newest.id);
+      if (newest === undefined || memory.toldBackoff.get(name) === newest.id) continue;
+      memory.toldBackoff.set(name, newest.id);
       const pod = `${podName}_${namespace}(${uid})`;
       const text = `Back-off restarting failed container ${name} in pod ${pod}`;
       this.#options.events.container(memory.pod, name, "Warning", "BackOff", text);

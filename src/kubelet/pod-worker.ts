@@ -22,8 +22,8 @@ export interface PodMemory {
   readonly failures: Map<string, { readonly failure: StartFailure; readonly retryAt: number }>;
   /** Termination messages read from logs, by container id. */
   readonly messages: Map<string, string>;
-  /** Container ids whose back-off was told as an event. */
-  readonly toldBackoff: Set<string>;
+  /** Container name → the instance whose back-off was told as an event. */
+  readonly toldBackoff: Map<string, string>;
   /** Aborts what must not hold up a deletion: image pulls. */
   interruption: AbortController;
 }

@@ -1,0 +1,100 @@
+import { describe, expect, test } from "bun:test";
+import type { Client } from "../client/index.ts";
+import { drainMicrotasks, ManualClock } from "../lib/index.ts";
+import type { ContainerRuntime, ContainerStatus, StopOptions } from "../runtime/index.ts";
+import { PodEvents } from "./pod-events.ts";
+import { endedPhase, PodTermination } from "./pod-termination.ts";
+import { PodVolumes } from "./pod-volumes.ts";
+
+function setUp() {
+  const clock = new ManualClock();
+  const closing = new AbortController();
+  const stops: StopOptions[] = [];
+  const events: string[] = [];
+  const stopped = Promise.withResolvers<void>();
+  const runtime = {
+    stopContainer: (_id: string, options: StopOptions) => {
+      stops.push(options);
+      return stopped.promise;
+    },
+    endpoint: () => undefined,
+  } as unknown as ContainerRuntime;
+  const termination = new PodTermination({
+    client: {} as Client,
+    runtime,
+    events: new PodEvents({
+      event: (_object, _type, reason, message) => void events.push(`${reason}: ${message}`),
+      flushed: () => Promise.resolve(),
+    }),
+    volumes: new PodVolumes("/nonexistent"),
+    clock,
+    closing: closing.signal,
+  });
+  const status = { id: "app#0", name: "app", state: "running" } as ContainerStatus;
+  const stop = (preStop: object, graceSeconds: number) =>
+    termination.stop(
+      {
+        metadata: { name: "web" },
+        spec: { containers: [{ name: "app", lifecycle: { preStop } }] },
+      },
+      { sandboxes: [], containers: [status] },
+      { status, message: "Stopping container app", graceSeconds },
+    );
+  return { clock, closing, stops, events, stopped, stop };
+}
+
+describe("PodTermination", () => {
+  test("PodTermination: a preStop sleep counts against the grace period", async () => {
+    const { clock, stops, stop, stopped, events } = setUp();
+    const done = stop({ sleep: { seconds: 10 } }, 30);
+    await drainMicrotasks();
+    expect([events, stops]).toEqual([["Killing: Stopping container app"], []]);
+    clock.advance(10_000);
+    await drainMicrotasks();
+    expect(stops).toEqual([{ gracePeriodMs: 20_000 }]);
+    stopped.resolve();
+    await done;
+  });
+
+  test("PodTermination: a hook that cannot be run is told, and the stop goes on", async () => {
+    const { stops, stop, stopped, events } = setUp();
+    stopped.resolve();
+    await stop({ exec: { command: ["x"] } }, 5);
+    expect(events[1]).toContain("FailedPreStopHook: PreStopHook failed: only httpGet");
+    expect(stops).toEqual([{ gracePeriodMs: 5000 }]);
+  });
+
+  test("PodTermination: without a grace period no hook is run", async () => {
+    const { stops, stop, stopped } = setUp();
+    stopped.resolve();
+    await stop({ sleep: { seconds: 10 } }, 0);
+    expect(stops).toEqual([{ gracePeriodMs: 0 }]);
+  });
+
+  test("PodTermination: a kubelet that ends does not wait for the program", async () => {
+    const { closing, stop } = setUp();
+    const done = stop({ sleep: { seconds: 0 } }, 30).catch(String);
+    await drainMicrotasks();
+    closing.abort();
+    expect(await done).toContain("the kubelet ends");
+  });
+});
+
+describe("endedPhase", () => {
+  test("endedPhase: Succeeded only when every container ended with 0", () => {
+    const ended = (...codes: number[]) => ({
+      containerStatuses: codes.map((exitCode, index) => ({
+        name: `c${index}`,
+        image: "",
+        imageID: "",
+        ready: false,
+        restartCount: 0,
+        state: { terminated: { exitCode } },
+      })),
+    });
+    expect(endedPhase(ended(0, 0))).toBe("Succeeded");
+    expect(endedPhase(ended(0, 143))).toBe("Failed");
+    expect(endedPhase({})).toBe("Failed");
+    expect(endedPhase({ ...ended(1), phase: "Succeeded" })).toBe("Succeeded");
+  });
+});
