@@ -72,11 +72,16 @@ describe("PodTermination", () => {
   });
 
   test("PodTermination: a kubelet that ends does not wait for the program", async () => {
-    const { closing, stop } = setUp();
-    const done = stop({ sleep: { seconds: 0 } }, 30).catch(String);
-    await drainMicrotasks();
-    closing.abort();
-    expect(await done).toContain("the kubelet ends");
+    const hook = setUp();
+    const inHook = hook.stop({ sleep: { seconds: 20 } }, 30).catch(String);
+    hook.closing.abort();
+    expect(await inHook).toContain("the kubelet ends");
+    const stopping = setUp();
+    const inStop = stopping.stop({ sleep: { seconds: 1 } }, 30).catch(String);
+    await stopping.clock.advanceAsync(1000);
+    expect(stopping.stops).toHaveLength(1);
+    stopping.closing.abort();
+    expect(await inStop).toContain("the kubelet ends");
   });
 });
 

@@ -52,7 +52,9 @@ export class PodTermination {
     const container = podContainers(pod).find(({ name }) => name === status.name);
     const begunMs = clock.monotonic();
     if (container !== undefined && graceSeconds > 0) {
-      await this.#preStop(pod, container, readySandbox(observed)?.ip ?? "", graceSeconds * 1000);
+      const ip = readySandbox(observed)?.ip ?? "";
+      const hook = this.#preStop(pod, container, ip, graceSeconds * 1000);
+      await unlessAborted(hook, this.#options.closing);
     }
     const leftMs = Math.max(0, graceSeconds * 1000 - (clock.monotonic() - begunMs));
     const stopped = runtime.stopContainer(status.id, { gracePeriodMs: leftMs });
