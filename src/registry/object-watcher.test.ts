@@ -105,7 +105,7 @@ test("watch: tells an idle watcher where it stands", async () => {
   const watch = follow(maps, { resourceVersion: "1", allowWatchBookmarks: true });
   await drainMicrotasks();
   await maps.create(NAMESPACE, configMap("a", { v: "1" }));
-  await fixture.clock.advanceAsync(BOOKMARK_EVERY_MS + 10, 10);
+  await fixture.clock.advanceAsync(BOOKMARK_EVERY_MS, 5_000);
   await watch.stop();
   expect(watch.seen).toEqual(["ADDED a 1 @2", "BOOKMARK 2"]);
 });

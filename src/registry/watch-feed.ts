@@ -16,6 +16,10 @@ export interface WatchFeedOptions {
   readonly signal: AbortSignal;
 }
 
+/** How long after its moment a revision counts as delivered. */
+const SETTLE_MS = 10_000;
+const MAX_STANDSTILL_MS = 1_000;
+
 /**
  * The store's events of one watch and the ticks of its timer in one sequence. Takes the next batch
  * from the store only when the one before was taken, so that the store sees who is slow.
@@ -39,15 +43,20 @@ export class WatchFeed {
     options.signal.addEventListener("abort", stop, { once: true });
   }
 
-  /** Puts one tick into the sequence. */
+  /**
+   * Puts one tick into the sequence. Its revision is that of a while before: what happens now may
+   * still be on its way to this watch, what happened then has arrived, unless the event loop stood
+   * still meanwhile.
+   */
   tickAfter(delayMs: number): void {
     const { clock, store } = this.#options;
-    this.#cancelTimer = clock.after(delayMs, () => {
+    this.#cancelTimer = clock.after(delayMs - SETTLE_MS, () => {
       const { revision } = store;
-      // What happened up to now may still be on its way to this watch: it has arrived when the
-      // event loop has gone round once.
-      this.#cancelTimer = clock.after(0, () => {
-        const settled = this.#arrived === undefined && this.#waiting !== undefined;
+      const sampledMs = clock.monotonic();
+      this.#cancelTimer = clock.after(SETTLE_MS, () => {
+        const stoodStillMs = clock.monotonic() - sampledMs - SETTLE_MS;
+        const idle = this.#arrived === undefined && this.#waiting !== undefined;
+        const settled = idle && stoodStillMs < MAX_STANDSTILL_MS;
         const tick: WatchStep = { type: "tick", revision, settled };
         if (!this.#hand(tick)) this.#tick = tick;
       });
