@@ -72,6 +72,48 @@ describe("worker process", () => {
       taken.stop();
     });
 
+    test("the facade and the Unix socket lead to the same guest", async () => {
+      const free = Bun.listen({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: { data: () => undefined },
+      });
+      const { port } = free;
+      free.stop(true);
+      await worker.start(MODULES.helloHttp, {
+        ports: [{ port, protocol: "TCP", unixPath: worker.unixPath, address: "127.0.0.1" }],
+      });
+      expect(await worker.ask({ type: "status" })).toMatchObject({
+        facade: [{ port, bound: true }],
+      });
+      const facade = await fetch(`http://127.0.0.1:${port}/healthz`);
+      expect(await facade.text()).toBe("ok\n");
+      expect(await (await worker.fetch("/healthz")).text()).toBe("ok\n");
+    });
+
+    test("requests that come in one packet are answered in order", async () => {
+      await worker.start(MODULES.helloHttp, {
+        env: [
+          ["A", "first"],
+          ["B", "second"],
+        ],
+      });
+      const peer = connect(worker.unixPath);
+      let answers = "";
+      peer.on("data", (chunk) => {
+        answers += chunk.toString();
+      });
+      const last = "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n";
+      peer.write(`GET /env?name=A HTTP/1.1\r\n\r\nGET /env?name=B HTTP/1.1\r\n\r\n${last}`);
+      await new Promise((resolve) => peer.once("close", resolve));
+      expect(answers.split("\r\n\r\n").map((part) => part.split("HTTP/1.1")[0])).toEqual([
+        "",
+        "first",
+        "second",
+        "ok\n",
+      ]);
+    });
+
     test("the guest sees its environment and volumes, and not those of the host", async () => {
       const volume = join(worker.directory, "volume");
       mkdirSync(volume);

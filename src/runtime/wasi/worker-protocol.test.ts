@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import {
+  encodeWorkerMessage,
+  parseWorkerReply,
+  parseWorkerRequest,
+  parseWorkerResult,
+  WorkerProtocolError,
+  type WorkerReply,
+  type WorkerSpec,
+} from "./worker-protocol.ts";
+
+const SPEC: WorkerSpec = {
+  containerId: "c1",
+  modulePath: "/m.wasm",
+  args: ["a"],
+  env: [["NAME", "value"]],
+  preopens: [{ guestPath: "/data", hostPath: "/v", readOnly: true }],
+  ports: [{ port: 80, protocol: "TCP", unixPath: "/p.sock", address: "127.42.0.2" }],
+  logPath: "/l",
+  logMaxBytes: 10,
+  memoryLimitBytes: 65_536,
+  style: "wagi",
+  resultPath: "/r",
+  wagi: { concurrency: 3 },
+};
+
+function startWith(changes: Record<string, unknown>): string {
+  return JSON.stringify({ type: "start", spec: { ...SPEC, ...changes } });
+}
+
+describe("parseWorkerRequest", () => {
+  test("parseWorkerRequest gives back what encodeWorkerMessage wrote", () => {
+    for (const request of [
+      { type: "start", spec: SPEC },
+      { type: "status" },
+      { type: "stop", gracePeriodMs: 5 },
+    ] as const) {
+      expect(parseWorkerRequest(encodeWorkerMessage(request))).toEqual(request);
+    }
+  });
+
+  test("parseWorkerRequest names the field that is wrong", () => {
+    const cases: readonly (readonly [line: string, want: string])[] = [
+      ["{", "not JSON"],
+      ["[]", "request: want an object"],
+      ['{"type":"go"}', "want start, status or stop"],
+      ['{"type":"stop"}', "gracePeriodMs"],
+      ['{"type":"stop","gracePeriodMs":-1}', "gracePeriodMs"],
+      [startWith({ args: "a" }), "spec.args"],
+      [startWith({ env: [["A", 1]] }), "spec.env[][1]"],
+      [startWith({ style: "x" }), "spec.style"],
+      [startWith({ ports: [{ port: 1, protocol: "UDP", unixPath: "/x" }] }), "protocol"],
+      [
+        startWith({ ports: [{ port: 1, protocol: "TCP", unixPath: "/".repeat(108) }] }),
+        "longer than 107 bytes",
+      ],
+      [startWith({ preopens: [{ guestPath: "/", hostPath: "/" }] }), "readOnly"],
+      [startWith({ wagi: { concurrency: "many" } }), "spec.wagi.concurrency"],
+    ];
+    for (const [line, want] of cases) {
+      expect(() => parseWorkerRequest(line)).toThrow(WorkerProtocolError);
+      expect(() => parseWorkerRequest(line)).toThrow(want);
+    }
+  });
+});
+
+describe("parseWorkerReply", () => {
+  test("parseWorkerReply gives back every reply", () => {
+    const replies: readonly WorkerReply[] = [
+      { type: "started" },
+      { type: "stopping" },
+      { type: "error", message: "m" },
+      { type: "failed", reason: "ContainerCannotRun", message: "m" },
+      {
+        type: "status",
+        phase: "draining",
+        connections: 1,
+        memoryBytes: 2,
+        facade: [
+          { port: 1, bound: true },
+          { port: 2, bound: false, error: "taken" },
+        ],
+      },
+    ];
+    for (const reply of replies) {
+      expect(parseWorkerReply(encodeWorkerMessage(reply))).toEqual(reply);
+    }
+  });
+
+  test("parseWorkerReply refuses what no worker says", () => {
+    expect(() => parseWorkerReply('{"type":"hello"}')).toThrow(WorkerProtocolError);
+    expect(() => parseWorkerReply('{"type":"status","phase":"cold"}')).toThrow("phase");
+  });
+});
+
+describe("parseWorkerResult", () => {
+  test("parseWorkerResult reads a result and refuses another shape", () => {
+    const result = { exitCode: 3, reason: "Error", message: "", finishedAt: "T" } as const;
+    expect(parseWorkerResult(JSON.stringify(result))).toEqual(result);
+    expect(() => parseWorkerResult(JSON.stringify({ ...result, reason: "Bad" }))).toThrow("reason");
+    expect(() => parseWorkerResult("")).toThrow(WorkerProtocolError);
+  });
+});
