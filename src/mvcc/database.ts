@@ -1,12 +1,15 @@
 import Database from "better-sqlite3";
 import { drizzle } from "drizzle-orm/better-sqlite3";
 import { migrate } from "drizzle-orm/better-sqlite3/migrator";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { PRIVATE_FILE } from "./private-file.ts";
 
 export type SqliteConnection = Database.Database;
 
 /** "KubS": marks a SQLite file as a state of ours. */
 const APPLICATION_ID = 0x4b756253;
+const MEMORY = ":memory:";
 const MIGRATIONS = join(import.meta.dir, "../../migrations");
 /** Only the moment at which the worker restarts the write-ahead log can make a writer wait. */
 const BUSY_TIMEOUT_MS = 10_000;
@@ -19,6 +22,10 @@ const BUSY_TIMEOUT_MS = 10_000;
  * @throws Error when the file is no state of Kubun, or of a newer version.
  */
 export function openDatabase(pathOrImage: string | Buffer): SqliteConnection {
+  if (typeof pathOrImage === "string" && pathOrImage !== MEMORY && !existsSync(pathOrImage)) {
+    // SQLite gives its side files the mode of the main one.
+    closeSync(openSync(pathOrImage, "wx", PRIVATE_FILE));
+  }
   const db = new Database(pathOrImage, { timeout: BUSY_TIMEOUT_MS });
   try {
     configure(db);

@@ -1,8 +1,9 @@
 import Database from "better-sqlite3";
-import { copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, renameSync, rmSync } from "node:fs";
 import { openDatabase } from "./database.ts";
 import { History } from "./history.ts";
 import type { Revision } from "./model.ts";
+import { PRIVATE_FILE } from "./private-file.ts";
 
 /** No client of the lost state can have seen a revision so far ahead. */
 export const RESTORE_REVISION_BUMP = 1_000_000_000;
@@ -19,6 +20,7 @@ export function restoreState(snapshot: string, path: string): { readonly revisio
   const partial = `${path}.partial`;
   rmSync(partial, { force: true });
   copyFileSync(snapshot, partial);
+  chmodSync(partial, PRIVATE_FILE);
   try {
     checkIntegrity(partial, snapshot);
     const revision = bumpRevision(partial);

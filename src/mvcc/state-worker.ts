@@ -2,6 +2,7 @@ import Database from "better-sqlite3";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import { unreachable } from "../lib/index.ts";
+import { PRIVATE_FILE } from "./private-file.ts";
 import type { CheckpointOutcome } from "./state-storage.ts";
 
 interface CheckpointRow {
@@ -81,6 +82,8 @@ function restart(db: Database.Database): CheckpointOutcome {
 function snapshot(db: Database.Database, path: string): CheckpointOutcome {
   const partial = `${path}.partial`;
   rmSync(partial, { force: true });
+  // SQLite fills an empty file, but would make one that everybody may read.
+  closeSync(openSync(partial, "wx", PRIVATE_FILE));
   db.prepare("VACUUM INTO ?").run(partial);
   sync(partial);
   renameSync(partial, path);

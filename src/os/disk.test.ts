@@ -71,6 +71,8 @@ describe("openStore", () => {
     await createMany(store, 100, 2_048);
     const path = join(directory, "snapshot.db");
     await store.snapshot(path);
+    const modes = [path, join(directory, "a", "state.db"), join(directory, "a", "state.db-wal")];
+    for (const file of modes) expect(statSync(file).mode & 0o777).toBe(0o600);
     await store.create("/later", new Uint8Array());
     const lost = store.revision;
     await store.close();
