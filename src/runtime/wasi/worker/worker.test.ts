@@ -214,6 +214,11 @@ describe("worker process", () => {
       ["a component", Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0), "component"],
       ["a cut module", Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 9, 1), "cut short"],
       ["an empty module", Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0), "no _start"],
+      [
+        "a module with unknown imports",
+        Buffer.from("0061736d01000000010401600000020b0103656e7603666f6f0000", "hex"),
+        "imports what is not provided: env.foo",
+      ],
     ];
     for (const [name, bytes, want] of cases) {
       test(`${name} is refused with a message that says why`, async () => {
