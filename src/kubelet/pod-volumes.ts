@@ -58,14 +58,12 @@ export class PodVolumes {
   }
 
   #podDirectory(uid: string): string {
-    if (!/^[A-Za-z0-9._-]+$/.test(uid) || uid.startsWith(".")) {
-      throw new ConfigError(`pod uid ${JSON.stringify(uid)} cannot name a directory`);
-    }
-    return join(this.#root, "pods", uid);
+    return join(this.#root, "pods", safeName("pod uid", uid));
   }
 
   #volumeDirectory(pod: Pod, name: string): string {
-    return join(this.#podDirectory(pod.metadata.uid ?? ""), "volumes", name);
+    const directory = join(this.#podDirectory(pod.metadata.uid ?? ""), "volumes");
+    return join(directory, safeName("volume", name));
   }
 
   #prepareVolume(volume: Volume, input: PayloadInput, now: number): void {
@@ -127,6 +125,12 @@ export class PodVolumes {
     copyFileSync(file, join(staged, basename(guestPath)));
     return { guestPath: parent, hostPath: staged, readOnly: true };
   }
+}
+
+/** The API server allows no other names; a path is made of them only after another look. */
+function safeName(what: string, name: string): string {
+  if (/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name)) return name;
+  throw new ConfigError(`${what} ${JSON.stringify(name)} cannot name a directory`);
 }
 
 /**

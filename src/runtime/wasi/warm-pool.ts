@@ -21,8 +21,8 @@ interface Taker {
 export const MAX_CONCURRENT_LAUNCHES = 2;
 /** Containers that may wait for a worker. */
 export const MAX_TAKERS = 1024;
-/** A refill waits this long after the last take, so that it does not slow the start it follows. */
-export const REFILL_DELAY_MS = 150;
+/** A refill waits this long after a take, so that it does not slow the start it follows. */
+export const REFILL_DELAY_MS = 25;
 const MAX_FAILURE_DELAY_MS = 60_000;
 
 /** Keeps a few workers started, because starting one costs more than everything else of a pod. */
@@ -85,10 +85,14 @@ export class WarmPool {
       this.#failures === 0 ? REFILL_DELAY_MS : Math.min(failureDelayMs, MAX_FAILURE_DELAY_MS);
     this.#refill = this.#options.clock.after(delayMs, () => {
       this.#refill = undefined;
-      const missing = this.#options.size - this.#ready.length - this.#launching;
-      // One at a time: a refill leaves the machine to those who have work.
-      if (missing > 0 && this.#launching === 0) this.#launch();
+      this.#refillOne();
     });
+  }
+
+  /** One at a time: a refill leaves the machine to those who have work. */
+  #refillOne(): void {
+    const missing = this.#options.size - this.#ready.length - this.#launching;
+    if (this.#open && missing > 0 && this.#launching === 0) this.#launch();
   }
 
   #launchWanted(): void {
@@ -107,7 +111,8 @@ export class WarmPool {
       .finally(() => {
         this.#launching--;
         if (this.#takers.length > 0) this.#launchWanted();
-        else if (this.#ready.length < this.#options.size) this.#scheduleRefill();
+        else if (this.#failures === 0) this.#refillOne();
+        else this.#scheduleRefill();
       });
   }
 
