@@ -1,7 +1,14 @@
 import { Hono } from "hono";
 import { findResource } from "../api/index.ts";
 import { internalError, StatusError, timeout, unauthorized } from "../apimachinery/index.ts";
-import { type Clock, type Fetch, type Logger, type Random, randomUuid } from "../lib/index.ts";
+import {
+  type Clock,
+  type Fetch,
+  type Logger,
+  type Random,
+  randomUuid,
+  sleep,
+} from "../lib/index.ts";
 import type { Registry } from "../registry/index.ts";
 import { answerError, answerObject } from "./answer.ts";
 import type { ApiContext, ApiRequest } from "./api-request.ts";
@@ -108,7 +115,11 @@ class ApiServer {
     this.#options = options;
     this.#authorizer = options.authorizer ?? componentAuthorizer;
     const version = options.version.gitVersion;
-    this.#discovery = new DiscoveryHandler({ version, negotiator: this.#negotiator });
+    this.#discovery = new DiscoveryHandler({
+      version,
+      negotiator: this.#negotiator,
+      pause: () => sleep(options.clock, 0),
+    });
     const { registry, clock, random, logger, nodeConnector } = options;
     this.#context = { registry, clock, random, logger, nodeConnector };
   }

@@ -67,10 +67,28 @@ export class ObjectReader {
         return await this.#continued(request, decodeContinue(request.continue), filter, limit);
       }
       const revision = await this.#revisionToShow(request);
+      const named = this.#named(request.namespace, revision, filter);
+      if (named !== undefined) return { revision, items: named };
       return await this.#page({ prefix, revision, after: undefined }, filter, limit);
     } catch (error) {
       throw refusalOf(error, this.#definition, "");
     }
+  }
+
+  /** A selection by name, as `kubectl wait` and `get -w` make it, needs no look at the others. */
+  #named(
+    namespace: string,
+    revision: Revision,
+    filter: ObjectFilter | undefined,
+  ): StoredObject[] | undefined {
+    const definition = this.#definition;
+    const scoped = !definition.namespaced || namespace !== "";
+    if (filter?.name === undefined || !scoped) return undefined;
+    if (revision !== this.#store.revision) return undefined;
+    const kv = this.#store.get(objectKey(definition, namespace, filter.name));
+    return (kv === undefined ? [] : [this.#view(kv)]).filter(({ object }) =>
+      filter.matches(object),
+    );
   }
 
   async #revisionToShow(request: ListRequest): Promise<Revision> {

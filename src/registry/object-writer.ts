@@ -189,7 +189,7 @@ export class ObjectWriter {
     const { store, codec, strategy, overlay } = this.#options;
     const heartbeats = overlay !== undefined && this.#options.heartbeats(namespace);
     const old = (heartbeats ? overlay.view(kv) : codec.stored(kv)).object;
-    const sent = change(heartbeats ? (structuredClone(old) as KubeObject) : codec.fresh(kv));
+    const sent = change(heartbeats ? structuredClone(old) : codec.fresh(kv));
     const conditional = this.#assertCurrent(kv, name, sent, options);
     const next = this.#nextState(sent, old, options);
     if (next === undefined) return heartbeats ? overlay.view(kv) : codec.stored(kv);

@@ -30,6 +30,9 @@ export interface RegistryOptions {
   readonly nodePortRange: { readonly from: number; readonly to: number };
 }
 
+/** How many objects of a collection are deleted at the same time. */
+const DELETED_AT_ONCE = 64;
+
 /** All resources over one store. */
 export interface Registry {
   /** The latest revision applied here. */
@@ -152,15 +155,21 @@ class GenericResource implements ResourceRegistry {
   async deleteCollection(request: ListRequest, how: DeleteRequest = {}): Promise<ObjectList> {
     const { continue: _continue, limit: _limit, ...all } = request;
     const list = await this.list(all);
-    for (const { object } of list.items) {
-      const { namespace = "", name = "" } = object.metadata;
-      try {
-        await this.#writer.delete(namespace, name, how);
-      } catch (error) {
-        // Somebody else was faster: what matters is that it is gone.
-        if (!isStatusError(error, "NotFound")) throw error;
-      }
+    // Several at a time, so that they share the store's syncs.
+    for (let from = 0; from < list.items.length; from += DELETED_AT_ONCE) {
+      const some = list.items.slice(from, from + DELETED_AT_ONCE);
+      await Promise.all(some.map((stored) => this.#deleteOne(stored, how)));
     }
     return list;
+  }
+
+  async #deleteOne({ object }: StoredObject, how: DeleteRequest): Promise<void> {
+    const { namespace = "", name = "" } = object.metadata;
+    try {
+      await this.#writer.delete(namespace, name, how);
+    } catch (error) {
+      // Somebody else was faster: what matters is that it is gone.
+      if (!isStatusError(error, "NotFound")) throw error;
+    }
   }
 }

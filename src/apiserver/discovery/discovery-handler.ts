@@ -10,14 +10,21 @@ import { apiGroup, apiGroupList, apiResourceList, apiVersions } from "./plain-di
 
 const YEAR_SECONDS = 31_536_000;
 
+export interface DiscoveryOptions {
+  readonly version: string;
+  readonly negotiator: Negotiator;
+  /** Lets others run between two pieces of a longer work. */
+  readonly pause: () => Promise<void>;
+}
+
 /** Answers what is served here: discovery and OpenAPI. All of it is made once and kept. */
 export class DiscoveryHandler {
   readonly #openApi: OpenApiDocuments;
   readonly #negotiator: Negotiator;
   readonly #aggregated = new Map<string, Document>();
 
-  constructor(options: { readonly version: string; readonly negotiator: Negotiator }) {
-    this.#openApi = new OpenApiDocuments(options.version);
+  constructor(options: DiscoveryOptions) {
+    this.#openApi = new OpenApiDocuments(options.version, options.pause);
     this.#negotiator = options.negotiator;
   }
 
@@ -31,11 +38,15 @@ export class DiscoveryHandler {
       case "openapi":
         if (first === "v2" && second === "") return this.#document(request, this.#openApi.v2());
         if (first !== "v3") return undefined;
-        if (second === "") return this.#document(request, this.#openApi.index());
+        if (second === "") return this.#index(request);
         return this.#versioned(request, path.slice("/openapi/v3/".length), query);
       default:
         return undefined;
     }
+  }
+
+  async #index(request: Request): Promise<Response> {
+    return this.#document(request, await this.#openApi.index());
   }
 
   #groups(
