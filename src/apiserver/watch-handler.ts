@@ -13,18 +13,32 @@ const MIN_WATCH_SECONDS = 1800;
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 const encoder = new TextEncoder();
 
+type ObjectEventType = Exclude<WatchEvent["type"], "BOOKMARK">;
+
+/** Lines that are kept for the next watcher: as many as may be on their way at a time. */
+export const MAX_REMEMBERED_LINES = 1024;
+
 /**
- * The lines of a watch, shared by all watchers of an object: a thousand watchers cost one
- * serialisation. Goes with the stored object.
+ * The lines of recent events, shared by all watchers of an object: a thousand watchers cost one
+ * serialisation.
  */
 export class WatchLines {
-  readonly #lines = new WeakMap<StoredObject, Partial<Record<WatchEvent["type"], Uint8Array>>>();
+  /** In the order in which they were made, so that the oldest goes first. */
+  readonly #lines = new Map<StoredObject, Partial<Record<ObjectEventType, Uint8Array>>>();
 
-  line(type: Exclude<WatchEvent["type"], "BOOKMARK">, stored: StoredObject): Uint8Array {
+  get remembered(): number {
+    return this.#lines.size;
+  }
+
+  line(type: ObjectEventType, stored: StoredObject): Uint8Array {
     let lines = this.#lines.get(stored);
     if (lines === undefined) {
       lines = {};
       this.#lines.set(stored, lines);
+      const [oldest] = this.#lines.keys();
+      if (this.#lines.size > MAX_REMEMBERED_LINES && oldest !== undefined) {
+        this.#lines.delete(oldest);
+      }
     }
     return (lines[type] ??= encoder.encode(`{"type":"${type}","object":${stored.json()}}\n`));
   }
@@ -130,7 +144,7 @@ function encoderFor(api: ApiRequest, lines: WatchLines): Encode {
   };
 }
 
-type ObjectEncode = (type: "ADDED" | "MODIFIED" | "DELETED", stored: StoredObject) => Uint8Array;
+type ObjectEncode = (type: ObjectEventType, stored: StoredObject) => Uint8Array;
 
 function objectEncoder(api: ApiRequest, lines: WatchLines): ObjectEncode {
   switch (api.media.representation) {
