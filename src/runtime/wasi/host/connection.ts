@@ -19,6 +19,8 @@ export type ConnectionSocket = Pick<
 export class ConnectionBudget {
   readonly open = new Set<Connection>();
   bufferedBytes = 0;
+  /** Counts reads and writes of all connections: unchanged means that none of them moved. */
+  activity = 0;
   #squeezed = false;
 
   /** Takes the budget's word after a change of `bufferedBytes`. */
@@ -32,6 +34,12 @@ export class ConnectionBudget {
 
   get squeezed(): boolean {
     return this.#squeezed;
+  }
+
+  /** Whether a peer sent something that the guest has not answered yet, or not all of it. */
+  get owesAnswer(): boolean {
+    for (const connection of this.open) if (connection.owesAnswer) return true;
+    return false;
   }
 }
 
@@ -54,6 +62,7 @@ export class Connection implements Waitable {
   #readShut = false;
   #writeShut = false;
   #blocked = false;
+  #asked = false;
 
   constructor(socket: ConnectionSocket, wakeup: Wakeup, budget: ConnectionBudget) {
     this.#socket = socket;
@@ -70,6 +79,8 @@ export class Connection implements Waitable {
     this.#chunks.push(chunk);
     this.#buffered += chunk.length;
     this.#budget.bufferedBytes += chunk.length;
+    this.#budget.activity++;
+    this.#asked = true;
     this.throttle();
     this.#budget.check();
     this.#wakeup.notify(this, "read");
@@ -109,6 +120,11 @@ export class Connection implements Waitable {
 
   get hangup(): boolean {
     return this.#ended && this.#buffered === 0;
+  }
+
+  /** Bytes came in after the guest's last write, or its last write has not left yet. */
+  get owesAnswer(): boolean {
+    return this.#asked || this.#blocked;
   }
 
   get buffered(): number {
@@ -152,6 +168,8 @@ export class Connection implements Waitable {
     if (this.#blocked) return 0;
     const written = this.#socket.write(bytes);
     if (written < 0) throw new WasiError(ERRNO.pipe);
+    this.#budget.activity++;
+    this.#asked = false;
     if (written < bytes.length) this.#blocked = true;
     return written;
   }

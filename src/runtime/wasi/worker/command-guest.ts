@@ -37,6 +37,14 @@ export class CommandGuest implements Guest {
     return this.#host.connections.open.size;
   }
 
+  get owesAnswer(): boolean {
+    return this.#host.connections.owesAnswer;
+  }
+
+  get activity(): number {
+    return this.#host.connections.activity;
+  }
+
   get memoryBytes(): number {
     return this.#host.memoryBytes;
   }

@@ -11,6 +11,10 @@ export interface GuestEnd {
 export interface Guest {
   /** Open connections, or requests under way. */
   readonly connections: number;
+  /** Whether a peer waits for an answer. Connections that are only kept open do not count. */
+  readonly owesAnswer: boolean;
+  /** Changes whenever bytes move on a connection. */
+  readonly activity: number;
   readonly memoryBytes: number;
   /** Binds the Unix sockets, and says how the facades went. Throws when a Unix socket fails. */
   listen(): readonly FacadeStatus[];

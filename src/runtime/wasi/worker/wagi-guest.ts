@@ -48,6 +48,15 @@ export class WagiGuest implements Guest {
     return this.#requests;
   }
 
+  get owesAnswer(): boolean {
+    return this.#requests > 0;
+  }
+
+  /** The front under it closes kept connections by itself, so that only requests count. */
+  get activity(): number {
+    return 0;
+  }
+
   get memoryBytes(): number {
     let sum = 0;
     for (const host of this.#hosts) sum += host.memoryBytes;

@@ -285,6 +285,16 @@ describe("worker process", () => {
       expect(await worker.result()).toMatchObject({ exitCode: 143 });
     });
 
+    test("a stopping worker does not wait for a connection that is only kept open", async () => {
+      await worker.start(MODULES.helloHttp);
+      const kept = connect(worker.unixPath);
+      kept.on("error", () => undefined);
+      kept.write("GET /healthz HTTP/1.1\r\n\r\n");
+      await new Promise((resolve) => kept.once("data", resolve));
+      await worker.ask({ type: "stop", gracePeriodMs: 600_000 });
+      expect(await worker.result()).toMatchObject({ exitCode: 143 });
+    });
+
     test("a grace period of zero ends open connections too", async () => {
       await worker.start(MODULES.helloHttp);
       const open = connect(worker.unixPath);

@@ -14,6 +14,11 @@ import type { Container } from "./run-container.ts";
 const DEFAULT_GRACE_MS = 30_000;
 /** How long no connection must be open before a stopping worker ends. */
 export const QUIET_MS = 50;
+/**
+ * How long nothing must move on connections whose requests are answered before a stopping worker
+ * ends although they are open: a client that only keeps its connection would hold it for long.
+ */
+export const IDLE_CONNECTION_MS = 2_000;
 /** A worker that is started at once does not need the warm-up, and would only wait for it. */
 const WARM_UP_AFTER_MS = 30;
 const DRAIN_CHECK_MS = 10;
@@ -110,13 +115,17 @@ class Worker {
   #drain(container: Container, gracePeriodMs: number): void {
     const stopped: GuestEnd = { exitCode: EXIT_STOPPED, reason: "Error", message: "" };
     if (gracePeriodMs <= 0) this.#end(container, stopped);
+    const { guest } = container;
     const startMs = performance.now();
-    let busyMs = startMs;
+    let [busyMs, movedMs, activity] = [startMs, startMs, guest.activity];
     setInterval(() => {
       const nowMs = performance.now();
-      if (container.guest.connections > 0) busyMs = nowMs;
+      if (guest.connections > 0) busyMs = nowMs;
+      if (guest.owesAnswer || guest.activity !== activity) movedMs = nowMs;
+      activity = guest.activity;
       const over = nowMs - startMs >= gracePeriodMs;
-      if (over || nowMs - busyMs >= QUIET_MS) this.#end(container, stopped);
+      const quiet = nowMs - busyMs >= QUIET_MS || nowMs - movedMs >= IDLE_CONNECTION_MS;
+      if (over || quiet) this.#end(container, stopped);
     }, DRAIN_CHECK_MS);
   }
 
