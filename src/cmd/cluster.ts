@@ -53,8 +53,9 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
   const advertiseAddress = flags.advertiseAddress ?? advertised(flags.bindAddress);
   const listener = await openListener(ground, flags, advertiseAddress);
   const images = openImages(ground, `${advertiseAddress}:${listener.port}`);
-  const parts = await startServing(ground, flags, { listener, advertiseAddress, images });
   const running = new AbortController();
+  const api = { listener, advertiseAddress, images, signal: running.signal };
+  const parts = await startServing(ground, flags, api);
   const ingressPort = await startParts(ground, parts, running.signal);
   const record: ServerRecord = {
     pid: process.pid,
@@ -136,6 +137,7 @@ async function startServing(
     listener: AuthenticListener;
     advertiseAddress: string;
     images: ImageStore;
+    signal: AbortSignal;
   },
 ): Promise<Parts> {
   const { clock, logger, ranges } = ground;
@@ -151,6 +153,7 @@ async function startServing(
     nodePortRange: flags.serviceNodePortRange,
     advertiseAddress: api.advertiseAddress,
     advertisePort: api.listener.port,
+    signal: api.signal,
   });
   const clientOf = (component: Component): Client =>
     tokens.clientOf(component, { fetch: controlPlane.api, clock });

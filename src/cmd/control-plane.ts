@@ -3,10 +3,15 @@ import type { NodeConnector, User } from "../apiserver/index.ts";
 import type { PortRange } from "../cli/index.ts";
 import { createDistributionApp } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
+import { sleep } from "../lib/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
 import { createRegistry } from "../registry/index.ts";
+import type { Registry } from "../registry/index.ts";
 import type { Store } from "../store/index.ts";
 import { GIT_VERSION, KUBERNETES_VERSION } from "./version.ts";
+
+/** How soon the `kubernetes` Service and its like are back, as in a Kubernetes control plane. */
+const BOOTSTRAP_INTERVAL_MS = 10_000;
 
 export interface ControlPlaneOptions {
   readonly store: Store;
@@ -20,6 +25,7 @@ export interface ControlPlaneOptions {
   readonly nodePortRange: PortRange;
   readonly advertiseAddress: string;
   readonly advertisePort: number;
+  readonly signal: AbortSignal;
 }
 
 export interface ControlPlane {
@@ -56,12 +62,7 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       platform: `${process.platform}/${process.arch === "x64" ? "amd64" : process.arch}`,
     },
   });
-  await bootstrap({
-    registry,
-    logger,
-    advertiseAddress: options.advertiseAddress,
-    advertisePort: options.advertisePort,
-  });
+  await keepBootstrapped(registry, options);
   const distribution = createDistributionApp({
     images: options.images,
     authorize: (request) =>
@@ -71,6 +72,24 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
   const front: Fetch = async (request) =>
     isImageRequest(request) ? distribution.fetch(request) : apiServer.fetch(request);
   return { api, front };
+}
+
+/** Makes what every cluster has, now and again when somebody deleted it. */
+async function keepBootstrapped(registry: Registry, options: ControlPlaneOptions): Promise<void> {
+  const { clock, logger, signal, advertiseAddress, advertisePort } = options;
+  const ensure = (): Promise<void> =>
+    bootstrap({ registry, logger, advertiseAddress, advertisePort });
+  await ensure();
+  const repeat = async (): Promise<void> => {
+    for (;;) {
+      await sleep(clock, BOOTSTRAP_INTERVAL_MS, signal);
+      if (signal.aborted) return;
+      await ensure().catch((error: unknown) => {
+        logger.warn("bootstrap", { error: String(error) });
+      });
+    }
+  };
+  void repeat();
 }
 
 function isImageRequest(request: Request): boolean {
