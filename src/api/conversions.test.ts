@@ -97,6 +97,13 @@ describe("autoscaling/v1", () => {
     expect(stored(type, shown)).toEqual(object);
   });
 
+  test("servedFrom: a status whose metrics are null has none", () => {
+    const object = { apiVersion: "autoscaling/v2", kind: "HorizontalPodAutoscaler", spec };
+    const status = { desiredReplicas: 0, currentMetrics: null };
+    const shown = served(type, { ...object, metadata: { name: "x" }, status });
+    expect(shown.status).toEqual({ desiredReplicas: 0, currentReplicas: 0 });
+  });
+
   test("storedFrom: an annotation that is no JSON is left out", () => {
     const annotations = { "autoscaling.alpha.kubernetes.io/metrics": "{" };
     const object = defaulted(type, { metadata: { name: "x", annotations }, spec });

@@ -1,5 +1,6 @@
 import type { Status, StatusError } from "../apimachinery/index.ts";
 import type { Media } from "./media-type.ts";
+import { yamlText } from "./yaml-text.ts";
 
 const NO_CACHE = "no-cache, private";
 const JSON_TYPE = "application/json";
@@ -29,7 +30,7 @@ export async function answerText(
 ): Promise<Response> {
   const headers = answerHeaders(media, options.warnings);
   const init = { status: options.status ?? 200, headers };
-  if (media.format === "yaml") return new Response(await yamlText(json), init);
+  if (media.format === "yaml") return new Response(await yamlText(JSON.parse(json)), init);
   if (options.pretty !== true) return new Response(json, init);
   return new Response(`${JSON.stringify(JSON.parse(json), null, 2)}\n`, init);
 }
@@ -74,9 +75,4 @@ async function withRetryAfter(answer: Promise<Response>, status: Status): Promis
 function warningValue(text: string): string {
   const clean = text.replace(/[^ -~]/g, "?").replace(/["\\]/g, "\\$&");
   return `299 - "${clean}"`;
-}
-
-async function yamlText(json: string): Promise<string> {
-  const { stringify } = await import("yaml");
-  return stringify(JSON.parse(json), { sortMapEntries: true, lineWidth: 0 });
 }

@@ -138,13 +138,13 @@ test("createApiServer: negotiates what it reads and writes", async () => {
   const unwritten = await send("GET", MAPS, undefined, { accept: "text/csv" });
   expect([unwritten.status, String(unwritten.json["reason"])]).toEqual([406, "NotAcceptable"]);
   const yaml = { "content-type": "application/yaml", accept: "application/yaml" };
-  const source = 'kind: ConfigMap\nmetadata:\n  name: y\ndata:\n  on: "yes"\n';
+  const source = 'kind: ConfigMap\nmetadata:\n  name: why\ndata:\n  answer: "yes"\n';
   const created = await send("POST", MAPS, source, yaml);
   expect(created.status).toBe(201);
   expect(created.headers.get("content-type")).toBe("application/yaml");
   expect(created.text).toContain("apiVersion: v1\n");
   const both = "application/vnd.kubernetes.protobuf,application/json";
-  expect((await send("GET", `${MAPS}/y`, undefined, { accept: both })).status).toBe(200);
+  expect((await send("GET", `${MAPS}/why`, undefined, { accept: both })).status).toBe(200);
   const broken = await send("POST", MAPS, "{", { "content-type": "application/json" });
   expect([broken.status, String(broken.json["reason"])]).toEqual([400, "BadRequest"]);
 });

@@ -126,6 +126,21 @@ test("patchObject: applies the three kinds of patches, and no others", async () 
   expect((await send("PATCH", `${DEPLOYMENTS}/nope`, {}, MERGE)).status).toBe(404);
 });
 
+test("patchObject: cannot move an object to another name or namespace", async () => {
+  const { send } = await apiFixture();
+  await send("POST", MAPS, { metadata: { name: "a" } });
+  const named = await send("PATCH", `${MAPS}/a`, { metadata: { name: "b" } }, MERGE);
+  expect([named.status, String(named.json["message"])]).toEqual([
+    400,
+    "the name of the object (b) does not match the name on the URL (a)",
+  ]);
+  const moved = await send("PATCH", `${MAPS}/a`, { metadata: { namespace: "other" } }, MERGE);
+  expect([moved.status, String(moved.json["message"])]).toEqual([
+    400,
+    "the namespace of the object (other) does not match the namespace on the request (default)",
+  ]);
+});
+
 test("deleteObject: answers a Status, or the object where it lives on", async () => {
   const { send } = await apiFixture();
   const map = await send("POST", MAPS, { metadata: { name: "a" } });

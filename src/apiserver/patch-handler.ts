@@ -113,13 +113,24 @@ function patched(
     if (query.fieldValidation === "Warn") warnings.push(...fresh);
   }
   complete(definition, object);
-  if ((object.metadata.name ?? "") !== target.name) {
+  assertAddressed(object, target);
+  return object;
+}
+
+/** A patch cannot move an object to another name or namespace. */
+function assertAddressed({ metadata }: KubeObject, target: ApiRequest["target"]): void {
+  const { name = "", namespace = "" } = metadata;
+  if (name !== target.name) {
     throw badRequest(
-      `the name of the object (${object.metadata.name ?? ""}) ` +
-        `does not match the name on the URL (${target.name})`,
+      `the name of the object (${name}) does not match the name on the URL (${target.name})`,
     );
   }
-  return object;
+  if (target.namespace !== "" && namespace !== "" && namespace !== target.namespace) {
+    throw badRequest(
+      `the namespace of the object (${namespace}) ` +
+        `does not match the namespace on the request (${target.namespace})`,
+    );
+  }
 }
 
 function refusePatch(patch: ReadPatch, why: string): StatusError {

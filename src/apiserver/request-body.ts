@@ -6,6 +6,7 @@ import {
   unsupportedMediaType,
 } from "../apimachinery/index.ts";
 import { mediaTypeOf } from "./media-type.ts";
+import { parseYaml, YamlTextError } from "./yaml-text.ts";
 
 /** No object of the API may be larger. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -81,17 +82,11 @@ function decodeJsonBytes(bytes: Uint8Array, options: BodyOptions): DecodedBody {
 }
 
 async function decodeYaml(bytes: Uint8Array, options: BodyOptions): Promise<DecodedBody> {
-  // Few requests carry YAML, so that the parser is loaded by the first one.
-  const { parse, YAMLError } = await import("yaml");
   try {
-    const parsed: unknown = parse(new TextDecoder().decode(bytes), { uniqueKeys: false });
-    // Through JSON, so that what YAML can say beyond it (dates, sets) does not get further.
-    return { value: JSON.parse(JSON.stringify(parsed ?? null)), duplicates: [] };
+    return await parseYaml(new TextDecoder().decode(bytes));
   } catch (error) {
-    if (error instanceof YAMLError || error instanceof TypeError || error instanceof RangeError) {
-      throw unreadable(`error converting YAML to JSON: ${error.message}`, options);
-    }
-    throw error;
+    if (!(error instanceof YamlTextError)) throw error;
+    throw unreadable(`error converting YAML to JSON: ${error.message}`, options);
   }
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { OPENAPI_V2_PROTOBUF } from "../../apimachinery/index.ts";
 import { apiFixture } from "../testing/api-fixture.ts";
 
 const AGGREGATED = {
@@ -65,4 +66,30 @@ test("DiscoveryHandler: serves OpenAPI documents under their hashes", async () =
   expect([outdated.status, outdated.headers.get("location")]).toEqual([301, url]);
   expect((await send("GET", "/openapi/v2")).json["swagger"]).toBe("2.0");
   expect((await send("GET", "/openapi/v3/apis/example.com/v1")).status).toBe(404);
+});
+
+test("DiscoveryHandler: documents carry the words about types and fields", async () => {
+  const { send } = await apiFixture();
+  const { json } = await send("GET", "/openapi/v3/apis/apps/v1");
+  expect(json).toMatchObject({
+    components: {
+      schemas: {
+        "io.k8s.api.apps.v1.Deployment": { description: expect.stringMatching(/./) },
+        "io.k8s.api.apps.v1.DeploymentSpec": {
+          properties: { replicas: { description: expect.stringMatching(/./) } },
+        },
+      },
+    },
+  });
+});
+
+test("DiscoveryHandler: serves OpenAPI v2 as protobuf to who asks for it", async () => {
+  const { send } = await apiFixture();
+  const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+  const answer = await send("GET", "/openapi/v2", undefined, { accept });
+  expect(answer.headers.get("content-type")).toBe(OPENAPI_V2_PROTOBUF);
+  // Field 1 of the message is the text "2.0".
+  expect(answer.text.slice(0, 5)).toBe("\n\u00032.0");
+  const plain = await send("GET", "/openapi/v2", undefined, { accept: "application/json" });
+  expect(plain.headers.get("etag")).not.toBe(answer.headers.get("etag"));
 });

@@ -1,3 +1,4 @@
+import { OPENAPI_V2_PROTOBUF, OPENAPI_V2_PROTOBUF_ACCEPT } from "../../apimachinery/index.ts";
 import { answerObject, wantsPretty } from "../answer.ts";
 import type { Negotiator } from "../media-type.ts";
 import {
@@ -36,7 +37,7 @@ export class DiscoveryHandler {
       case "apis":
         return this.#groups(request, root, [first, second], query);
       case "openapi":
-        if (first === "v2" && second === "") return this.#document(request, this.#openApi.v2());
+        if (first === "v2" && second === "") return this.#document(request, this.#swagger(request));
         if (first !== "v3") return undefined;
         if (second === "") return this.#index(request);
         return this.#versioned(request, path.slice("/openapi/v3/".length), query);
@@ -47,6 +48,13 @@ export class DiscoveryHandler {
 
   async #index(request: Request): Promise<Response> {
     return this.#document(request, await this.#openApi.index());
+  }
+
+  #swagger(request: Request): Document {
+    const accept = request.headers.get("accept") ?? "";
+    const forms = [OPENAPI_V2_PROTOBUF_ACCEPT, OPENAPI_V2_PROTOBUF];
+    const isProtobuf = forms.some((form) => accept.includes(form));
+    return isProtobuf ? this.#openApi.v2Protobuf() : this.#openApi.v2();
   }
 
   #groups(
@@ -68,9 +76,11 @@ export class DiscoveryHandler {
 
   #aggregate(request: Request, root: "api" | "apis", version: "v2" | "v2beta1"): Promise<Response> {
     const name = `${root}/${version}`;
-    const document = this.#aggregated.get(name) ?? documentOf(aggregatedDiscovery(root, version));
+    const type = aggregatedMediaType(version);
+    const document =
+      this.#aggregated.get(name) ?? documentOf(aggregatedDiscovery(root, version), type);
     this.#aggregated.set(name, document);
-    return this.#document(request, document, aggregatedMediaType(version));
+    return this.#document(request, document);
   }
 
   #versioned(
@@ -87,14 +97,13 @@ export class DiscoveryHandler {
     }
     const cached =
       hash === document.hash ? `public, immutable, max-age=${YEAR_SECONDS}` : undefined;
-    return this.#document(request, document, "application/json", cached);
+    return this.#document(request, document, cached);
   }
 
-  /** The text with its hash as ETag; 304 to whoever has it already. */
+  /** The body with its hash as ETag; 304 to whoever has it already. */
   #document(
     request: Request,
-    { text, hash }: Document,
-    type = "application/json",
+    { body, type, hash }: Document,
     cacheControl = "no-cache, private",
   ): Promise<Response> {
     const etag = `"${hash}"`;
@@ -106,7 +115,7 @@ export class DiscoveryHandler {
     };
     const known = request.headers.get("if-none-match");
     if (known === etag) return Promise.resolve(new Response(null, { status: 304, headers }));
-    return Promise.resolve(new Response(text, { headers }));
+    return Promise.resolve(new Response(body, { headers }));
   }
 }
 

@@ -1,8 +1,10 @@
-import { resourceDefinitions, schemaOf, typeTable } from "../../api/index.ts";
+import { describe, resourceDefinitions, schemaOf, typeTable } from "../../api/index.ts";
 import {
   buildOpenApiV2,
   buildOpenApiV3,
   type GroupVersion,
+  OPENAPI_V2_PROTOBUF,
+  openApiV2Protobuf,
   type OpenApiSource,
   type Schema,
 } from "../../apimachinery/index.ts";
@@ -10,10 +12,14 @@ import { definitionsOf, servedGroupVersions } from "./plain-discovery.ts";
 
 /** A document that is served as it is. */
 export interface Document {
-  readonly text: string;
-  /** Changes with the text. */
+  readonly body: string | Uint8Array<ArrayBuffer>;
+  /** Content-Type of the answer. */
+  readonly type: string;
+  /** Changes with the body. */
   readonly hash: string;
 }
+
+const JSON_TYPE = "application/json";
 
 const TITLE = "Kubernetes";
 
@@ -31,7 +37,22 @@ export class OpenApiDocuments {
 
   /** GET /openapi/v2 */
   v2(): Document {
-    return this.#document("v2", () => buildOpenApiV2(this.#source(resourceDefinitions)));
+    return this.#document("v2", () => this.#swagger());
+  }
+
+  /** The same as protobuf, the only form of it that kubectl reads. */
+  v2Protobuf(): Document {
+    let document = this.#made.get("v2/protobuf");
+    if (document === undefined) {
+      const body = new Uint8Array(openApiV2Protobuf(this.#swagger()));
+      document = { body, type: OPENAPI_V2_PROTOBUF, hash: hashOf(body) };
+      this.#made.set("v2/protobuf", document);
+    }
+    return document;
+  }
+
+  #swagger(): ReturnType<typeof buildOpenApiV2> {
+    return buildOpenApiV2(this.#source(resourceDefinitions));
   }
 
   /** GET /openapi/v3: where the documents of the group-versions are. */
@@ -59,7 +80,7 @@ export class OpenApiDocuments {
   }
 
   #source(resources: OpenApiSource["resources"]): OpenApiSource {
-    return { resources, types: typeOf, title: TITLE, version: this.#version };
+    return { resources, types: typeOf, describe, title: TITLE, version: this.#version };
   }
 
   #document(name: string, make: () => unknown): Document {
@@ -72,11 +93,14 @@ export class OpenApiDocuments {
   }
 }
 
-/** The text of a value with its hash. */
-export function documentOf(value: unknown): Document {
-  const text = JSON.stringify(value);
-  const hash = new Bun.CryptoHasher("sha256").update(text).digest("hex").toUpperCase();
-  return { text, hash };
+/** The JSON text of a value with its hash. */
+export function documentOf(value: unknown, type = JSON_TYPE): Document {
+  const body = JSON.stringify(value);
+  return { body, type, hash: hashOf(body) };
+}
+
+function hashOf(body: Document["body"]): string {
+  return new Bun.CryptoHasher("sha256").update(body).digest("hex").toUpperCase();
 }
 
 function typeOf(typeName: string): Schema | undefined {

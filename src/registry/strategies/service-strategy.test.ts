@@ -117,3 +117,29 @@ test("ServiceStrategy: knows what is taken after a restart", async () => {
   const again = service("b", { clusterIP: "127.43.0.9" });
   expect(await message(restarted.create(NAMESPACE, again))).toContain("already allocated");
 });
+
+test("ServiceStrategy: an address cannot be changed, and the refusal says so once", async () => {
+  await using fixture = await memoryRegistry();
+  const services = fixture.resource(SERVICES);
+  const { clusterIP, clusterIPs } = specOf(await services.create(NAMESPACE, service("a")));
+  const changed = service("a", { clusterIP: "127.43.0.77", clusterIPs: clusterIPs ?? [] });
+  const refusal = await message(services.update(NAMESPACE, "a", () => changed));
+  expect(refusal).toContain("spec.clusterIPs[0]: Invalid value");
+  expect(refusal).not.toContain("first value must match");
+  expect(clusterIP).not.toBe("127.43.0.77");
+});
+
+test("ServiceStrategy: drops what means nothing to the new type", async () => {
+  await using fixture = await memoryRegistry();
+  const services = fixture.resource(SERVICES);
+  const policy = { externalTrafficPolicy: "Cluster" };
+  await services.create(NAMESPACE, service("a", { type: "LoadBalancer", ...policy }));
+  const { stored } = await services.update(NAMESPACE, "a", (object) => {
+    const { ports: _ports, ...kept } = specOf({ object });
+    return service("a", { ...kept, type: "ExternalName", externalName: "example.com" });
+  });
+  const spec = specOf(stored);
+  expect(spec.externalTrafficPolicy).toBeUndefined();
+  expect(spec.allocateLoadBalancerNodePorts).toBeUndefined();
+  expect(spec.clusterIPs).toBeUndefined();
+});

@@ -3,6 +3,7 @@ import {
   FieldPath,
   type FieldError,
   invalidField,
+  jsonEquals,
   type KubeObject,
 } from "../../apimachinery/index.ts";
 import type { AddressPool, NumberPool } from "../address-pool.ts";
@@ -46,12 +47,11 @@ export class ServiceStrategy implements Strategy {
       if ((spec.clusterIP ?? "") === "" && before.clusterIP !== undefined) {
         spec.clusterIP = before.clusterIP;
       }
+      // Who writes only clusterIP means the list that goes with it as well.
+      const isNew = spec.clusterIP !== before.clusterIP;
+      if (isNew && jsonEquals(spec.clusterIPs, before.clusterIPs)) delete spec.clusterIPs;
     }
-    if (!wantsAddress(spec) && spec.clusterIP === before.clusterIP) {
-      for (const field of ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] as const) {
-        delete spec[field];
-      }
-    }
+    dropTypeFields(spec, before);
     keepNodePorts(spec, before);
     fillFamilies(spec);
   }
@@ -171,6 +171,20 @@ function wantsAddress(spec: ServiceSpec): boolean {
 function wantsNodePorts(spec: ServiceSpec): boolean {
   if (spec.type === "NodePort") return true;
   return spec.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false;
+}
+
+function isOpenOutside({ type }: ServiceSpec): boolean {
+  return type === "NodePort" || type === "LoadBalancer";
+}
+
+/** Fields that mean nothing to the new type go, unless the client has just set them. */
+function dropTypeFields(spec: ServiceSpec, before: ServiceSpec): void {
+  const drop = (...fields: readonly (keyof ServiceSpec)[]): void => {
+    for (const field of fields) if (jsonEquals(spec[field], before[field])) delete spec[field];
+  };
+  if (!wantsAddress(spec)) drop("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy");
+  if (!isOpenOutside(spec)) drop("externalTrafficPolicy", "healthCheckNodePort");
+  if (spec.type !== "LoadBalancer") drop("allocateLoadBalancerNodePorts", "loadBalancerClass");
 }
 
 /** The lists that go with clusterIP; Kubun's Services are IPv4. */

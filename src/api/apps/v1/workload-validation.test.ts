@@ -23,7 +23,11 @@ describe("validateDeployment", () => {
       "spec.selector: Invalid value: {}: empty selector is invalid for deployment",
     ]);
     const none = { spec: { template } };
-    expect(complaints("apps/v1 Deployment", none)).toEqual(["spec.selector: Required value"]);
+    expect(complaints("apps/v1 Deployment", none)).toEqual([
+      "spec.selector: Required value",
+      'spec.template.metadata.labels: Invalid value: {"app":"a"}: ' +
+        "`selector` does not match template `labels`",
+    ]);
   });
 
   test("validateDeployment: counts and strategy make sense", () => {

@@ -153,9 +153,11 @@ function checkSelected(
       errors.push(invalidField(path, selector, `empty selector is invalid for ${kind}`));
     }
   }
-  const isUsable = errors.length === before && selector !== undefined;
+  // No selector selects nothing, and so not the template either.
+  const isMissing = selector === undefined;
+  const isUsable = errors.length === before || isMissing;
   const labels = template?.metadata?.labels ?? {};
-  if (isUsable && !matchesLabels(labelSelectorFrom(selector), labels)) {
+  if (isUsable && (isMissing || !matchesLabels(labelSelectorFrom(selector), labels))) {
     const at = SPEC.child("template", "metadata", "labels");
     const detail = "`selector` does not match template `labels`";
     errors.push(invalidField(at, labels, detail));

@@ -85,7 +85,9 @@ function servedStatus(
   status: StoredStatus,
   annotations: Record<string, string>,
 ): HorizontalPodAutoscalerStatus {
-  const { currentMetrics = [], conditions, currentReplicas = 0, ...rest } = status;
+  const { currentMetrics: metrics, conditions, currentReplicas = 0, ...rest } = status;
+  // A status that no controller has written yet carries the metrics as null.
+  const currentMetrics = metrics ?? [];
   const cpu = currentMetrics.find(
     ({ resource }) => resource?.name === "cpu" && resource.current.averageUtilization !== undefined,
   );
