@@ -37,9 +37,16 @@ export async function findServiceRoutes(
   );
   const routes = answers.flat();
   if (routes.length > 0) return routes;
+  if (candidates.length > 0) {
+    const tried = candidates.map((route) => route.url).join(", ");
+    throw new CommandError(
+      `nothing listens for service ${namespace}/${name} at ${tried}: has it a ready pod? ` +
+        `see: kubectl -n ${namespace} get endpointslices -l kubernetes.io/service-name=${name}`,
+    );
+  }
   throw new CommandError(
     `service ${namespace}/${name} cannot be reached from here: it has no NodePort, no Ingress ` +
-      `route and no listening ClusterIP; try: kubectl -n ${namespace} patch service ${name} ` +
+      `route and no ClusterIP; try: kubectl -n ${namespace} patch service ${name} ` +
       `-p '{"spec":{"type":"NodePort"}}'`,
   );
 }

@@ -47,21 +47,27 @@ export async function openGround(flags: ServerFlags): Promise<Ground> {
     random,
     logger,
     store,
-    ranges: chooseRanges(flags, settings),
+    ranges: chooseRanges(flags, settings, logger),
     failed: failed.promise,
   };
 }
 
-function chooseRanges(flags: ServerFlags, settings: Settings): ClaimedRanges {
+function chooseRanges(flags: ServerFlags, settings: Settings, logger: Logger): ClaimedRanges {
   const { clusterCidr, serviceCidr } = flags;
   if (clusterCidr !== undefined && serviceCidr !== undefined) {
     return { clusterCidr, serviceCidr, release: () => undefined };
   }
-  const claimed = claimLoopbackRanges(
+  const former =
     settings.clusterCidr === undefined || settings.serviceCidr === undefined
       ? undefined
-      : { clusterCidr: settings.clusterCidr, serviceCidr: settings.serviceCidr },
-  );
+      : { clusterCidr: settings.clusterCidr, serviceCidr: settings.serviceCidr };
+  const claimed = claimLoopbackRanges(former);
+  if (former !== undefined && former.serviceCidr !== claimed.serviceCidr) {
+    logger.warn("another cluster took this one's address ranges: new addresses are of others", {
+      former,
+      now: { clusterCidr: claimed.clusterCidr, serviceCidr: claimed.serviceCidr },
+    });
+  }
   return {
     clusterCidr: clusterCidr ?? claimed.clusterCidr,
     serviceCidr: serviceCidr ?? claimed.serviceCidr,
