@@ -12,6 +12,7 @@ import { LocalSource } from "./local-source.ts";
 import { hostArchitecture } from "./platform.ts";
 import { DEFAULT_TAG, formatReference, parseReference, remoteReference } from "./reference.ts";
 import type { Reference } from "./reference.ts";
+import { outgoingFetch } from "./outgoing-fetch.ts";
 import { RemoteRegistry } from "./remote-registry.ts";
 import { resolutionSchema, resolveImage, type Resolution } from "./resolve-image.ts";
 import { pushWasmArtifact, wasmArtifact } from "./wasm-artifact.ts";
@@ -25,7 +26,7 @@ export interface ImageStoreOptions {
   readonly directory: string;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** How other registries are reached; the process's own fetch unless given. */
+  /** How other registries are reached; over the network unless given. */
   readonly fetch?: Fetch;
   /** True for `host:port` names under which clients know this cluster's registry. */
   readonly isOwnHost?: (host: string) => boolean;
@@ -167,7 +168,7 @@ class DiskImageStore implements ImageStore {
       reference: remote,
       blobs: this.#blobs,
       clock: this.#options.clock,
-      fetch: this.#options.fetch ?? ((request) => fetch(request)),
+      fetch: this.#options.fetch ?? outgoingFetch,
       maxBlobBytes: this.registry.maxBlobBytes,
       pull,
     });
