@@ -97,7 +97,7 @@ const libc = memoised((): CLibrary | undefined => {
           returns: FFIType.i32,
         },
       });
-      return symbols as CLibrary;
+      return symbols;
     } catch (error) {
       if (!(error instanceof Error)) throw error;
     }

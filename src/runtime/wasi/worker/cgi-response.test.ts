@@ -12,7 +12,7 @@ describe("CgiResponse", () => {
   test("CgiResponse reads fields and body, with either line ending, in any pieces", async () => {
     for (const end of ["\n", "\r\n"]) {
       const text = `Status: 201 Created${end}X-A: 1${end}Content-Type: a/b${end}${end}body`;
-      const response = await responseTo(...text);
+      const response = await responseTo(...text.split(""));
       expect(response.status).toBe(201);
       expect(response.headers.get("x-a")).toBe("1");
       expect(response.headers.get("content-type")).toBe("a/b");

@@ -54,11 +54,8 @@ export function trackGrowth(bytes: Uint8Array): Uint8Array | undefined {
 
 /** `(func (param i32) (result i32))`: grows memory 0, and sets the global when that is refused. */
 function growBody(globalIndex: number): Uint8Array {
-  const body = [
-    ...[0, 0x20, 0, MEMORY_GROW, 0, 0x22, 0, 0x41, 0x7f, 0x46, 0x04, 0x40, 0x41, 1, 0x24],
-    ...leb(globalIndex),
-    ...[0x0b, 0x20, 0, 0x0b],
-  ];
+  const grow = [0, 0x20, 0, MEMORY_GROW, 0, 0x22, 0, 0x41, 0x7f, 0x46, 0x04, 0x40, 0x41, 1, 0x24];
+  const body = [...grow, ...leb(globalIndex), 0x0b, 0x20, 0, 0x0b];
   return Uint8Array.from([...leb(body.length), ...body]);
 }
 
