@@ -1,68 +1,36 @@
 /**
- * Requests a second through Ingress, against the backend hit directly and against nginx in front of
- * it. wrk, the backend (Bun.serve on a Unix socket and on TCP) and each proxy are processes of
- * their own; nginx has one worker and keeps its connections, as this proxy has and does.
+ * Requests a second through Ingress of a whole server, against the same WASM pod hit directly and
+ * against nginx (one worker, kept connections) in front of it. wrk, nginx, the pod and the server
+ * are processes of their own.
  *
  *     bun test/bench/ingress-bench.ts [--seconds 5] [--connections 32] [--runs 3]
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import {
-  createClient,
-  ENDPOINT_SLICES,
-  FakeApi,
-  INGRESS_CLASSES,
-  INGRESSES,
-  SERVICES,
-} from "../../src/client/index.ts";
-import { silentLogger } from "../../src/lib/index.ts";
+import { applyObjects, pushImage } from "../../src/cli/index.ts";
+import { DEPLOYMENTS, PODS } from "../../src/client/index.ts";
 import { eventually } from "../../src/lib/testing/eventually.ts";
-import { systemClock } from "../../src/os/index.ts";
-import { createProxy } from "../../src/proxy/index.ts";
-import { ingress, ingressClass, service, slice } from "../../src/proxy/testing/routing-script.ts";
-import { median, printTable, sampleProcess } from "./measure-process.ts";
-
-const HOST = "127.0.0.1";
+import { freePort } from "../harness/free-port.ts";
+import { runCommand, spawnServer, temporaryDirectory } from "../harness/spawned-server.ts";
+import { median, printTable } from "./measure-process.ts";
 
 const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "5" },
     connections: { type: "string", default: "32" },
     runs: { type: "string", default: "3" },
-    role: { type: "string", default: "bench" },
-    socket: { type: "string", default: "" },
-    port: { type: "string", default: "0" },
   },
 });
+const workload = join(import.meta.dir, "..", "..", "workloads", "hello-http");
 
-function serveBackend(): void {
-  const answer = (): Response => new Response("Hello from the backend\n");
-  Bun.serve({ unix: values.socket, fetch: answer });
-  Bun.serve({ hostname: HOST, port: Number(values.port), fetch: answer });
+interface Figures {
+  readonly rate: number;
+  readonly p50: string;
+  readonly p99: string;
 }
 
-async function serveProxy(): Promise<void> {
-  const api = new FakeApi({ clock: systemClock });
-  const kubun = ingressClass("kubun", { controller: "kubun.dev/ingress", isDefault: true });
-  api.seed(INGRESS_CLASSES, kubun);
-  api.seed(SERVICES, service("d/web", { clusterIP: "None", ports: [{ port: 80 }] }));
-  api.seed(ENDPOINT_SLICES, slice("d/web", { port: 8080 }, { "127.42.0.1": "ready" }));
-  api.seed(INGRESSES, ingress("d/main", ["Prefix / web:80"]));
-  const proxy = createProxy({
-    client: createClient({ fetch: api.fetch, userAgent: "bench" }),
-    clock: systemClock,
-    logger: silentLogger,
-    endpointSocket: () => values.socket,
-    nodePortAddress: HOST,
-    ingress: { hostname: HOST, port: Number(values.port) },
-  });
-  await proxy.start(new AbortController().signal);
-}
-
-function nginxConfig(directory: string, port: number): string {
+function nginxConfig(directory: string, port: number, upstream: string): string {
   const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((name) => `${name}_temp_path ${directory}/${name};`)
     .join(" ");
@@ -72,9 +40,9 @@ function nginxConfig(directory: string, port: number): string {
     events { worker_connections 1024; }
     http {
       access_log off; ${paths}
-      upstream backend { server unix:${directory}/backend.sock; keepalive 128; }
+      upstream backend { server ${upstream}; keepalive 128; keepalive_requests 1000000000; }
       server {
-        listen ${HOST}:${port};
+        listen 127.0.0.1:${port};
         keepalive_requests 1000000000;
         location / {
           proxy_pass http://backend;
@@ -90,78 +58,64 @@ function nginxConfig(directory: string, port: number): string {
     }`;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, HOST, resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
-}
-
-interface Figures {
-  readonly rate: number;
-  readonly p50: string;
-  readonly p99: string;
-}
-
-async function load(port: number): Promise<Figures> {
+async function load(url: string): Promise<Figures> {
   const flags = ["-t1", `-c${values.connections}`, `-d${values.seconds}s`, "--latency"];
-  const wrk = Bun.spawn(["wrk", ...flags, `http://${HOST}:${port}/`], { stdout: "pipe" });
-  const text = await new Response(wrk.stdout).text();
-  if (/Non-2xx|Socket errors/.test(text)) throw new Error(text);
+  const { stdout } = await runCommand(["wrk", ...flags, url]);
+  if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(stdout);
   return {
-    rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]),
-    p50: /^\s+50%\s+(\S+)$/m.exec(text)?.[1] ?? "?",
-    p99: /^\s+99%\s+(\S+)$/m.exec(text)?.[1] ?? "?",
+    rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]),
+    p50: /^\s+50%\s+(\S+)$/m.exec(stdout)?.[1] ?? "?",
+    p99: /^\s+99%\s+(\S+)$/m.exec(stdout)?.[1] ?? "?",
   };
 }
 
-async function bench(): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), "kubun-bench-"));
-  const socket = join(directory, "backend.sock");
-  const ports = { direct: await freePort(), nginx: await freePort(), kubun: await freePort() };
-  const config = join(directory, "nginx.conf");
-  writeFileSync(config, nginxConfig(directory, ports.nginx));
-  const role = (name: string, port: number): string[] => {
-    const flags = ["--role", name, "--socket", socket, "--port", `${port}`];
-    return [process.execPath, import.meta.path, ...flags];
-  };
-  const spawned = [
-    Bun.spawn(role("backend", ports.direct)),
-    Bun.spawn(["nginx", "-p", directory, "-c", config, "-e", join(directory, "error.log")]),
-    Bun.spawn(role("proxy", ports.kubun)),
-  ];
-  try {
-    for (const port of Object.values(ports)) {
-      await eventually(async () => (await fetch(`http://${HOST}:${port}/`)).ok);
-    }
-    const figures: Record<keyof typeof ports, Figures[]> = { direct: [], nginx: [], kubun: [] };
-    for (let run = 0; run < Number(values.runs); run++) {
-      for (const name of ["direct", "nginx", "kubun"] as const) {
-        figures[name].push(await load(ports[name]));
-      }
-    }
-    const rateOf = (name: keyof typeof ports): number =>
-      median(figures[name].map((each) => each.rate));
-    const rows = (["direct", "nginx", "kubun"] as const).map((name) => [
-      name,
-      rateOf(name).toFixed(0),
-      (rateOf(name) / rateOf("nginx")).toFixed(2),
-      figures[name].map((each) => each.p50).join(", "),
-      figures[name].map((each) => each.p99).join(", "),
-    ]);
-    const title = `Ingress, ${values.connections} connections`;
-    printTable([title, "requests/s", "of nginx", "p50", "p99"], rows);
-    const pss = sampleProcess(spawned[2]?.pid ?? 0).pssBytes / 1024 / 1024;
-    process.stdout.write(`proxy process after the load: ${pss.toFixed(0)} MiB PSS\n`);
-  } finally {
-    for (const child of spawned) child.kill();
-    await Promise.all(spawned.map((child) => child.exited));
-    rmSync(directory, { recursive: true });
+await using server = await spawnServer();
+const module = new Uint8Array(readFileSync(join(workload, "hello-http.wasm")));
+const connection = { ...server, version: "", startedAt: "", server: server.url };
+await pushImage(connection, { reference: "hello-http:v1", module });
+await applyObjects(server.client, readFileSync(join(workload, "hello-http.yaml"), "utf8"));
+const deployments = server.client.resource(DEPLOYMENTS, "default");
+await deployments.patch("hello-http", { spec: { replicas: 1 } }, { type: "merge" });
+const podIp = await eventually(async () => {
+  const { items } = await server.client.resource(PODS, "default").list();
+  return items.length === 1 ? items[0]?.status?.podIP : undefined;
+});
+
+const directory = temporaryDirectory();
+const config = join(directory, "nginx.conf");
+const port = freePort();
+writeFileSync(config, nginxConfig(directory, port, `${podIp}:8080`));
+const nginx = Bun.spawn(["nginx", "-p", directory, "-c", config, "-e", join(directory, "e.log")]);
+try {
+  const targets = [
+    { name: "the pod directly", url: `http://${podIp}:8080/` },
+    { name: "nginx", url: `http://127.0.0.1:${port}/` },
+    { name: "kubun Ingress", url: `${server.ingress}/` },
+  ].map((target) => ({ ...target, figures: [] as Figures[] }));
+  for (const { url } of targets) await eventually(async () => (await fetch(url)).ok);
+  for (let run = 0; run < Number(values.runs); run++) {
+    for (const { url, figures } of targets) figures.push(await load(url));
   }
+  const rateOf = (figures: readonly Figures[]): number => median(figures.map(({ rate }) => rate));
+  const nginxRate = rateOf(targets[1]?.figures ?? []);
+  printTable(
+    [
+      `requests to a WASM pod, ${values.connections} connections`,
+      "a second",
+      "of nginx",
+      "p50",
+      "p99",
+    ],
+    targets.map(({ name, figures }) => [
+      name,
+      rateOf(figures).toFixed(0),
+      `${(rateOf(figures) / nginxRate).toFixed(2)}×`,
+      figures.map(({ p50 }) => p50).join(", "),
+      figures.map(({ p99 }) => p99).join(", "),
+    ]),
+  );
+} finally {
+  nginx.kill();
+  await nginx.exited;
+  rmSync(directory, { recursive: true, force: true });
 }
-
-if (values.role === "backend") serveBackend();
-else if (values.role === "proxy") await serveProxy();
-else await bench();

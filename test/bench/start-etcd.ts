@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { freePort } from "../harness/free-port.ts";
 import { temporaryDirectory } from "../harness/spawned-server.ts";
 
 export interface Etcd {
@@ -53,15 +54,4 @@ async function isHealthy(url: string): Promise<boolean> {
     // It does not listen yet.
     return false;
   }
-}
-
-function freePort(): number {
-  const probe = Bun.listen({
-    hostname: "127.0.0.1",
-    port: 0,
-    socket: { data: () => undefined },
-  });
-  const { port } = probe;
-  probe.stop(true);
-  return port;
 }
