@@ -42,8 +42,5 @@ export { runLeaderElection } from "./leader-election.ts";
 export type { LeaderElectionOptions } from "./leader-election.ts";
 export { MAX_QUEUED_KEYS, runWorkers, WorkQueue } from "./work-queue.ts";
 export type { ReconcileResult, WorkersOptions, WorkQueueOptions } from "./work-queue.ts";
-// For the tests of every room that calls the API: a server small enough to hold in the head.
-export { failure, FakeApi } from "./testing/fake-api.ts";
-export type { FakeApiOptions, Fault } from "./testing/fake-api.ts";
 export { discoverResources } from "./discovery.ts";
 export type { DiscoveredResource, Discovery } from "./discovery.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Pod } from "../api/index.ts";
-import { createClient, createInformer, FakeApi, PODS } from "../client/index.ts";
+import { createClient, createInformer, PODS } from "../client/index.ts";
+import { FakeApi } from "../client/testing/fake-api.ts";
 import { drainMicrotasks, ManualClock, silentLogger } from "../lib/index.ts";
 import { OwnWrites } from "./own-writes.ts";
 

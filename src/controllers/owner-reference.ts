@@ -21,6 +21,13 @@ export function controllerOf(object: KubeObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((reference) => reference.controller === true);
 }
 
-export function isControlledBy(object: KubeObject, owner: KubeObject): boolean {
-  return controllerOf(object)?.uid === owner.metadata.uid;
+export function hasOtherController(old: KubeObject, next: KubeObject): boolean {
+  return controllerOf(old)?.uid !== controllerOf(next)?.uid;
+}
+
+/** Index of objects by the uid of their controller; those without one are under "". */
+export const CONTROLLER_INDEX = "controller-uid";
+
+export function controllerUids(object: KubeObject): readonly string[] {
+  return [controllerOf(object)?.uid ?? ""];
 }

@@ -14,7 +14,6 @@ import {
   DEPLOYMENTS,
   ENDPOINT_SLICES,
   ENDPOINTS,
-  failure,
   NAMESPACES,
   NODES,
   PODS,
@@ -22,6 +21,7 @@ import {
   SERVICE_ACCOUNTS,
   SERVICES,
 } from "../client/index.ts";
+import { failure } from "../client/testing/fake-api.ts";
 import { ToyCluster } from "./testing/toy-cluster.ts";
 
 const deployment = (replicas: number, image = "hello:1"): Deployment => ({

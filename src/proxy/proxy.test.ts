@@ -7,12 +7,12 @@ import {
   createClient,
   ENDPOINT_SLICES,
   EVENTS,
-  FakeApi,
   INGRESS_CLASSES,
   INGRESSES,
   SERVICES,
   type Client,
 } from "../client/index.ts";
+import { FakeApi } from "../client/testing/fake-api.ts";
 import { silentLogger } from "../lib/index.ts";
 import { eventually } from "../lib/testing/eventually.ts";
 import { createProxy, type Proxy } from "./proxy.ts";

@@ -1,7 +1,7 @@
 /**
  * What a kubelet asks of a container runtime: the verbs of the Kubernetes CRI, so that the WASI
  * runtime and a container runtime are two implementations with one contract suite
- * (`contract/runtime-contract.ts`). All times are milliseconds since the Unix epoch.
+ * (`testing/runtime-contract.ts`). All times are milliseconds since the Unix epoch.
  */
 export interface ContainerRuntime {
   /** The scheme of container ids in pod status: `wasi` gives `wasi://<id>`. */

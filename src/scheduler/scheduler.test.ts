@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Event, Node, Pod, PodSpec } from "../api/index.ts";
-import { createClient, EVENTS, failure, FakeApi, NODES, PODS } from "../client/index.ts";
+import { createClient, EVENTS, NODES, PODS } from "../client/index.ts";
+import { failure, FakeApi } from "../client/testing/fake-api.ts";
 import { drainMicrotasks, ManualClock, SeededRandom, silentLogger } from "../lib/index.ts";
 import { startScheduler } from "./scheduler.ts";
 

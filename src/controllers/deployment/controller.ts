@@ -16,15 +16,20 @@ import { carryOutClaims } from "../claim-writer.ts";
 import { planClaims } from "../claim.ts";
 import { recorderFor } from "../controller-context.ts";
 import type { ControllerContext } from "../controller-context.ts";
+import { everyChange } from "../every-change.ts";
 import { OwnWrites } from "../own-writes.ts";
-import { controllerOf, controllerReference } from "../owner-reference.ts";
+import {
+  CONTROLLER_INDEX,
+  controllerOf,
+  controllerReference,
+  controllerUids,
+  hasOtherController,
+} from "../owner-reference.ts";
 import { runController } from "../run-controller.ts";
 import { DEPLOYMENT_TYPE, planDeployment, selectsReplicaSet } from "./plan.ts";
 import type { DeploymentAction } from "./plan.ts";
 import { replicasOf } from "./revision.ts";
 import { hasSameTemplate } from "./template-hash.ts";
-
-const OWNER_INDEX = "controller-uid";
 
 /** Rolls Deployments out through ReplicaSets. */
 export function startDeploymentController(context: ControllerContext): void {
@@ -51,9 +56,8 @@ class DeploymentController {
   }
 
   start(): void {
-    const owner = (object: Pod | ReplicaSet): string[] => [controllerOf(object)?.uid ?? ""];
-    this.#replicaSets.addIndex(OWNER_INDEX, owner);
-    this.#pods.addIndex(OWNER_INDEX, owner);
+    this.#replicaSets.addIndex(CONTROLLER_INDEX, controllerUids);
+    this.#pods.addIndex(CONTROLLER_INDEX, controllerUids);
     const queue = runController(this.#context, {
       name: "deployment",
       informers: [this.#deployments, this.#replicaSets, this.#pods],
@@ -64,14 +68,8 @@ class DeploymentController {
       onAdd: (deployment) => queue.add(keyOf(deployment)),
       onUpdate: (_, deployment) => queue.add(keyOf(deployment)),
     });
-    this.#replicaSets.addHandler({
-      onAdd: (replicaSet) => this.#enqueueFor(queue, replicaSet),
-      onUpdate: (old, replicaSet) => {
-        if (controllerOf(old)?.uid !== controllerOf(replicaSet)?.uid) this.#enqueueFor(queue, old);
-        this.#enqueueFor(queue, replicaSet);
-      },
-      onDelete: (replicaSet) => this.#enqueueFor(queue, replicaSet),
-    });
+    const enqueueOwner = (replicaSet: ReplicaSet): void => this.#enqueueFor(queue, replicaSet);
+    this.#replicaSets.addHandler(everyChange(enqueueOwner, hasOtherController));
     // Only Recreate waits for pods to be gone, not just for the counts of its ReplicaSets.
     this.#pods.addHandler({ onDelete: (pod) => this.#enqueueRecreate(queue, pod) });
   }
@@ -104,7 +102,7 @@ class DeploymentController {
     if (deployment === undefined) return {};
     const replicaSets = await this.#claim(deployment);
     const pods = replicaSets.flatMap(({ metadata }) =>
-      this.#pods.lister.byIndex(OWNER_INDEX, metadata.uid ?? ""),
+      this.#pods.lister.byIndex(CONTROLLER_INDEX, metadata.uid ?? ""),
     );
     const nowMs = this.#context.clock.now();
     let requeueAfterMs: number | undefined;

@@ -15,6 +15,7 @@ import type { Informer, WorkQueue } from "../../client/index.ts";
 import { unreachable } from "../../lib/index.ts";
 import type { ControllerContext } from "../controller-context.ts";
 import { deepEqual } from "../deep-equal.ts";
+import { everyChange } from "../every-change.ts";
 import { OwnWrites } from "../own-writes.ts";
 import { runController } from "../run-controller.ts";
 import {
@@ -59,28 +60,16 @@ class EndpointSliceController {
       allKeys: () => this.#services.lister.keys(),
       reconcile: (key) => this.#reconcile(key),
     });
-    this.#services.addHandler({
-      onAdd: (service) => queue.add(keyOf(service)),
-      onUpdate: (_, service) => queue.add(keyOf(service)),
-      onDelete: (service) => queue.add(keyOf(service)),
-    });
-    this.#pods.addHandler({
-      onAdd: (pod) => this.#enqueueFor(queue, pod),
-      onUpdate: (old, pod) => {
-        if (!deepEqual(old.metadata.labels, pod.metadata.labels)) this.#enqueueFor(queue, old);
-        this.#enqueueFor(queue, pod);
-      },
-      onDelete: (pod) => this.#enqueueFor(queue, pod),
-    });
+    this.#services.addHandler(everyChange((service) => queue.add(keyOf(service))));
+    const relabelled = (old: Pod, pod: Pod): boolean =>
+      !deepEqual(old.metadata.labels, pod.metadata.labels);
+    const enqueueServices = (pod: Pod): void => this.#enqueueFor(queue, pod);
+    this.#pods.addHandler(everyChange(enqueueServices, relabelled));
     const restore = (slice: EndpointSlice): void => {
       const key = serviceKeyOf(slice);
       if (key !== undefined) queue.add(key);
     };
-    this.#slices.addHandler({
-      onAdd: restore,
-      onUpdate: (_, slice) => restore(slice),
-      onDelete: restore,
-    });
+    this.#slices.addHandler(everyChange(restore));
     this.#endpoints.addHandler({ onDelete: (endpoints) => queue.add(keyOf(endpoints)) });
   }
 

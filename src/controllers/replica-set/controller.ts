@@ -3,8 +3,15 @@ import { carryOutClaims } from "../claim-writer.ts";
 import { planClaims } from "../claim.ts";
 import { recorderFor } from "../controller-context.ts";
 import type { ControllerContext } from "../controller-context.ts";
+import { everyChange } from "../every-change.ts";
 import { OwnWrites } from "../own-writes.ts";
-import { controllerOf, controllerReference } from "../owner-reference.ts";
+import {
+  CONTROLLER_INDEX,
+  controllerOf,
+  controllerReference,
+  controllerUids,
+  hasOtherController,
+} from "../owner-reference.ts";
 import { isPodActive } from "../pod-state.ts";
 import { runController } from "../run-controller.ts";
 import { nextAvailabilityMs, planReplicaSet, replicaSetStatus } from "./plan.ts";
@@ -25,7 +32,6 @@ import { labelSelectorFrom, matchesLabels } from "../../apimachinery/index.ts";
 import type { Pod, ReplicaSet } from "../../api/index.ts";
 
 const TYPE = { apiVersion: "apps/v1", kind: "ReplicaSet" } as const;
-const OWNER_INDEX = "controller-uid";
 
 /** Keeps as many pods alive as each ReplicaSet asks for. */
 export function startReplicaSetController(context: ControllerContext): void {
@@ -50,28 +56,17 @@ class ReplicaSetController {
   }
 
   start(): void {
-    const owner = (object: Pod | ReplicaSet): string[] => [controllerOf(object)?.uid ?? ""];
-    this.#pods.addIndex(OWNER_INDEX, owner);
-    this.#replicaSets.addIndex(OWNER_INDEX, owner);
+    this.#pods.addIndex(CONTROLLER_INDEX, controllerUids);
+    this.#replicaSets.addIndex(CONTROLLER_INDEX, controllerUids);
     const queue = runController(this.#context, {
       name: "replicaset",
       informers: [this.#replicaSets, this.#pods],
       allKeys: () => this.#replicaSets.lister.keys(),
       reconcile: (key) => this.#reconcile(key),
     });
-    this.#replicaSets.addHandler({
-      onAdd: (replicaSet) => queue.add(keyOf(replicaSet)),
-      onUpdate: (_, replicaSet) => queue.add(keyOf(replicaSet)),
-      onDelete: (replicaSet) => queue.add(keyOf(replicaSet)),
-    });
-    this.#pods.addHandler({
-      onAdd: (pod) => this.#enqueueFor(queue, pod),
-      onUpdate: (old, pod) => {
-        if (controllerOf(old)?.uid !== controllerOf(pod)?.uid) this.#enqueueFor(queue, old);
-        this.#enqueueFor(queue, pod);
-      },
-      onDelete: (pod) => this.#enqueueFor(queue, pod),
-    });
+    this.#replicaSets.addHandler(everyChange((replicaSet) => queue.add(keyOf(replicaSet))));
+    const enqueueOwner = (pod: Pod): void => this.#enqueueFor(queue, pod);
+    this.#pods.addHandler(everyChange(enqueueOwner, hasOtherController));
   }
 
   /** The ReplicaSet that controls the pod, or those that may want it when nobody does. */
@@ -107,8 +102,8 @@ class ReplicaSetController {
     const { client } = this.#context;
     const { namespace = "", name = "", uid = "" } = replicaSet.metadata;
     const cached = [
-      ...this.#pods.lister.byIndex(OWNER_INDEX, uid),
-      ...this.#pods.lister.byIndex(OWNER_INDEX, ""),
+      ...this.#pods.lister.byIndex(CONTROLLER_INDEX, uid),
+      ...this.#pods.lister.byIndex(CONTROLLER_INDEX, ""),
     ].filter((pod) => pod.metadata.namespace === namespace);
     const candidates = this.#podWrites
       .list(cached, (pod) => controllerOf(pod)?.uid === uid)
@@ -176,10 +171,12 @@ class ReplicaSetController {
   #siblingsOnNode(replicaSet: ReplicaSet): ReadonlyMap<string, number> {
     const owner = controllerOf(replicaSet)?.uid;
     const family =
-      owner === undefined ? [replicaSet] : this.#replicaSets.lister.byIndex(OWNER_INDEX, owner);
+      owner === undefined
+        ? [replicaSet]
+        : this.#replicaSets.lister.byIndex(CONTROLLER_INDEX, owner);
     const counts = new Map<string, number>();
     for (const { metadata } of family) {
-      for (const pod of this.#pods.lister.byIndex(OWNER_INDEX, metadata.uid ?? "")) {
+      for (const pod of this.#pods.lister.byIndex(CONTROLLER_INDEX, metadata.uid ?? "")) {
         const node = pod.spec?.nodeName ?? "";
         if (node !== "" && isPodActive(pod)) counts.set(node, (counts.get(node) ?? 0) + 1);
       }

@@ -1,5 +1,6 @@
 import type { ApiResource, Client } from "../../client/index.ts";
-import { createClient, FakeApi, NAMESPACES, NODES, PODS } from "../../client/index.ts";
+import { createClient, NAMESPACES, NODES, PODS } from "../../client/index.ts";
+import { FakeApi } from "../../client/testing/fake-api.ts";
 import type { KubeObject } from "../../apimachinery/index.ts";
 import { rfc3339 } from "../../apimachinery/index.ts";
 import type { Event, Node, Pod } from "../../api/index.ts";

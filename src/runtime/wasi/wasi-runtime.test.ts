@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { eventually } from "../../lib/testing/eventually.ts";
-import { describeRuntime } from "../contract/runtime-contract.ts";
+import { describeRuntime } from "../testing/runtime-contract.ts";
 import { createProcessSpawner } from "../../os/index.ts";
 import { WasiFixture } from "./testing/wasi-fixture.ts";
 import type { WasiRuntime } from "./wasi-runtime.ts";

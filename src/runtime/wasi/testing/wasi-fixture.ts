@@ -9,7 +9,7 @@ import {
 } from "../../../images/index.ts";
 import { SeededRandom, silentLogger } from "../../../lib/index.ts";
 import { createProcessSpawner, systemClock } from "../../../os/index.ts";
-import type { RuntimeFixture } from "../../contract/runtime-contract.ts";
+import type { RuntimeFixture } from "../../testing/runtime-contract.ts";
 import { createWasiRuntime, type WasiRuntime, type WasiRuntimeOptions } from "../wasi-runtime.ts";
 
 const source = join(import.meta.dir, "..", "..", "..");
