@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Glob } from "bun";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 
 const root = join(import.meta.dir, "..");
@@ -28,6 +28,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   os: ["lib", "store", "runtime", "kubelet", "proxy", "apiserver"],
 };
 
+/** What tests of other rooms may use past a room's door, and the product never. */
+const TESTING = /^src\/\w+\/testing\//;
+const DESIGNED_ROOMS = ["raft", "mvcc", "store", "kubelet", "proxy"];
+const MAX_ARCHITECTURE_LINES = 300;
 const PURE_ROOMS = new Set(["lib", "apimachinery", "api", "raft", "mvcc"]);
 const IMPURE_CALLS =
   /\b(Date\.now|performance\.now|new Date\(\)|setTimeout|setInterval|Math\.random|crypto\.\w+)\b/;
@@ -63,6 +67,26 @@ function importsOf(file: SourceFile): string[] {
   );
 }
 
+const documents = [new Glob("*.md"), new Glob("{docs,src,test,workloads}/**/*.md")]
+  .flatMap((glob) => [...glob.scanSync(root)])
+  .sort();
+const knownPaths = [...new Glob("{src,test,docs,workloads,migrations}/**/*").scanSync(root)];
+
+/** Links and names of files in a document that lead nowhere, or out of the repository. */
+function strayPathsIn(document: string): string[] {
+  const text = readFileSync(join(root, document), "utf8");
+  const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)]
+    .map((match) => normalize(join(dirname(document), match[1] ?? "")))
+    .filter((path) => path.startsWith("..") || !existsSync(join(root, path)));
+  // A file may be named by the end of its path: `store.ts`, `store/store.ts`, `src/store/store.ts`.
+  const names = [
+    ...text.matchAll(/(?<![\w/.-])((?:\.\.\/)*[\w-]+(?:[/.][\w-]+)*\.(?:ts|sh|txt))\b/g),
+  ]
+    .map((match) => match[1] ?? "")
+    .filter((name) => !knownPaths.some((path) => `/${path}`.endsWith(`/${name}`)));
+  return [...links, ...names];
+}
+
 function offences(check: (file: SourceFile) => string[]): string[] {
   return sources.flatMap((file) => check(file).map((offence) => `${file.path}: ${offence}`));
 }
@@ -77,12 +101,40 @@ describe("tidy", () => {
         const [top, room] = path.split("/");
         if (top !== "src") return file.test ? [] : [`imports ${path} from outside src`];
         if (room === file.room || room === undefined) return [];
-        const door = path === `src/${room}/index.ts` || path.startsWith("src/lib/testing/");
+        const door = path === `src/${room}/index.ts` || TESTING.test(path);
         if (!door) return [`imports ${path} past the door of ${room}`];
         return allowed.includes(room) || file.test ? [] : [`must not import ${room}`];
       });
     });
     expect(found).toEqual([]);
+  });
+
+  test("tidy: the product imports no test code", () => {
+    const found = offences((file) =>
+      file.test
+        ? []
+        : importsOf(file).filter((path) => path.includes("/testing/") || path.endsWith(".test.ts")),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: a room has a door, and a room with a design has it on a page", () => {
+    const doors = Object.keys(MAY_IMPORT).map((room) => `src/${room}/index.ts`);
+    const designs = DESIGNED_ROOMS.map((room) => `src/${room}/DESIGN.md`);
+    expect([...doors, ...designs].filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  test("tidy: documents name files that exist, inside the repository", () => {
+    expect(documents).toContain("README.md");
+    const found = documents.flatMap((path) =>
+      strayPathsIn(path).map((target) => `${path}: ${target}`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: docs/ARCHITECTURE.md can be read in one sitting", () => {
+    const lines = readFileSync(join(root, "docs/ARCHITECTURE.md"), "utf8").split("\n");
+    expect(lines.length).toBeLessThanOrEqual(MAX_ARCHITECTURE_LINES + 1);
   });
 
   test("tidy: only cmd imports os", () => {
