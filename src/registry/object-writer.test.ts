@@ -249,6 +249,23 @@ describe("ObjectWriter", () => {
     expect(object.metadata.name).toBe("a");
   });
 
+  test("update: more writers at once than it has attempts all get through", async () => {
+    await using fixture = await memoryRegistry();
+    const maps = fixture.resource(CONFIG_MAPS);
+    await maps.create(NAMESPACE, configMap("a", {}));
+    const writers = Array.from({ length: 2 * MAX_WRITE_ATTEMPTS }, (_, index) =>
+      maps.update(
+        NAMESPACE,
+        "a",
+        (object) => ({ ...object, data: { ...(object["data"] ?? {}), [`k${index}`]: "v" } }),
+        { retryConflicts: true },
+      ),
+    );
+    await Promise.all(writers);
+    const { object } = await maps.get(NAMESPACE, "a");
+    expect(Object.keys(object["data"] ?? {})).toHaveLength(writers.length);
+  });
+
   test("update: gives up after its attempts instead of spinning", async () => {
     await using fixture = await memoryRegistry();
     const maps = fixture.resource(CONFIG_MAPS);

@@ -36,6 +36,11 @@ describe("podColumns", () => {
     expect(pod({ phase: "Running", containerStatuses })).toEqual(["2/2", "Running", "2 (5m ago)"]);
   });
 
+  test("podColumns: a status that leaves out the restarts has none", () => {
+    const containerStatuses = [{ ...image, name: "a", ready: true, state: running }];
+    expect(pod({ phase: "Running", containerStatuses })).toEqual(["1/2", "Running", "0"]);
+  });
+
   test("podColumns: the reason of a container that waits outweighs the phase", () => {
     const waiting = { waiting: { reason: "CrashLoopBackOff" } };
     const containerStatuses = [

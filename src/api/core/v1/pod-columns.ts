@@ -123,7 +123,8 @@ function restartsText(pod: Pod, now: number): string {
   let restarts = 0;
   let last = Number.NEGATIVE_INFINITY;
   for (const { restartCount, lastState } of counted) {
-    restarts += restartCount;
+    // Whoever writes a status may leave out what is zero.
+    restarts += restartCount ?? 0;
     const finishedAt = lastState?.terminated?.finishedAt;
     if (finishedAt !== undefined) last = Math.max(last, parseRfc3339(finishedAt));
   }
