@@ -4,7 +4,7 @@ import type { Client } from "../client/index.ts";
 import { startControllers } from "../controllers/index.ts";
 import { openImageStore } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
-import { processStartTime } from "../os/index.ts";
+import { openFilesLimit, processStartTime } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
 import { startScheduler } from "../scheduler/index.ts";
@@ -46,6 +46,11 @@ interface AuthenticListener extends ApiListener {
 
 const DEFAULT_HTTPS_PORT = 6443;
 const DEFAULT_HTTP_PORT = 8080;
+/**
+ * Two descriptors a connection, for Services and for Ingress: a quarter of what the process may
+ * open stays for the store, the API and the workers, whatever clients do.
+ */
+const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
 
 /** Puts a whole cluster together in this process, from the disk up to the proxy. */
 export async function startCluster(flags: ServerFlags): Promise<RunningCluster> {
@@ -180,6 +185,7 @@ async function startServing(
       ),
     },
     ingressAddress: api.advertiseAddress,
+    maxConnections: Math.floor(openFilesLimit() * PROXY_SHARE_OF_OPEN_FILES),
   });
   api.listener.serve(controlPlane.front);
   return { ...node, proxy, clientOf, rootCa: api.listener.rootCa };

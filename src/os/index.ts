@@ -5,6 +5,7 @@ export { certificateCovers } from "./certificate-coverage.ts";
 export type { IssueServerOptions, KeyPair } from "./certificates.ts";
 export { createLogger } from "./pino-logger.ts";
 export type { LogLevel } from "./pino-logger.ts";
+export { openFilesLimit } from "./open-files-limit.ts";
 export { isSameProcess, processStartTime } from "./process-identity.ts";
 export { createProcessSpawner } from "./process-spawner.ts";
 export { createDisk } from "./disk.ts";

@@ -38,6 +38,24 @@ describe("createProcessSpawner", () => {
     expect(await exitCode()).toBe("137");
   });
 
+  test("createProcessSpawner: memory that runs out ends a worker before its server", async () => {
+    const worker = await start("exec sleep 300");
+    const score = readFileSync(`/proc/${worker.identity.pid}/oom_score_adj`, "utf8");
+    expect(Number(score)).toBe(900);
+    worker.discard();
+    await exitCode();
+  });
+
+  test("createProcessSpawner: a worker has no capability but for low ports", async () => {
+    const worker = await start("exec sleep 300");
+    const status = readFileSync(`/proc/${worker.identity.pid}/status`, "utf8");
+    worker.discard();
+    await exitCode();
+    expect(status).toMatch(/^NoNewPrivs:\s1$/m);
+    // CAP_NET_BIND_SERVICE is bit 10; a user who is not root has none anyway.
+    expect(status).toMatch(/^CapEff:\s0{13}[04]00$/m);
+  });
+
   test("createProcessSpawner: a signal shows as 128 + n", async () => {
     const worker = await start("exec sleep 300");
     worker.release();

@@ -10,12 +10,14 @@ import { isSameProcess, processStartTime } from "./process-identity.ts";
 
 /**
  * The shell around a worker. It tells the worker's pid, then waits for a line: without one (the
- * server ended first) the worker is killed. Whatever happens, the exit code is recorded.
+ * server ended first) the worker is killed. Whatever happens, the exit code is recorded. A machine
+ * that runs out of memory is to end guests (score 900) before the server.
  */
 const WRAPPER = `
 directory=$1 files=$2
 shift 2
 ulimit -c 0
+{ echo 900 >/proc/self/oom_score_adj; } 2>/dev/null
 ulimit -n "$files"
 "$@" </dev/null >/dev/null 2>"$directory/stderr" &
 worker=$!
@@ -29,13 +31,14 @@ mv "$directory/exit-code.tmp" "$directory/exit-code"
 `;
 
 const SETPRIV = "/usr/bin/setpriv";
+/** A worker of root keeps one capability: the ports of its pod may be below 1024. */
+const DROP_CAPABILITIES = ["--bounding-set=-all,+net_bind_service", "--inh-caps=-all"];
 const CLOCK_TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
 
 /** Starts workers as real processes of this machine (Linux). */
 export function createProcessSpawner(): ProcessSpawner {
-  // setpriv comes with util-linux; where it is missing, workers run without no-new-privileges.
-  const prefix = existsSync(SETPRIV) ? [SETPRIV, "--no-new-privs", "--"] : [];
+  const prefix = privilegePrefix();
   return {
     spawnWorker: (command) => spawnWorker(command, prefix),
     identify,
@@ -43,6 +46,19 @@ export function createProcessSpawner(): ProcessSpawner {
     kill,
     usage,
   };
+}
+
+/**
+ * The command that takes privileges away. setpriv comes with util-linux; where it is missing,
+ * workers run as they are. Only root has capabilities to drop, and not every container's root may.
+ */
+function privilegePrefix(): string[] {
+  if (!existsSync(SETPRIV)) return [];
+  const prefix = [SETPRIV, "--no-new-privs"];
+  if (process.getuid?.() !== 0) return [...prefix, "--"];
+  const dropping = [...prefix, ...DROP_CAPABILITIES, "--"];
+  const tried = Bun.spawnSync({ cmd: [...dropping, "/bin/true"], stderr: "ignore" });
+  return tried.exitCode === 0 ? dropping : [...prefix, "--"];
 }
 
 async function spawnWorker(

@@ -12,7 +12,8 @@ import {
 } from "../client/index.ts";
 import { sleep, type Clock, type Logger } from "../lib/index.ts";
 import { IngressStatusWriter } from "./ingress-status.ts";
-import { ServiceListeners, type BindFailure } from "./l4/service-listeners.ts";
+import { MAX_SPLICES, ServiceListeners, type BindFailure } from "./l4/service-listeners.ts";
+import { MAX_CLIENT_CONNECTIONS } from "./l7/ingress-context.ts";
 import { IngressServer } from "./l7/ingress-server.ts";
 import type { EndpointSocket } from "./net/endpoint-dialer.ts";
 import { EndpointStates } from "./net/endpoint-states.ts";
@@ -38,6 +39,11 @@ export interface ProxyOptions {
   readonly ingress: { readonly hostname: string; readonly port: number };
   /** Shown in the status of Ingresses; the ingress hostname unless given. */
   readonly ingressAddress?: string;
+  /**
+   * Connections of Services, and as many of Ingress, at the same time; further ones are turned
+   * away. Each takes two descriptors.
+   */
+  readonly maxConnections?: number;
 }
 
 /** Figures for a status page. */
@@ -84,17 +90,18 @@ class TableProxy implements Proxy {
     this.#options = options;
     this.#states = new EndpointStates(clock);
     const states = this.#states;
-    this.#ingress = new IngressServer({ clock, logger, states, endpointSocket });
+    const { maxConnections = Number.POSITIVE_INFINITY } = options;
+    const maxClients = Math.min(maxConnections, MAX_CLIENT_CONNECTIONS);
+    const shared = { clock, logger, states, endpointSocket };
+    this.#ingress = new IngressServer({ ...shared, maxConnections: maxClients });
     this.#events = createEventRecorder({ client, clock, logger, component: "kubun-proxy" });
     const address = options.ingressAddress ?? options.ingress.hostname;
     this.#statusWriter = new IngressStatusWriter(client, logger, address);
     this.#services = new ServiceListeners({
-      clock,
-      logger,
-      states,
-      endpointSocket,
+      ...shared,
       nodePortAddress,
       onBindFailure: (failure) => this.#reportBindFailure(failure),
+      maxSplices: Math.min(maxConnections, MAX_SPLICES),
     });
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { mkdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
@@ -81,6 +81,24 @@ describe("ContainerProcess", () => {
     const error = await world.runtime.startContainer(id).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: "start-failed", message: "the sky fell" });
     expect((await world.runtime.containerStatus(id)).exitCode).toBe(9);
+  });
+
+  test("ContainerProcess: one that is removed while it waits for a worker never runs", async () => {
+    const world = await open();
+    const id = await create(world, "plain");
+    const started = world.runtime.startContainer(id).catch((reason: unknown) => reason);
+    await world.runtime.removeContainer(id);
+    expect(await started).toMatchObject({ code: "start-failed" });
+    expect(readdirSync(join(world.fixture.root, "state", "containers"))).toEqual([]);
+    expect(readdirSync(join(world.fixture.root, "state", "workers"))).toEqual([]);
+  });
+
+  test("ContainerProcess: leaves nothing of a worker whose shell is late", async () => {
+    const world = await open();
+    const ids = await Promise.all(Array.from({ length: 8 }, () => create(world, "plain")));
+    await Promise.all(ids.map((id) => world.runtime.startContainer(id)));
+    await Promise.all(ids.map((id) => world.runtime.removeContainer(id)));
+    expect(readdirSync(join(world.fixture.root, "state", "workers"))).toEqual([]);
   });
 
   test("ContainerProcess: a worker that hangs up instead of starting is ended", async () => {

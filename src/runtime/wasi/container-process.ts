@@ -13,6 +13,7 @@ import {
   recordedExitCode,
   type WorkerAddress,
   workerDirectory,
+  type WorkerProcess,
 } from "./worker-process.ts";
 import {
   EXIT_CANNOT_RUN,
@@ -50,6 +51,8 @@ export class ContainerProcess {
   #connection: ControlConnection | undefined;
   #outOfMemory = false;
   #starting = false;
+  /** A stop came while the container still waited for a worker. */
+  #cancelled = false;
   #abandoned = false;
   #onExited: () => void = () => undefined;
   readonly #options: ContainerProcessOptions;
@@ -78,6 +81,7 @@ export class ContainerProcess {
       this.#finish({ exitCode: EXIT_CANNOT_RUN, reason: "ContainerCannotRun" }, error.message);
       throw error;
     });
+    if (this.#cancelled) return this.#giveBack(worker);
     this.#save({ worker: { id: worker.id, identity: worker.identity } });
     this.#connection = worker.connection;
     // A predecessor that was killed could not remove its sockets.
@@ -122,7 +126,11 @@ export class ContainerProcess {
 
   async stop({ gracePeriodMs }: StopOptions): Promise<void> {
     const { worker, state } = this.#record;
-    if (state === "exited" || worker === undefined) return;
+    if (state === "exited") return;
+    if (worker === undefined) {
+      this.#cancelled = true;
+      return this.#starting ? this.exited : undefined;
+    }
     if (gracePeriodMs <= 0) {
       this.kill();
       return this.exited;
@@ -157,6 +165,16 @@ export class ContainerProcess {
   #save(change: Partial<ContainerRecord>): void {
     this.#record = { ...this.#record, ...change };
     this.#options.directory.saveContainer(this.#record);
+  }
+
+  /** The worker arrived for a container that was stopped meanwhile: its guest is never entered. */
+  #giveBack(worker: WorkerProcess): never {
+    worker.spawned?.discard();
+    worker.connection.close();
+    forgetWorker(this.#options.directory, worker.id);
+    const message = "stopped before it started";
+    this.#finish({ exitCode: SIGKILL_EXIT_CODE, reason: "Error" }, message);
+    throw new RuntimeError("start-failed", message);
   }
 
   async #connect(worker: WorkerAddress): Promise<ControlConnection | undefined> {

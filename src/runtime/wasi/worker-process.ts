@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, sleep } from "../../lib/index.ts";
 import type { ProcessIdentity, ProcessSpawner, SpawnedWorker } from "../process-spawner.ts";
@@ -54,7 +54,13 @@ export async function launchWorker(launcher: WorkerLauncher, id: string): Promis
   try {
     spawned = await launcher.spawner.spawnWorker({
       argv: [...launcher.workerCommand, path],
-      env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: directory, TMPDIR: directory },
+      env: {
+        PATH: "/usr/local/bin:/usr/bin:/bin",
+        HOME: directory,
+        TMPDIR: directory,
+        // A cache of its own would be written (180 KB) by each worker and read by none.
+        BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0",
+      },
       directory,
       maxOpenFiles: MAX_OPEN_FILES,
     });
@@ -91,9 +97,15 @@ async function connectTo(
   }
 }
 
-/** Removes what a dead worker left behind. */
+/**
+ * Removes what a dead worker left behind. The shell around it may be about to write the exit code
+ * down: the directory changes its name first, so that nothing new comes into it meanwhile.
+ */
 export function forgetWorker(places: WorkerPlaces, workerId: string): void {
-  rmSync(workerDirectory(places, workerId), { recursive: true, force: true });
+  const directory = workerDirectory(places, workerId);
+  const leaving = `${directory}.gone`;
+  if (existsSync(directory)) renameSync(directory, leaving);
+  rmSync(leaving, { recursive: true, force: true });
   rmSync(controlPath(places, workerId), { force: true });
 }
 

@@ -97,6 +97,8 @@ export interface WorkerResult {
 }
 
 /** Exit codes that are not the guest's own. */
+/** A wagi request that computed past its deadline, as timeout(1) says it. */
+export const EXIT_BLOCKED = 124;
 export const EXIT_CANNOT_RUN = 128;
 export const EXIT_TRAP = 134;
 export const EXIT_OUT_OF_MEMORY = 137;

@@ -51,24 +51,6 @@ export const FILE_RIGHTS =
   RIGHTS.fdFilestatSetTimes |
   RIGHTS.pollFdReadwrite;
 
-/** Rights a read-only preopen lacks, itself and for everything opened through it. */
-export const WRITING_RIGHTS =
-  RIGHTS.fdWrite |
-  RIGHTS.fdAllocate |
-  RIGHTS.pathCreateDirectory |
-  RIGHTS.pathCreateFile |
-  RIGHTS.pathLinkSource |
-  RIGHTS.pathLinkTarget |
-  RIGHTS.pathRenameSource |
-  RIGHTS.pathRenameTarget |
-  RIGHTS.pathFilestatSetSize |
-  RIGHTS.pathFilestatSetTimes |
-  RIGHTS.fdFilestatSetSize |
-  RIGHTS.fdFilestatSetTimes |
-  RIGHTS.pathSymlink |
-  RIGHTS.pathRemoveDirectory |
-  RIGHTS.pathUnlinkFile;
-
 /** What a guest may do with a directory itself. */
 export const DIRECTORY_RIGHTS =
   ALL_RIGHTS &

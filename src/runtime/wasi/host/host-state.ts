@@ -12,14 +12,3 @@ export interface HostState {
   readonly args: readonly Uint8Array[];
   readonly env: readonly Uint8Array[];
 }
-
-/**
- * One function of the import object. It answers an error number (0 is success), or throws what
- * `errnoOf` understands. Numbers arrive as the engine gives them: 32 bits signed, 64 bits BigInt.
- */
-export type HostFunction<Args extends readonly (number | bigint)[]> = (...args: Args) => number;
-
-/** A function that may have to wait: then it answers a promise, and the guest is suspended. */
-export type WaitingFunction<Args extends readonly (number | bigint)[]> = (
-  ...args: Args
-) => number | Promise<number>;

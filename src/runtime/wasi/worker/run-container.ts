@@ -1,16 +1,18 @@
-import { renameSync, writeFileSync } from "node:fs";
 import { SystemHostClock } from "../host/host-clock.ts";
 import { PREVIEW1, WasiHost } from "../host/wasi-host.ts";
 import { emptyInput } from "../host/streams.ts";
-import type { FacadeStatus, WorkerResult, WorkerSpec } from "../worker-protocol.ts";
+import type { FacadeStatus, WorkerSpec } from "../worker-protocol.ts";
 import { CommandGuest } from "./command-guest.ts";
 import { compileBytes, compileModule } from "./compile-module.ts";
 import { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
 import { PAGE_BYTES } from "./limit-memory.ts";
 import { recordDeepStacks } from "./guest-end.ts";
+import { leaveResult } from "./leave-result.ts";
 import { rfc3339Nano } from "./rfc3339-nano.ts";
 import { WagiGuest } from "./wagi-guest.ts";
+
+export { leaveResult } from "./leave-result.ts";
 
 /** A container that is ready to run: compiled, its sockets bound, its log open. */
 export interface Container {
@@ -47,14 +49,6 @@ export async function prepareContainer(spec: WorkerSpec): Promise<Container> {
       leaveResult(spec.resultPath, end, clock);
     },
   };
-}
-
-/** Leaves the result where the supervisor looks for it: whole, or not at all. */
-export function leaveResult(path: string, end: GuestEnd, clock = new SystemHostClock()): void {
-  const result: WorkerResult = { ...end, finishedAt: rfc3339Nano(clock.realtimeNs()) };
-  const temporary = `${path}.${process.pid}.tmp`;
-  writeFileSync(temporary, JSON.stringify(result), { mode: 0o600 });
-  renameSync(temporary, path);
 }
 
 function providedFunctions(clock: SystemHostClock): ReadonlySet<string> {

@@ -97,6 +97,17 @@ describe("wagi worker", () => {
       expect(worker.log).toContain("gave up after 100 ms");
     });
 
+    test("a guest that computes past its deadline ends its worker, which says why", async () => {
+      await start(MODULES.hostile, { args: ["guest", "cgi"], wagi: { requestTimeoutMs: 200 } });
+      expect(await (await worker.fetch("/")).text()).toBe("ok\n");
+      const cut = worker.fetch("/loop").catch(() => "cut");
+      await worker.process.exited;
+      expect(await cut).toBe("cut");
+      const message = "a request computed for more than its 200 ms without end";
+      expect(await worker.result()).toMatchObject({ exitCode: 124, reason: "Error", message });
+      expect(worker.log).toContain(message);
+    });
+
     test("a client that goes away, or never sends its body, gives its place up", async () => {
       await start(MODULES.helloWagi, { wagi: { requestTimeoutMs: 200, concurrency: 1 } });
       const slow = connect({ path: worker.unixPath, allowHalfOpen: true });

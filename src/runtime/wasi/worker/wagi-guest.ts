@@ -4,6 +4,7 @@ import { ProcExit } from "../host/errno.ts";
 import { bytesInput } from "../host/streams.ts";
 import { WasiHost } from "../host/wasi-host.ts";
 import type { FacadeStatus, WorkerPort, WorkerSpec } from "../worker-protocol.ts";
+import { BlockedLoopWatch } from "./blocked-loop-watch.ts";
 import { cgiArguments, cgiEnvironment, type CgiConnection } from "./cgi-environment.ts";
 import { CgiError, CgiResponse, STREAM_AFTER_MS } from "./cgi-response.ts";
 import { facadeStatus, logStream } from "./command-guest.ts";
@@ -30,6 +31,7 @@ export class WagiGuest implements Guest {
   readonly #maxBodyBytes: number;
   readonly #timeoutMs: number;
   readonly #hosts = new Set<WasiHost>();
+  readonly #watch = new BlockedLoopWatch();
   readonly #memories: MemoryPool | undefined;
   #requests = 0;
 
@@ -75,6 +77,7 @@ export class WagiGuest implements Guest {
 
   /** Never ends by itself: requests come and go. */
   run(): Promise<GuestEnd> {
+    this.#watch.start(this.#spec, this.#timeoutMs);
     return new Promise(() => undefined);
   }
 
@@ -170,6 +173,7 @@ export class WagiGuest implements Guest {
     signal.addEventListener("abort", () => host.abort(signal.reason as CgiError));
     const memory = this.#memories?.take();
     const imports = { ...host.imports(), ...(memory && { [POOL_MODULE]: { memory } }) };
+    this.#watch.enter();
     try {
       await host.run(new WebAssembly.Instance(this.#compiled.module, imports));
       output.end();
@@ -178,6 +182,7 @@ export class WagiGuest implements Guest {
       if (error.code !== 0) throw new CgiError(`the guest exited with code ${error.code}`);
       output.end();
     } finally {
+      this.#watch.leave();
       this.#hosts.delete(host);
       host.close();
       if (memory !== undefined) this.#memories?.give(memory);

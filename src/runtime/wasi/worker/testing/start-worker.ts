@@ -20,6 +20,7 @@ const root = join(source, "..");
 /** Modules the tests run. */
 export const MODULES = {
   probe: join(source, "runtime", "wasi", "host", "testdata", "probe.wasm"),
+  hostile: join(source, "runtime", "wasi", "host", "testdata", "hostile.wasm"),
   helloHttp: join(root, "workloads", "hello-http", "hello-http.wasm"),
   helloWagi: join(root, "workloads", "hello-wagi", "hello-wagi.wasm"),
 };
