@@ -10,13 +10,14 @@ import {
   sleep,
 } from "../lib/index.ts";
 import type { Registry } from "../registry/index.ts";
-import { answerError, answerObject } from "./answer.ts";
+import { answerError, answerObject, wantsPretty } from "./answer.ts";
 import type { ApiContext, ApiRequest } from "./api-request.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { type Authorizer, componentAuthorizer } from "./authorizer.ts";
 import { DiscoveryHandler } from "./discovery/discovery-handler.ts";
 import { servedGroupVersions } from "./discovery/plain-discovery.ts";
 import { answerHealth, type Checks } from "./health.ts";
+import { actingUser } from "./impersonation.ts";
 import { JSON_MEDIA, type Media, Negotiator } from "./media-type.ts";
 import {
   attributesOf,
@@ -139,8 +140,9 @@ class ApiServer {
   async #answer(request: Request): Promise<Response> {
     let media: Media = JSON_MEDIA;
     try {
-      const user = this.#options.authenticator.authenticate(request);
-      if (user === undefined) throw unauthorized();
+      const sender = this.#options.authenticator.authenticate(request);
+      if (sender === undefined) throw unauthorized();
+      const user = actingUser(request.headers, sender, this.#authorizer);
       const target = parseTarget(pathnameOf(request.url));
       if (target === undefined) return pageNotFound();
       const query = queryOf(request.url);
@@ -153,7 +155,8 @@ class ApiServer {
       media = this.#negotiator.negotiate(request);
       return await this.#run(request, target, query, user, verb, media);
     } catch (error) {
-      return answerError(this.#statusOf(error, request), media);
+      const pretty = wantsPretty(request, queryOf(request.url));
+      return answerError(this.#statusOf(error, request), media, { pretty });
     }
   }
 

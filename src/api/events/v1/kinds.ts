@@ -11,10 +11,27 @@ const columns: readonly TableColumn<Event>[] = eventColumns.map((column) => ({
   cell: (event: Event, now: number) => column.cell(coreEventFrom(event), now),
 }));
 
+/** The core group's names of fields that have another one here. */
+const INVOLVED = "involvedObject.";
+
+function fieldsOfCore(event: Event): Record<string, string> {
+  return coreKinds.events?.selectableFields?.(coreEventFrom(event)) ?? {};
+}
+
+/** Both names select: clients of the core group are sent here with theirs. */
+function inOwnWords(fields: Record<string, string>): Record<string, string> {
+  const own: Record<string, string> = { ...fields };
+  for (const [name, value] of Object.entries(fields)) {
+    if (name.startsWith(INVOLVED)) own[`regarding.${name.slice(INVOLVED.length)}`] = value;
+  }
+  own["reportingController"] = fields["reportingComponent"] ?? "";
+  return own;
+}
+
 const events: KindLogic<Event> = {
   validate: (event) => validateNewEvent(coreEventFrom(event)),
   columns,
-  selectableFields: (event) => coreKinds.events?.selectableFields?.(coreEventFrom(event)) ?? {},
+  selectableFields: (event) => inOwnWords(fieldsOfCore(event)),
   storage: { group: "", resource: "events" },
   toStorage: coreEventFrom,
   fromStorage: eventFromCore,
