@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { compileTypes } from "./compile-types.ts";
-import { decodeErrors, decodeInto, prune } from "./decode.ts";
+import { decodeInto, prune } from "./decode.ts";
 import type { JsonObject } from "./json-value.ts";
 import { schemaFromOpenApi } from "./schema-from-openapi.ts";
 import { loadSchemas } from "./testing/api-types.ts";
@@ -178,14 +178,6 @@ describe("decodeInto", () => {
     const object: JsonObject = { metadata: { creationTimestamp: "" } };
     decodeInto(POD, object);
     expect(object).toEqual({ metadata: {} });
-  });
-});
-
-describe("decodeErrors", () => {
-  test("decodeErrors: names unknown fields and changes nothing", () => {
-    const object = { spec: { foo: 1, nodeName: null } };
-    expect(decodeErrors(POD, object)).toEqual(['unknown field "spec.foo"']);
-    expect(object).toEqual({ spec: { foo: 1, nodeName: null } });
   });
 });
 

@@ -21,12 +21,7 @@ export const MAX_STRICT_ERRORS = 100;
  * a built-in field has a value of the wrong type; custom resources report that in `checkSchema`.
  */
 export function decodeInto(schema: Schema, value: unknown): string[] {
-  return new Decoder(schema, { drop: true }).run(value);
-}
-
-/** The unknown fields of a value, which stays as it is. Throws as {@link decodeInto} does. */
-export function decodeErrors(schema: Schema, value: unknown): string[] {
-  return new Decoder(schema, { drop: false }).run(value);
+  return new Decoder(schema).run(value);
 }
 
 /** Drops unknown fields, in place, whatever else is wrong with the value. */
@@ -47,13 +42,11 @@ export function prune(schema: Schema, value: unknown): void {
 class Decoder {
   readonly #complaints: string[] = [];
   readonly #root: Schema;
-  readonly #drop: boolean;
   /** From the root to the value at hand: field names, list indices and map keys. */
   readonly #path: (string | number)[] = [];
 
-  constructor(root: Schema, options: { readonly drop: boolean }) {
+  constructor(root: Schema) {
     this.#root = root;
-    this.#drop = options.drop;
   }
 
   run(value: unknown): string[] {
@@ -88,12 +81,12 @@ class Decoder {
       if (field === undefined) {
         if (!schema.preserveUnknown) this.#unknown(value, key);
       } else if (child === null) {
-        if (this.#drop && dropsNull(schema, field)) delete value[key];
+        if (dropsNull(schema, field)) delete value[key];
       } else {
         path.push(key);
         const decoded = this.#decode(field.schema, child, mode);
         path.pop();
-        if (decoded !== child && this.#drop) {
+        if (decoded !== child) {
           if (decoded === null) delete value[key];
           else value[key] = decoded;
         }
@@ -110,7 +103,7 @@ class Decoder {
       path.push(key);
       const decoded = this.#element(schema.values, child, mode);
       path.pop();
-      if (decoded !== child && this.#drop) setField(value, key, decoded);
+      if (decoded !== child) setField(value, key, decoded);
     }
     return value;
   }
@@ -124,7 +117,7 @@ class Decoder {
       path.push(index);
       const decoded = this.#element(schema.items, child, mode);
       path.pop();
-      if (decoded !== child && this.#drop) list[index] = decoded;
+      if (decoded !== child) list[index] = decoded;
     }
     return value;
   }
@@ -138,7 +131,7 @@ class Decoder {
     if (this.#complaints.length < MAX_STRICT_ERRORS) {
       this.#complaints.push(`unknown field "${pathText([...this.#path, key])}"`);
     }
-    if (this.#drop) delete object[key];
+    delete object[key];
   }
 }
 

@@ -4,7 +4,6 @@ import {
   fieldErrorText,
   forbiddenField,
   immutableField,
-  internalField,
   invalidField,
   notFoundField,
   notSupportedField,
@@ -56,7 +55,6 @@ describe("FieldError", () => {
     expect(fieldErrorText(immutableField(path, { a: 1 }))).toBe(
       'spec.x: Invalid value: {"a":1}: field is immutable',
     );
-    expect(fieldErrorText(internalField(path, "boom"))).toBe("spec.x: Internal error: boom");
   });
 
   test("fieldErrorText: quotes text like Go and shows a missing value as null", () => {

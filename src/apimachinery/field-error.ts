@@ -102,10 +102,6 @@ export function immutableField(field: Where, badValue: unknown): FieldError {
   return invalidField(field, badValue, IMMUTABLE_DETAIL);
 }
 
-export function internalField(field: Where, detail: string): FieldError {
-  return { type: "InternalError", field: String(field), detail };
-}
-
 /** `Invalid value: "x": detail`: the message of the error's cause. */
 export function fieldErrorBody(error: FieldError): string {
   const title = TITLES[error.type];

@@ -32,27 +32,9 @@ export function matchesFields(
   });
 }
 
-/** Throws 400 when the selector asks for a field that this kind does not offer. */
-export function assertSelectable(selector: FieldSelector, supported: readonly string[]): void {
-  for (const { field } of selector) {
-    if (!supported.includes(field)) throw badRequest(`field label not supported: ${field}`);
-  }
-}
-
 /** The value this selector demands for a field: lets a list by name become a get. */
 export function exactFieldValue(selector: FieldSelector, field: string): string | undefined {
   return selector.find((term) => term.field === field && term.operator === "=")?.value;
-}
-
-/** The text that {@link parseFieldSelector} reads. */
-export function fieldSelectorText(selector: FieldSelector): string {
-  return selector
-    .map(({ field, operator, value }) => `${field}${operator}${escapeValue(value)}`)
-    .join(",");
-}
-
-function escapeValue(value: string): string {
-  return value.replace(/[\\,=]/g, (character) => `\\${character}`);
 }
 
 /** Splits at commas that no backslash precedes; escapes stay for {@link unescapeValue}. */

@@ -10,11 +10,6 @@ export interface GroupVersionKind extends GroupVersion {
   readonly kind: string;
 }
 
-export interface GroupVersionResource extends GroupVersion {
-  /** Plural and lower case, as in the path: "deployments". */
-  readonly resource: string;
-}
-
 export interface GroupResource {
   readonly group: string;
   readonly resource: string;

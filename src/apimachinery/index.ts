@@ -2,7 +2,7 @@ export { checkSchema } from "./check-schema.ts";
 export { compileTypes } from "./compile-types.ts";
 export type { FieldNotation, FieldOptions, TypeNotation, TypeTable } from "./compile-types.ts";
 export { DecodeError } from "./decode-error.ts";
-export { decodeErrors, decodeInto, prune } from "./decode.ts";
+export { decodeInto, prune } from "./decode.ts";
 export {
   duplicateField,
   fieldErrorBody,
@@ -10,7 +10,6 @@ export {
   forbiddenField,
   IMMUTABLE_DETAIL,
   immutableField,
-  internalField,
   invalidField,
   notFoundField,
   notSupportedField,
@@ -21,13 +20,7 @@ export {
 } from "./field-error.ts";
 export type { FieldError, FieldErrorType } from "./field-error.ts";
 export { FieldPath } from "./field-path.ts";
-export {
-  assertSelectable,
-  exactFieldValue,
-  fieldSelectorText,
-  matchesFields,
-  parseFieldSelector,
-} from "./field-selector.ts";
+export { exactFieldValue, matchesFields, parseFieldSelector } from "./field-selector.ts";
 export type { FieldRequirement, FieldSelector } from "./field-selector.ts";
 export { goQuote } from "./go-text.ts";
 export {
@@ -37,13 +30,7 @@ export {
   groupVersionKindOf,
   parseApiVersion,
 } from "./group-version.ts";
-export type {
-  GroupKind,
-  GroupResource,
-  GroupVersion,
-  GroupVersionKind,
-  GroupVersionResource,
-} from "./group-version.ts";
+export type { GroupKind, GroupResource, GroupVersion, GroupVersionKind } from "./group-version.ts";
 export { ipAddressText, ipRangeContains, parseCidr, parseIpAddress } from "./ip-address.ts";
 export type { IpAddress, IpRange } from "./ip-address.ts";
 export { jsonDecode, JsonError, MAX_JSON_BYTES, MAX_JSON_DEPTH } from "./json-decode.ts";
@@ -52,18 +39,15 @@ export { applyJsonPatch } from "./json-patch.ts";
 export { cloneJson, getField, isJsonObject, jsonEquals, setField } from "./json-value.ts";
 export type { JsonObject } from "./json-value.ts";
 export {
-  EVERYTHING,
   labelSelectorFrom,
   labelSelectorOfSet,
   labelSelectorText,
   matchesLabels,
-  NOTHING,
   parseLabelSelector,
 } from "./label-selector.ts";
 export type { LabelOperator, LabelRequirement, Labels, LabelSelector } from "./label-selector.ts";
 export { applyMergePatch } from "./merge-patch.ts";
 export type {
-  KubeList,
   KubeObject,
   ListMeta,
   ManagedFieldsEntry,
@@ -137,11 +121,9 @@ export {
   internalError,
   invalid,
   isStatusError,
-  methodNotSupported,
   MODIFIED_MESSAGE,
   notAcceptable,
   notFound,
-  pathNotFound,
   requestEntityTooLarge,
   serverTimeout,
   serviceUnavailable,

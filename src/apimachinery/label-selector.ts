@@ -19,11 +19,8 @@ export type LabelSelector =
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** The selector that every object matches. */
-export const EVERYTHING: LabelSelector = { kind: "requirements", requirements: [] };
-
 /** The selector that no object matches. */
-export const NOTHING: LabelSelector = { kind: "nothing" };
+const NOTHING: LabelSelector = { kind: "nothing" };
 
 const MAX_SELECTOR_LENGTH = 65_536;
 

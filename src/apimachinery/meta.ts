@@ -55,13 +55,6 @@ export interface KubeObject {
   [field: string]: unknown;
 }
 
-export interface KubeList<T extends KubeObject = KubeObject> {
-  apiVersion?: string;
-  kind?: string;
-  metadata: ListMeta;
-  items: T[];
-}
-
 export interface MetaLabelSelectorRequirement {
   key: string;
   operator: string;

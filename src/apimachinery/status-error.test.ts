@@ -9,7 +9,6 @@ import {
   internalError,
   invalid,
   isStatusError,
-  methodNotSupported,
   notFound,
   requestEntityTooLarge,
   serverTimeout,
@@ -88,11 +87,6 @@ describe("StatusError", () => {
   test("StatusError: other constructors have Kubernetes' code, reason and words", () => {
     expect(unauthorized().status).toMatchObject({ code: 401, message: "Unauthorized" });
     expect(badRequest("m").status).toMatchObject({ code: 400, reason: "BadRequest" });
-    expect(methodNotSupported(PODS, "patch").status).toMatchObject({
-      code: 405,
-      reason: "MethodNotAllowed",
-      message: 'patch is not supported on resources of kind "pods"',
-    });
     expect(requestEntityTooLarge("limit is 3").message).toBe(
       "Request entity is too large: limit is 3",
     );

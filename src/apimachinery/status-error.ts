@@ -90,11 +90,6 @@ export function notFound(resource: GroupResource, name: string): StatusError {
   return failure(404, "NotFound", message, detailsOf(resource, name));
 }
 
-/** No such path: the answer to a request that names no resource of this server. */
-export function pathNotFound(): StatusError {
-  return failure(404, "NotFound", "the server could not find the requested resource", {});
-}
-
 export function alreadyExists(resource: GroupResource, name: string): StatusError {
   const message = `${groupResourceText(resource)} "${name}" already exists`;
   return failure(409, "AlreadyExists", message, detailsOf(resource, name));
@@ -155,11 +150,6 @@ export function forbidden(resource: GroupResource, name: string, why: string): S
       ? `forbidden: ${why}`
       : `${groupResourceText(resource)}${named} is forbidden: ${why}`;
   return failure(403, "Forbidden", message, detailsOf(resource, name));
-}
-
-export function methodNotSupported(resource: GroupResource, verb: string): StatusError {
-  const message = `${verb} is not supported on resources of kind "${groupResourceText(resource)}"`;
-  return failure(405, "MethodNotAllowed", message, detailsOf(resource, ""));
 }
 
 export function notAcceptable(message: string): StatusError {

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import type { BlobStore } from "./blob-store.ts";
 import type { ContentSource } from "./content-source.ts";
@@ -176,13 +175,6 @@ async function checkModule(blobs: BlobStore, digest: string): Promise<void> {
   if (wasmBinaryKind(head) === undefined) {
     throw new ImageError("unsupported", `${digest} is not a WebAssembly module or component`);
   }
-}
-
-/** Reads a kept resolution; undefined when there is none that can be read. */
-export async function readResolution(path: string): Promise<Resolution | undefined> {
-  const text = await readFile(path, "utf8").catch(() => undefined);
-  const parsed = resolutionSchema.safeParse(text === undefined ? undefined : safeJson(text));
-  return parsed.success ? (parsed.data as Resolution) : undefined;
 }
 
 function safeJson(text: string): unknown {

@@ -8,8 +8,6 @@ export interface PodRuntimeState {
   readonly containers: readonly ContainerStatus[];
 }
 
-export const EMPTY_RUNTIME_STATE: PodRuntimeState = { sandboxes: [], containers: [] };
-
 /** The sandbox that the pod lives in. */
 export function readySandbox(state: PodRuntimeState): PodSandbox | undefined {
   return state.sandboxes.find((sandbox) => sandbox.state === "ready");
