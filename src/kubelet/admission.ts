@@ -1,6 +1,6 @@
 import type { Pod } from "../api/index.ts";
 import { parseQuantity } from "../apimachinery/index.ts";
-import type { NodeCapacity } from "./kubelet.ts";
+import type { NodeCapacity } from "./kubelet-options.ts";
 
 export const DEFAULT_MAX_PODS = 110;
 

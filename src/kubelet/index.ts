@@ -1,2 +1,3 @@
 export { createKubelet } from "./kubelet.ts";
-export type { Kubelet, KubeletOptions, NodeCapacity } from "./kubelet.ts";
+export type { KubeletOptions, NodeCapacity } from "./kubelet-options.ts";
+export type { Kubelet } from "./kubelet.ts";

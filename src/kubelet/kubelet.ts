@@ -1,7 +1,6 @@
 import type { Hono } from "hono";
 import type { Pod, RuntimeClass, Service } from "../api/index.ts";
 import {
-  type Client,
   createEventRecorder,
   createInformer,
   type Informer,
@@ -9,12 +8,12 @@ import {
   RUNTIME_CLASSES,
   SERVICES,
 } from "../client/index.ts";
-import { type Clock, type Logger, type Random, sleep } from "../lib/index.ts";
-import type { ContainerRuntime } from "../runtime/index.ts";
+import { sleep } from "../lib/index.ts";
 import { refuseAdmission, type Refusal } from "./admission.ts";
 import { ContainerStarter } from "./container-starter.ts";
 import { createHttpApi } from "./http-api.ts";
 import { ImagePuller } from "./image-puller.ts";
+import type { KubeletOptions } from "./kubelet-options.ts";
 import { NodeRegistration } from "./node-registration.ts";
 import { isTerminal } from "./pod-actions.ts";
 import { PodEvents } from "./pod-events.ts";
@@ -25,44 +24,6 @@ import { PodVolumes } from "./pod-volumes.ts";
 import { type PodMemory, PodWorker } from "./pod-worker.ts";
 import { ReferenceCache } from "./reference-cache.ts";
 import { StatusWriter } from "./status-writer.ts";
-
-export interface NodeCapacity {
-  readonly cpuMillis: number;
-  readonly memoryBytes: number;
-  readonly ephemeralStorageBytes: number;
-  /** Default 110. */
-  readonly maxPods?: number;
-}
-
-export interface KubeletOptions {
-  readonly nodeName: string;
-  readonly client: Client;
-  readonly runtime: ContainerRuntime;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** Volumes live under `<rootDirectory>/pods/<uid>/volumes`. */
-  readonly rootDirectory: string;
-  /** Logs live under `<logDirectory>/<namespace>_<pod>_<uid>/<container>/<attempt>.log`. */
-  readonly logDirectory: string;
-  /** InternalIP of the node. */
-  readonly nodeAddress: string;
-  readonly podCidr: string;
-  readonly capacity: NodeCapacity;
-  /** For example `v1.36.0+kubun0.1.0`. */
-  readonly kubeletVersion: string;
-  /** Facts of the machine for nodeInfo; all have defaults. */
-  readonly machine?: {
-    readonly architecture?: string;
-    readonly kernelVersion?: string;
-    readonly osImage?: string;
-    readonly machineId?: string;
-    readonly bootId?: string;
-  };
-  /** Port of the kubelet's HTTP API for status.daemonEndpoints; none is told without it. */
-  readonly kubeletPort?: number;
-  readonly labels?: Readonly<Record<string, string>>;
-}
 
 export interface Kubelet {
   /** GET /containerLogs/{namespace}/{pod}/{container}, /pods, /healthz. */

@@ -2,7 +2,7 @@ import type { Lease, Node, NodeCondition, NodeStatus } from "../api/index.ts";
 import { jsonEquals, rfc3339Micro } from "../apimachinery/index.ts";
 import { isAlreadyExists, isNotFound, LEASES, NODES } from "../client/index.ts";
 import { sleep } from "../lib/index.ts";
-import type { KubeletOptions } from "./kubelet.ts";
+import type { KubeletOptions } from "./kubelet-options.ts";
 import { nodeConditions, nodeFacts, nodeLabels, nodeObject } from "./node-status.ts";
 
 export const LEASE_INTERVAL_MS = 10_000;

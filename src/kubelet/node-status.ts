@@ -2,7 +2,7 @@ import type { Node, NodeCondition, NodeStatus } from "../api/index.ts";
 import { rfc3339 } from "../apimachinery/index.ts";
 import type { ImageStatus } from "../runtime/index.ts";
 import { DEFAULT_MAX_PODS } from "./admission.ts";
-import type { KubeletOptions } from "./kubelet.ts";
+import type { KubeletOptions } from "./kubelet-options.ts";
 
 /** Images named in the node's status, the largest first, as Kubernetes does. */
 export const MAX_NODE_IMAGES = 50;

@@ -1,0 +1,41 @@
+import type { Client } from "../client/index.ts";
+import type { Clock, Logger, Random } from "../lib/index.ts";
+import type { ContainerRuntime } from "../runtime/index.ts";
+
+export interface NodeCapacity {
+  readonly cpuMillis: number;
+  readonly memoryBytes: number;
+  readonly ephemeralStorageBytes: number;
+  /** Default 110. */
+  readonly maxPods?: number;
+}
+
+export interface KubeletOptions {
+  readonly nodeName: string;
+  readonly client: Client;
+  readonly runtime: ContainerRuntime;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Volumes live under `<rootDirectory>/pods/<uid>/volumes`. */
+  readonly rootDirectory: string;
+  /** Logs live under `<logDirectory>/<namespace>_<pod>_<uid>/<container>/<attempt>.log`. */
+  readonly logDirectory: string;
+  /** InternalIP of the node. */
+  readonly nodeAddress: string;
+  readonly podCidr: string;
+  readonly capacity: NodeCapacity;
+  /** For example `v1.36.0+kubun0.1.0`. */
+  readonly kubeletVersion: string;
+  /** Facts of the machine for nodeInfo; all have defaults. */
+  readonly machine?: {
+    readonly architecture?: string;
+    readonly kernelVersion?: string;
+    readonly osImage?: string;
+    readonly machineId?: string;
+    readonly bootId?: string;
+  };
+  /** Port of the kubelet's HTTP API for status.daemonEndpoints; none is told without it. */
+  readonly kubeletPort?: number;
+  readonly labels?: Readonly<Record<string, string>>;
+}
