@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { formatReference, ImageError, parseReference, wasmArtifact } from "../images/index.ts";
 import type { Reference, WasmArtifact } from "../images/index.ts";
 import type { ClusterConnection } from "./cluster-connection.ts";
@@ -54,14 +55,17 @@ async function pushBlob(
   await expectSuccess(response, `storing blob ${blob.digest}`);
 }
 
+const catalogSchema = z.object({ repositories: z.array(z.string()) });
+const tagsSchema = z.object({ tags: z.array(z.string()) });
+
 /** Every tag of the cluster's registry, by name. */
 export async function listImages(cluster: ClusterConnection): Promise<ListedImage[]> {
-  const { repositories } = (await getJson(cluster, "/v2/_catalog")) as { repositories: string[] };
+  const { repositories } = await getJson(cluster, "/v2/_catalog", catalogSchema);
   const images = await Promise.all(
     repositories.map(async (repository) => {
-      const answer = (await getJson(cluster, `/v2/${repository}/tags/list`)) as { tags: string[] };
+      const { tags } = await getJson(cluster, `/v2/${repository}/tags/list`, tagsSchema);
       return Promise.all(
-        answer.tags.map(async (tag) => {
+        tags.map(async (tag) => {
           const path = `/v2/${repository}/manifests/${tag}`;
           const response = await cluster.client.raw(path, { method: "HEAD" });
           return { repository, tag, digest: response.headers.get("docker-content-digest") ?? "" };
@@ -82,10 +86,18 @@ export function describeImages(images: readonly ListedImage[]): string {
     .join("");
 }
 
-async function getJson(cluster: ClusterConnection, path: string): Promise<unknown> {
+async function getJson<T>(
+  cluster: ClusterConnection,
+  path: string,
+  schema: z.ZodType<T>,
+): Promise<T> {
   const response = await cluster.client.raw(path);
-  await expectSuccess(response.clone(), `asking for ${path}`);
-  return response.json();
+  await expectSuccess(response, `asking for ${path}`);
+  const parsed = schema.safeParse(await response.json());
+  if (!parsed.success) {
+    throw new CommandError(`${path} answered in another form: ${z.prettifyError(parsed.error)}`);
+  }
+  return parsed.data;
 }
 
 async function expectSuccess(response: Response, what: string): Promise<void> {

@@ -13,8 +13,6 @@ import { startServiceAccountController } from "./service-account/controller.ts";
 
 export interface ControllersOptions {
   readonly client: Client;
-  /** Shared with the scheduler of the same process; made here when missing. */
-  readonly informers?: SharedInformers;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -23,13 +21,10 @@ export interface ControllersOptions {
   readonly signal: AbortSignal;
 }
 
-/**
- * Starts every controller; they run until the signal aborts. Informers given are started too: all
- * that share them should have asked for theirs before.
- */
+/** Starts every controller, all on one set of informers; they run until the signal aborts. */
 export function startControllers(options: ControllersOptions): void {
   const { client, clock, random, logger, signal, rootCa } = options;
-  const informers = options.informers ?? new SharedInformers({ client, clock, random, logger });
+  const informers = new SharedInformers({ client, clock, random, logger });
   const context: ControllerContext = { client, informers, clock, random, logger, signal };
   startServiceAccountController(context, rootCa === undefined ? {} : { rootCa });
   startDeploymentController(context);

@@ -1,11 +1,11 @@
 import type { Node, Pod } from "../api/index.ts";
 import {
   createEventRecorder,
+  createInformer,
   isConflict,
   isNotFound,
   NODES,
   PODS,
-  SharedInformers,
 } from "../client/index.ts";
 import type { Client, EventRecorder, Informer } from "../client/index.ts";
 import { rfc3339 } from "../apimachinery/index.ts";
@@ -19,8 +19,6 @@ export const DEFAULT_SCHEDULER_NAME = "default-scheduler";
 
 export interface SchedulerOptions {
   readonly client: Client;
-  /** Shared with the controllers of the same process; made and started here when missing. */
-  readonly informers?: SharedInformers;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -34,11 +32,7 @@ export const MAX_BINDINGS_IN_FLIGHT = 64;
 
 /** Gives each pod without a node one. Runs until the signal aborts. */
 export function startScheduler(options: SchedulerOptions): void {
-  const { client, clock, random, logger, signal } = options;
-  const informers = options.informers ?? new SharedInformers({ client, clock, random, logger });
-  const scheduler = new Scheduler(options, informers);
-  scheduler.start();
-  if (options.informers === undefined) informers.start(signal);
+  new Scheduler(options).start();
 }
 
 class Scheduler {
@@ -55,11 +49,11 @@ class Scheduler {
   /** The queue had to turn pods away. */
   #overflowed = false;
 
-  constructor(options: SchedulerOptions, informers: SharedInformers) {
+  constructor(options: SchedulerOptions) {
     this.#options = options;
     this.#schedulerName = options.schedulerName ?? DEFAULT_SCHEDULER_NAME;
-    this.#nodes = informers.for(NODES);
-    this.#pods = informers.for(PODS);
+    this.#nodes = createInformer(options.client, NODES, options);
+    this.#pods = createInformer(options.client, PODS, options);
     this.#queue = new SchedulingQueue(options.clock, () => this.#wakeUp());
     this.#recorder = createEventRecorder({ ...options, component: this.#schedulerName });
   }
@@ -76,6 +70,8 @@ class Scheduler {
       onUpdate: (old, pod) => this.#podChanged(old, pod),
       onDelete: (pod) => this.#podGone(pod),
     });
+    this.#nodes.start(signal);
+    this.#pods.start(signal);
     signal.addEventListener("abort", () => this.#queue.close(), { once: true });
     // No decision before everything is known: half the pods would look like free nodes.
     Promise.all([this.#nodes.synced(), this.#pods.synced()])
