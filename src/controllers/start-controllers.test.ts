@@ -22,6 +22,7 @@ import {
   SERVICES,
 } from "../client/index.ts";
 import { failure } from "../client/testing/fake-api.ts";
+import { EMPTYING_DELAY_MS } from "./namespace/controller.ts";
 import { ToyCluster } from "./testing/toy-cluster.ts";
 
 const deployment = (replicas: number, image = "hello:1"): Deployment => ({
@@ -242,7 +243,11 @@ describe("startControllers", () => {
     await cluster.run(1000);
     cluster.agent = "silent";
     await cluster.client.resource(NAMESPACES).delete("default");
+    await cluster.run(EMPTYING_DELAY_MS - 100);
+    // A client that deletes a namespace and its content by name still finds the content.
+    expect(cluster.names(SERVICES)).toEqual(["web"]);
     await cluster.run(1000);
+    expect(cluster.names(SERVICES)).toEqual([]);
     const [namespace] = cluster.all(NAMESPACES);
     const remaining = namespace?.status?.conditions?.find(
       ({ type }) => type === "NamespaceContentRemaining",

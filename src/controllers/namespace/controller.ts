@@ -7,6 +7,11 @@ import { runController } from "../run-controller.ts";
 import { KUBERNETES_FINALIZER, planNamespaceDeletion } from "./plan.ts";
 import type { DeletionRound, NamespaceAction } from "./plan.ts";
 
+/**
+ * `kubectl delete -f` deletes a namespace and then, one by one, what the same file has in it, and
+ * fails where something is gone already. Emptying waits until such a client is through.
+ */
+export const EMPTYING_DELAY_MS = 2000;
 const FIRST_LOOK_AGAIN_MS = 100;
 const MAX_LOOK_AGAIN_MS = 5000;
 /** Objects counted a resource; the message says how many are left, not who they are. */
@@ -37,7 +42,8 @@ class NamespaceController {
       reconcile: (key) => this.#reconcile(key),
     });
     const enqueue = ({ metadata }: Namespace): void => {
-      if (metadata.deletionTimestamp !== undefined) queue.add(metadata.name ?? "");
+      if (metadata.deletionTimestamp === undefined) return;
+      queue.addAfter(metadata.name ?? "", EMPTYING_DELAY_MS);
     };
     this.#namespaces.addHandler({
       onAdd: enqueue,
