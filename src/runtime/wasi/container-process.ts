@@ -1,5 +1,5 @@
-import { rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { type Clock, type Logger, sleep } from "../../lib/index.ts";
 import type { ProcessSpawner, ProcessUsage } from "../process-spawner.ts";
 import { type ContainerEventType, RuntimeError, type StopOptions } from "../runtime.ts";
@@ -17,6 +17,7 @@ import {
 } from "./worker-process.ts";
 import {
   EXIT_CANNOT_RUN,
+  type FacadeStatus,
   parseWorkerResult,
   type WorkerResult,
   type WorkerSpec,
@@ -36,6 +37,8 @@ export interface ContainerProcessOptions {
 export const START_TIMEOUT_MS = 120_000;
 /** A worker ends by itself at the end of the grace period; this much later it is killed. */
 export const KILL_SLACK_MS = 500;
+/** How long an adopted worker that was not seen running may take to say what it does. */
+const ADOPT_ANSWER_MS = 2000;
 /** How long the shell around a dead worker may take to record the exit code. */
 const EXIT_CODE_TIMEOUT_MS = 3000;
 const MAX_LOOK_INTERVAL_MS = 1000;
@@ -84,15 +87,19 @@ export class ContainerProcess {
     if (this.#cancelled) return this.#giveBack(worker);
     this.#save({ worker: { id: worker.id, identity: worker.identity } });
     this.#connection = worker.connection;
-    // A predecessor that was killed could not remove its sockets.
-    for (const { unixPath } of spec.ports) rmSync(unixPath, { force: true });
+    for (const { unixPath } of spec.ports) {
+      // Socket directories do not always outlive a reboot, as their pods' records do.
+      mkdirSync(dirname(unixPath), { recursive: true, mode: 0o700 });
+      // A predecessor that was killed could not remove its sockets.
+      rmSync(unixPath, { force: true });
+    }
     const cancel = this.#options.clock.after(START_TIMEOUT_MS, () => this.kill());
     const reply = await worker.connection.start(spec).catch((error: Error) => error);
     cancel();
     worker.spawned?.release();
     if (!(reply instanceof Error) && reply.type === "started") {
       const startedAt = this.#options.clock.now();
-      const warnings = spec.ports.length === 0 ? [] : await unboundPorts(worker.connection);
+      const warnings = unboundPorts(reply.facade);
       this.#save({ state: "running", startedAt, warnings });
       this.#options.onChange("started", this.#record);
       void this.#watch(this.#record.worker);
@@ -110,18 +117,31 @@ export class ContainerProcess {
     const { worker, state } = this.#record;
     if (state === "exited" || worker === undefined) return;
     if (!this.#options.spawner.isAlive(worker.identity)) return this.#watch(worker);
-    const connection = await this.#connect(worker);
-    const phase = (await connection?.status().catch(() => undefined))?.phase;
-    if (phase === "warm") {
-      // The server ended between the choice of the worker and its start order.
-      this.kill();
-      return this.#watch(worker);
+    // Whoever removed its sockets left it deaf: neither requests nor orders would reach it.
+    const reachable = existsSync(controlPath(this.#options.directory, worker.id));
+    this.#connection = await this.#connect(worker);
+    if (reachable && (state === "running" || (await this.#hasGuest()))) {
+      if (state === "created") {
+        this.#save({ state: "running", startedAt: this.#options.clock.now() });
+      }
+      void this.#watch(worker);
+      return;
     }
-    this.#connection = connection;
-    if (state === "created") {
-      this.#save({ state: "running", startedAt: this.#options.clock.now() });
-    }
-    void this.#watch(worker);
+    this.kill();
+    return this.#watch(worker);
+  }
+
+  /**
+   * Whether the start order came through before the server ended. A guest that computes without end
+   * lets its worker answer nothing: no answer counts as no.
+   */
+  async #hasGuest(): Promise<boolean> {
+    const asked = this.#connection?.status().catch(() => undefined);
+    const late = Promise.withResolvers<undefined>();
+    const cancel = this.#options.clock.after(ADOPT_ANSWER_MS, () => late.resolve(undefined));
+    const status = await Promise.race([asked, late.promise]);
+    cancel();
+    return status !== undefined && status.phase !== "warm";
   }
 
   async stop({ gracePeriodMs }: StopOptions): Promise<void> {
@@ -244,9 +264,8 @@ export class ContainerProcess {
 }
 
 /** A facade that is not there is worth a word; the port is served on its socket all the same. */
-async function unboundPorts(connection: ControlConnection): Promise<string[]> {
-  const status = await connection.status().catch(() => undefined);
-  return (status?.facade ?? []).flatMap((facade) =>
+function unboundPorts(facades: readonly FacadeStatus[]): string[] {
+  return facades.flatMap((facade) =>
     facade.bound ? [] : [`Port ${facade.port} is not bound on the pod's address: ${facade.error}`],
   );
 }

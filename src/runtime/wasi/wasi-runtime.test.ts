@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { describeRuntime } from "../testing/runtime-contract.ts";
@@ -21,7 +21,11 @@ describe("createWasiRuntime", () => {
     return fixture;
   }
 
-  async function startServer(fixture: WasiFixture, runtime: WasiRuntime, name = "a") {
+  async function startServer(
+    fixture: WasiFixture,
+    runtime: WasiRuntime,
+    { name = "a", image = fixture.serverImage } = {},
+  ) {
     const sandbox = await runtime.runPodSandbox({
       name,
       namespace: "default",
@@ -33,7 +37,7 @@ describe("createWasiRuntime", () => {
     const id = await runtime.createContainer(sandbox.id, {
       name: "main",
       attempt: 0,
-      image: fixture.serverImage,
+      image,
       env: [],
       mounts: [],
       ports: [{ port: 8080, protocol: "TCP" }],
@@ -80,6 +84,45 @@ describe("createWasiRuntime", () => {
     await eventually(() => spawner.identify(pid) === undefined);
     const { runtime, close } = await fixture.open();
     expect(await runtime.containerStatus(id)).toMatchObject({ state: "exited", exitCode: 137 });
+    await runtime.removePodSandbox(sandbox.id);
+    await close();
+  });
+
+  test("createWasiRuntime: a guest that computes does not hold up the next server", async () => {
+    const fixture = newFixture();
+    const first = await fixture.open();
+    const { id, sandbox } = await startServer(fixture, first.runtime, {
+      image: fixture.busyImage,
+    });
+    const before = await first.runtime.containerStatus(id);
+    await first.close();
+    const { runtime, close } = await fixture.open();
+    expect(await runtime.containerStatus(id)).toEqual(before);
+    await runtime.removePodSandbox(sandbox.id);
+    await close();
+  });
+
+  test("createWasiRuntime: a worker whose sockets were removed starts over", async () => {
+    const fixture = newFixture();
+    const first = await fixture.open();
+    const { id, sandbox } = await startServer(fixture, first.runtime);
+    await first.close();
+    rmSync(join(fixture.root, "s"), { recursive: true });
+    const { runtime, close } = await fixture.open();
+    expect(await runtime.containerStatus(id)).toMatchObject({ state: "exited", exitCode: 137 });
+    const { image, logPath } = await runtime.containerStatus(id);
+    const next = await runtime.createContainer(sandbox.id, {
+      name: "again",
+      attempt: 1,
+      image,
+      env: [],
+      mounts: [],
+      ports: [{ port: 8080, protocol: "TCP" }],
+      logPath,
+    });
+    await runtime.startContainer(next);
+    const answer = await fixture.fetch(runtime, sandbox.ip, 8080, "/healthz");
+    expect(answer.status).toBe(200);
     await runtime.removePodSandbox(sandbox.id);
     await close();
   });

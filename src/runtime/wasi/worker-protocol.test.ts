@@ -67,7 +67,7 @@ describe("parseWorkerRequest", () => {
 describe("parseWorkerReply", () => {
   test("parseWorkerReply gives back every reply", () => {
     const replies: readonly WorkerReply[] = [
-      { type: "started" },
+      { type: "started", facade: [{ port: 80, bound: false, error: "EACCES" }] },
       { type: "stopping" },
       { type: "error", message: "m" },
       { type: "failed", reason: "ContainerCannotRun", message: "m" },

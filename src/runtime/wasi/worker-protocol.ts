@@ -78,7 +78,7 @@ export interface WorkerStatus {
 
 /** Worker → supervisor. `error` answers a line that is not a {@link WorkerRequest}. */
 export type WorkerReply =
-  | { readonly type: "started" }
+  | { readonly type: "started"; readonly facade: readonly FacadeStatus[] }
   | { readonly type: "failed"; readonly reason: "ContainerCannotRun"; readonly message: string }
   | WorkerStatus
   | { readonly type: "stopping" }
@@ -142,6 +142,7 @@ export function parseWorkerReply(line: string): WorkerReply {
   const type = message["type"];
   switch (type) {
     case "started":
+      return { type, facade: list(message["facade"], "facade").map(parseFacade) };
     case "stopping":
       return { type };
     case "failed":

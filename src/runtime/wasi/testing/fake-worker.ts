@@ -26,11 +26,11 @@ function start(spec: WorkerSpec, reply: (message: WorkerReply) => void, close: (
       process.exit(128);
       break;
     case "drop-control":
-      reply({ type: "started" });
+      reply({ type: "started", facade: [] });
       setTimeout(close, 10);
       break;
     default:
-      reply({ type: "started" });
+      reply({ type: "started", facade: [] });
   }
 }
 

@@ -24,7 +24,7 @@ describe("worker process", () => {
         memoryBytes: 0,
         facade: [],
       });
-      expect(await worker.start(MODULES.helloHttp)).toEqual({ type: "started" });
+      expect(await worker.start(MODULES.helloHttp)).toMatchObject({ type: "started" });
       expect(await worker.ask({ type: "status" })).toMatchObject({
         phase: "running",
         memoryBytes: expect.any(Number),
@@ -64,7 +64,7 @@ describe("worker process", () => {
           },
         ],
       });
-      expect(reply).toEqual({ type: "started" });
+      expect(reply).toMatchObject({ type: "started" });
       expect(await worker.ask({ type: "status" })).toMatchObject({
         facade: [{ port: taken.port, bound: false, error: expect.any(String) }],
       });

@@ -106,7 +106,7 @@ class Worker {
       process.exit(EXIT_CANNOT_RUN);
     }
     this.#state = { phase: "running", container };
-    reply({ type: "started" });
+    reply({ type: "started", facade: container.facade });
     if (starting.stopped) this.stop(0);
     this.#end(container, await container.guest.run());
   }

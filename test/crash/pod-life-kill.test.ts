@@ -1,0 +1,190 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Deployment, Pod } from "../../src/api/index.ts";
+import { pushImage } from "../../src/cli/index.ts";
+import { DEPLOYMENTS, PODS } from "../../src/client/index.ts";
+import { locateDataDirectory } from "../../src/cmd/data-directory.ts";
+import { randomInteger, SeededRandom } from "../../src/lib/index.ts";
+import { eventually } from "../../src/lib/testing/eventually.ts";
+import { podTraces, workerPid } from "../harness/pod-traces.ts";
+import { KUBUN, runCommand, spawnServer } from "../harness/spawned-server.ts";
+import type { SpawnedServer } from "../harness/spawned-server.ts";
+
+const KILLS = Number(process.env["KUBUN_CRASH_KILLS"] ?? 10);
+const SEED = Number(process.env["KUBUN_CRASH_SEED"] ?? 1);
+const TEST_TIMEOUT_MS = 180_000;
+const CONVERGE = { deadlineMs: 40_000 };
+const SURVIVORS = 2;
+const CROWD = 6;
+/** Reads of the API between the deed and the kill: about a millisecond each. */
+const MAX_MOMENTS = 250;
+/** Workers that wait for work. */
+const WARM = 2;
+
+const root = join(import.meta.dir, "..", "..");
+const MODULE = readFileSync(join(root, "workloads", "hello-http", "hello-http.wasm"));
+
+/** Different bytes with the same meaning: a custom section (id 0) named "n" at the end. */
+function variant(number: number): Uint8Array {
+  const content = Buffer.from(`\u0001n${number}`);
+  return Buffer.concat([MODULE, Uint8Array.of(0, content.length), content]);
+}
+
+function deploymentOf(name: string, replicas: number): Deployment {
+  return {
+    metadata: { name },
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: name } },
+      template: {
+        metadata: { labels: { app: name } },
+        spec: {
+          terminationGracePeriodSeconds: 2,
+          containers: [
+            {
+              name: "web",
+              image: "hello-http:v1",
+              ports: [{ containerPort: 8080 }],
+              readinessProbe: { httpGet: { path: "/healthz", port: 8080 }, periodSeconds: 1 },
+            },
+          ],
+        },
+      },
+    },
+  };
+}
+
+function push(server: SpawnedServer, reference: string, module: Uint8Array): Promise<unknown> {
+  const connection = { ...server, version: "", startedAt: "", server: server.url };
+  return pushImage(connection, { reference, module });
+}
+
+async function podsOf(server: SpawnedServer, app: string): Promise<readonly Pod[]> {
+  const pods = server.client.resource(PODS, "default");
+  return (await pods.list({ labelSelector: `app=${app}` })).items;
+}
+
+function isReady(pod: Pod): boolean {
+  return (pod.status?.conditions ?? []).some(
+    ({ type, status }) => type === "Ready" && status === "True",
+  );
+}
+
+function runsOf(pods: readonly Pod[]): string[] {
+  return pods
+    .flatMap((pod) => pod.status?.containerStatuses ?? [])
+    .map(({ containerID, restartCount }) => `${containerID} ${restartCount}`)
+    .sort();
+}
+
+/** The Deployment has what it asks for, and nothing more exists. */
+async function converged(server: SpawnedServer, name: string): Promise<boolean> {
+  const { metadata, spec, status } = await server.client.resource(DEPLOYMENTS, "default").get(name);
+  const wanted = spec?.replicas ?? 0;
+  const pods = await podsOf(server, name);
+  return (
+    status?.observedGeneration === metadata.generation &&
+    (status?.updatedReplicas ?? 0) === wanted &&
+    pods.length === wanted &&
+    pods.every((pod) => pod.metadata.deletionTimestamp === undefined && isReady(pod))
+  );
+}
+
+/** Begins something, without waiting for its end. Rejections are the kill's doing. */
+type Deed = (server: SpawnedServer, round: number) => Promise<unknown>;
+
+function patch(server: SpawnedServer, change: object): Promise<unknown> {
+  return server.client.resource(DEPLOYMENTS, "default").patch("crowd", change, { type: "merge" });
+}
+
+const DEEDS: Readonly<Record<string, Deed>> = {
+  "pods start": (server) => patch(server, { spec: { replicas: CROWD } }),
+  "a rolling update": (server, round) =>
+    patch(server, { spec: { template: { metadata: { annotations: { round: `${round}` } } } } }),
+  "pods terminate": (server) => patch(server, { spec: { replicas: 1 } }),
+  "images are pushed": async (server, round) => {
+    for (let index = 0; ; index++) await push(server, `pushed:v${round}`, variant(index));
+  },
+  "a worker dies": async (server) => {
+    const [pod] = await podsOf(server, "crowd");
+    const id = pod?.status?.containerStatuses?.[0]?.containerID?.replace("wasi://", "") ?? "";
+    process.kill(workerPid(server.dataDir, id), "SIGKILL");
+    await patch(server, { spec: { replicas: CROWD } });
+  },
+};
+
+describe("a server killed while pods come and go", () => {
+  test(
+    "a server killed while pods come and go runs nothing twice and leaves nothing behind",
+    async () => {
+      const random = new SeededRandom(SEED);
+      const names = Object.keys(DEEDS);
+      let server = await spawnServer();
+      const { dataDir } = server;
+      try {
+        await push(server, "hello-http:v1", MODULE);
+        const deployments = server.client.resource(DEPLOYMENTS, "default");
+        await deployments.create(deploymentOf("survivor", SURVIVORS));
+        await deployments.create(deploymentOf("crowd", 0));
+        await eventually(() => converged(server, "survivor"), CONVERGE);
+        const healthy = await podsOf(server, "survivor");
+
+        for (let round = 0; round < KILLS; round++) {
+          const name = names[round % names.length] ?? "";
+          const running = server;
+          const deed = DEEDS[name]?.(running, round).catch(() => undefined);
+          const moments = randomInteger(random, MAX_MOMENTS);
+          for (let read = 0; read < moments; read++) await podsOf(running, "crowd");
+          await running.end("SIGKILL");
+          await deed;
+          for (const pod of healthy) {
+            const answer = await fetch(`http://${pod.status?.podIP}:8080/healthz`);
+            expect(await answer.text()).toBe("ok\n");
+          }
+          server = await spawnServer({ dataDir });
+          const what = `round ${round} (${name}, ${moments} reads, seed ${SEED})`;
+          await eventually(() => converged(server, "crowd"), { ...CONVERGE, what });
+          await eventually(() => converged(server, "survivor"), { ...CONVERGE, what });
+          expect(runsOf(await podsOf(server, "survivor"))).toEqual(runsOf(healthy));
+          await eventually(() => runsOnce(dataDir), { ...CONVERGE, what: `${what}: one each` });
+        }
+
+        for (const name of ["crowd", "survivor"]) {
+          await server.client.resource(DEPLOYMENTS, "default").delete(name);
+        }
+        await eventually(() => nothingLeft(dataDir), { ...CONVERGE, what: "nothing is left" });
+        await server.end("SIGUSR2");
+        expect(podTraces(dataDir)).toMatchObject({ workers: [], shells: [] });
+      } finally {
+        await server.end("SIGKILL");
+        await runCommand([KUBUN, "delete", "--data-dir", dataDir]);
+      }
+      expect(existsSync(locateDataDirectory(dataDir).sockets)).toBe(false);
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
+
+/** Every process belongs to one running container, or is one of the few that wait. */
+function runsOnce(dataDir: string): boolean {
+  const { workers, recorded, workerDirectories, controlSockets } = podTraces(dataDir);
+  const strangers = workers.filter((id) => !recorded.includes(id));
+  return (
+    new Set(recorded).size === recorded.length &&
+    recorded.every((id) => workers.includes(id)) &&
+    strangers.length <= WARM &&
+    workerDirectories.length <= recorded.length + WARM &&
+    controlSockets.length <= recorded.length + WARM
+  );
+}
+
+function nothingLeft(dataDir: string): boolean {
+  const { sandboxes, containers, portDirectories, volumes, logs, workers, workerDirectories } =
+    podTraces(dataDir);
+  return (
+    [sandboxes, containers, portDirectories, volumes, logs].every((names) => names.length === 0) &&
+    workers.length <= WARM &&
+    workerDirectories.length <= WARM
+  );
+}
