@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { ManualClock, silentLogger, type Fetch } from "../lib/index.ts";
 import { createDistributionApp } from "./distribution/distribution-app.ts";
 import { ImageError } from "./image-error.ts";
-import { openImageStore, type ImageStore } from "./image-store.ts";
-import { OCI_INDEX, OCI_MANIFEST, WASM_CONFIG } from "./media-types.ts";
+import { MAX_CONCURRENT_PULLS, openImageStore, type ImageStore } from "./image-store.ts";
+import { eventually } from "../lib/testing/eventually.ts";
+import { OCI_INDEX, OCI_MANIFEST, WASM_CONFIG, WASM_LAYER } from "./media-types.ts";
 import {
   descriptorOf,
   EMPTY_COMPONENT,
@@ -140,6 +141,25 @@ describe("image store", () => {
       const pulls = Array.from({ length: 5 }, () => store.pull("hello", { signal }));
       await Promise.all(pulls);
       expect(requests.filter((request) => request.url.includes("/blobs/")).length).toBe(2);
+    });
+
+    test("pull asks few silent registries at once, and none of them for the cluster's own", async () => {
+      const silent = Promise.withResolvers<Response>();
+      respond = () => silent.promise;
+      const names = Array.from({ length: MAX_CONCURRENT_PULLS + 2 }, (_, index) => `far${index}`);
+      const pulls = names.map((name) => failure(store.pull(name, { signal })));
+      await eventually(() => requests.length === MAX_CONCURRENT_PULLS);
+      const config = { mediaType: WASM_CONFIG, bytes: json({}) };
+      const layer = { mediaType: WASM_LAYER, bytes: EMPTY_MODULE };
+      await pushImage(sendTo(store), { repository: "near", reference: "v1" }, config, [layer]);
+      expect((await store.pull("near:v1", { signal })).kind).toBe("wasm");
+      expect(requests.length).toBe(MAX_CONCURRENT_PULLS);
+      silent.resolve(new Response(null, { status: 404 }));
+      respond = async () => new Response(null, { status: 404 });
+      expect((await Promise.all(pulls)).map(({ code }) => code)).toEqual(
+        names.map(() => "not-found"),
+      );
+      expect(requests.length).toBe(names.length);
     });
 
     test("pull says that neither registry has an image", async () => {

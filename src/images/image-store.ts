@@ -17,7 +17,7 @@ import { RemoteRegistry } from "./remote-registry.ts";
 import { resolutionSchema, resolveImage, type Resolution } from "./resolve-image.ts";
 import { pushWasmArtifact, wasmArtifact } from "./wasm-artifact.ts";
 
-/** Pulls under way at once; further ones wait. */
+/** Pulls from other registries under way at once; further ones wait. */
 export const MAX_CONCURRENT_PULLS = 4;
 
 const pulledSchema = z.object({ reference: z.string(), digest: z.string() });
@@ -79,7 +79,9 @@ class DiskImageStore implements ImageStore {
       return this.#inTurn(digest, () => this.#resolve(source, digest, reference));
     }
     const remote = remoteReference(reference);
-    return this.#inTurn(formatReference(remote), () => this.#pullRemote(remote, text, options));
+    return this.#inTurn(formatReference(remote), () =>
+      this.#whenFree(() => this.#pullRemote(remote, text, options)),
+    );
   }
 
   get(name: string | Reference): ResolvedImage | undefined {
@@ -248,7 +250,12 @@ class DiskImageStore implements ImageStore {
   async #afterwards<T>(before: Promise<unknown> | undefined, work: () => Promise<T>): Promise<T> {
     // Who was before reports its own failure.
     await before?.catch(() => undefined);
-    if (this.#pulling >= MAX_CONCURRENT_PULLS) {
+    return work();
+  }
+
+  /** What this cluster has itself waits for none of these: other registries may be silent. */
+  async #whenFree<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#pulling >= MAX_CONCURRENT_PULLS) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     this.#pulling++;
