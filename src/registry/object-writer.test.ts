@@ -257,7 +257,7 @@ describe("ObjectWriter", () => {
       maps.update(
         NAMESPACE,
         "a",
-        (object) => ({ ...object, data: { ...(object["data"] ?? {}), [`k${index}`]: "v" } }),
+        (object) => ({ ...object, data: { ...(object["data"] as object), [`k${index}`]: "v" } }),
         { retryConflicts: true },
       ),
     );
