@@ -1,10 +1,12 @@
 import type { ResourceDefinition } from "../api/index.ts";
-import type { Clock, Logger, Random } from "../lib/index.ts";
+import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
 import type { Registry, ResourceRegistry } from "../registry/index.ts";
-import type { NodeConnector } from "./api-server.ts";
 import type { Media } from "./media-type.ts";
 import type { ResourceTarget } from "./request-target.ts";
 import type { User } from "./user.ts";
+
+/** The HTTP API of the node agent on a node; undefined when there is no such node to talk to. */
+export type NodeConnector = (nodeName: string) => Fetch | undefined;
 
 /** What every handler may use. */
 export interface ApiContext {

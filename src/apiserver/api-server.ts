@@ -1,17 +1,10 @@
 import { Hono } from "hono";
 import { findResource } from "../api/index.ts";
 import { internalError, StatusError, timeout, unauthorized } from "../apimachinery/index.ts";
-import {
-  type Clock,
-  type Fetch,
-  type Logger,
-  type Random,
-  randomUuid,
-  sleep,
-} from "../lib/index.ts";
+import { type Clock, type Logger, type Random, randomUuid, sleep } from "../lib/index.ts";
 import type { Registry } from "../registry/index.ts";
 import { answerError, answerObject, wantsPretty } from "./answer.ts";
-import type { ApiContext, ApiRequest } from "./api-request.ts";
+import type { ApiContext, ApiRequest, NodeConnector } from "./api-request.ts";
 import type { Authenticator } from "./authenticator.ts";
 import { type Authorizer, componentAuthorizer } from "./authorizer.ts";
 import { DiscoveryHandler } from "./discovery/discovery-handler.ts";
@@ -37,9 +30,6 @@ import {
 } from "./resource-dispatch.ts";
 import type { User } from "./user.ts";
 import { WatchLines } from "./watch-handler.ts";
-
-/** The HTTP API of the node agent on a node; undefined when there is no such node to talk to. */
-export type NodeConnector = (nodeName: string) => Fetch | undefined;
 
 /** What /version answers; kubectl compares major and minor with its own. */
 export interface VersionInfo {

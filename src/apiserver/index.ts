@@ -1,5 +1,6 @@
+export type { NodeConnector } from "./api-request.ts";
 export { createApiServer } from "./api-server.ts";
-export type { ApiServerOptions, NodeConnector, VersionInfo } from "./api-server.ts";
+export type { ApiServerOptions, VersionInfo } from "./api-server.ts";
 export { tokenAuthenticator } from "./authenticator.ts";
 export type { Authenticator } from "./authenticator.ts";
 export { componentAuthorizer } from "./authorizer.ts";

@@ -54,6 +54,12 @@ test("createObject: validates fields as the client asks", async () => {
   expect(ignored.headers.get("warning")).toBeNull();
   const wrong = await send("POST", `${MAPS}?fieldValidation=Maybe`, body);
   expect([wrong.status, String(wrong.json["reason"])]).toEqual([422, "Invalid"]);
+  const manager = await send("POST", `${MAPS}?fieldManager=${"m".repeat(129)}`, body);
+  expect([manager.status, String(manager.json["message"])]).toEqual([
+    422,
+    'CreateOptions.meta.k8s.io "" is invalid: fieldManager: Too long: ' +
+      "may not be more than 128 bytes",
+  ]);
 });
 
 test("createObject: refuses other kinds, namespaces and types of fields", async () => {

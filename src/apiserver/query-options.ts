@@ -1,4 +1,10 @@
-import { badRequest, type FieldError, invalid, notSupportedField } from "../apimachinery/index.ts";
+import {
+  badRequest,
+  type FieldError,
+  invalid,
+  notSupportedField,
+  tooLongField,
+} from "../apimachinery/index.ts";
 import type { FieldValidation } from "./object-intake.ts";
 
 /** The options kinds of the verbs, as messages name them. */
@@ -9,6 +15,7 @@ export interface WriteQuery {
   readonly fieldValidation: FieldValidation;
 }
 
+const MAX_FIELD_MANAGER = 128;
 const META_GROUP = "meta.k8s.io";
 
 /** What the query of a write says. Throws 422 for values that are not allowed. */
@@ -18,6 +25,9 @@ export function writeQueryOf(query: URLSearchParams, kind: OptionsKind): WriteQu
   const validation = query.get("fieldValidation") ?? "";
   if (!["", "Strict", "Warn", "Ignore"].includes(validation)) {
     errors.push(notSupportedField("fieldValidation", validation, ["Ignore", "Strict", "Warn"]));
+  }
+  if ((query.get("fieldManager") ?? "").length > MAX_FIELD_MANAGER) {
+    errors.push(tooLongField("fieldManager", MAX_FIELD_MANAGER));
   }
   const dryRun = dryRunOf(query.getAll("dryRun"), errors);
   if (errors.length > 0) throw invalid({ group: META_GROUP, kind }, "", errors);
