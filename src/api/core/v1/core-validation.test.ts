@@ -125,3 +125,20 @@ test("validateNode: taints have an effect, each once", () => {
     "spec.taints[2].effect: Required value",
   ]);
 });
+
+test("validateResourceQuota: limits what there is a name for, objects in whole numbers", () => {
+  const hard = {
+    "count/deployments.apps": "5",
+    "example.com/gpu": "1",
+    "requests.cpu": "500m",
+    "requests.storage": "1Gi",
+    pods: "1500m",
+    things: "1",
+  };
+  expect(complaints("v1 ResourceQuota", { spec: { hard } })).toEqual([
+    'spec.hard[pods]: Invalid value: "1500m": must be an integer',
+    'spec.hard[things]: Invalid value: "things": ' +
+      "must be a standard resource type or fully qualified",
+    'spec.hard[things]: Invalid value: "things": must be a standard resource for quota',
+  ]);
+});

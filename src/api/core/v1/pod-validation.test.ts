@@ -86,6 +86,19 @@ describe("validatePod", () => {
     ]);
   });
 
+  test("validatePod: devices come whole, and are requested as they are limited", () => {
+    const limits = { "example.com/gpu": "2500m", "example.com/tpu": "2" };
+    const resources = { limits, requests: { ...limits, "example.com/tpu": "1" } };
+    expect(containerFaults({ resources })).toEqual([
+      'spec.containers[0].resources.limits[example.com/gpu]: Invalid value: "2500m": ' +
+        "must be an integer",
+      'spec.containers[0].resources.requests[example.com/gpu]: Invalid value: "2500m": ' +
+        "must be an integer",
+      'spec.containers[0].resources.requests: Invalid value: "1": ' +
+        "must be equal to example.com/tpu limit of 2",
+    ]);
+  });
+
   test("validatePod: a probe has one handler, and liveness one success", () => {
     const livenessProbe = { successThreshold: 2, httpGet: { port: 80 }, tcpSocket: { port: 80 } };
     expect(containerFaults({ livenessProbe, readinessProbe: {} })).toEqual([

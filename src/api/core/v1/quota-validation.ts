@@ -6,7 +6,7 @@ import {
   validateQualifiedName,
 } from "../../../apimachinery/index.ts";
 import { checkImmutable, checkName, quantityOf } from "../../field-checks.ts";
-import { checkQuantities } from "./resources-validation.ts";
+import { checkQuantities, checkWhole } from "./resources-validation.ts";
 import type { LimitRange, LimitRangeItem, ResourceQuota } from "./types.ts";
 
 const SPEC = FieldPath.root("spec");
@@ -23,12 +23,43 @@ const SCOPES = [
 export function validateResourceQuota({ spec }: ResourceQuota): FieldError[] {
   const errors: FieldError[] = [];
   checkQuantities(errors, SPEC.child("hard"), spec?.hard);
+  checkQuotaNames(errors, SPEC.child("hard"), spec?.hard ?? {});
   for (const scope of spec?.scopes ?? []) {
     if (!SCOPES.includes(scope)) {
       errors.push(notSupportedField(SPEC.child("scopes"), scope, SCOPES));
     }
   }
   return errors;
+}
+
+/** Numbers of objects that have a name of their own; of others there is count/NAME.GROUP. */
+const COUNTED: ReadonlySet<string> = new Set([
+  "configmaps",
+  "persistentvolumeclaims",
+  "pods",
+  "replicationcontrollers",
+  "resourcequotas",
+  "secrets",
+  "services",
+  "services.loadbalancers",
+  "services.nodeports",
+]);
+const AMOUNTS = /^((requests\.|limits\.)?(cpu|memory|ephemeral-storage)|requests\.storage)$/;
+const HUGE_PAGES = /^(requests\.)?hugepages-.+$/;
+
+function checkQuotaNames(
+  errors: FieldError[],
+  path: FieldPath,
+  hard: Readonly<Record<string, string>>,
+): void {
+  for (const name in hard) {
+    const at = path.key(name);
+    if (COUNTED.has(name)) checkWhole(errors, at, hard[name]);
+    const known = COUNTED.has(name) || AMOUNTS.test(name) || HUGE_PAGES.test(name);
+    if (name.includes("/") || known) continue;
+    errors.push(invalidField(at, name, "must be a standard resource type or fully qualified"));
+    errors.push(invalidField(at, name, "must be a standard resource for quota"));
+  }
 }
 
 export function validateResourceQuotaUpdate(next: ResourceQuota, old: ResourceQuota): FieldError[] {

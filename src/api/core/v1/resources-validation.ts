@@ -24,10 +24,19 @@ export function checkResources(
   for (const name in resources.requests) {
     const request = quantityOf(resources.requests[name]);
     const limit = quantityOf(resources.limits?.[name]);
-    if (request === undefined || limit === undefined || request.compare(limit) <= 0) continue;
-    const detail = `must be less than or equal to ${name} limit of ${limit.toString()}`;
+    if (request === undefined || limit === undefined) continue;
+    const difference = request.compare(limit);
+    // What comes in whole pieces cannot be promised twice.
+    const relation = isExtended(name) ? "equal to" : "less than or equal to";
+    if (isExtended(name) ? difference === 0 : difference <= 0) continue;
+    const detail = `must be ${relation} ${name} limit of ${limit.toString()}`;
     errors.push(invalidField(path.child("requests"), request.toString(), detail));
   }
+}
+
+/** Devices and the like: counted in whole pieces, named by who offers them. */
+function isExtended(name: string): boolean {
+  return name.includes("/") && !name.startsWith("kubernetes.io/");
 }
 
 /** Any amounts by resource name. */
@@ -45,6 +54,13 @@ export function checkQuantities(
   }
 }
 
+/** An amount of things that cannot be divided. */
+export function checkWhole(errors: FieldError[], path: FieldPath, text: string | undefined): void {
+  const amount = quantityOf(text);
+  if (amount === undefined || amount.milliValue() % 1000 === 0) return;
+  errors.push(invalidField(path, text, "must be an integer"));
+}
+
 const STANDARD = /^(cpu|memory|ephemeral-storage|hugepages-.+)$/;
 
 function checkContainerQuantities(
@@ -53,8 +69,9 @@ function checkContainerQuantities(
   quantities: Quantities | undefined,
 ): void {
   for (const name in quantities) {
-    if (name.includes("/") || STANDARD.test(name)) continue;
     const at = path.key(name);
+    if (isExtended(name)) checkWhole(errors, at, quantities[name]);
+    if (name.includes("/") || STANDARD.test(name)) continue;
     errors.push(invalidField(at, name, "must be a standard resource type or fully qualified"));
     errors.push(invalidField(at, name, "must be a standard resource for containers"));
   }
