@@ -16,6 +16,7 @@ import { carryOutClaims } from "../claim-writer.ts";
 import { planClaims } from "../claim.ts";
 import { recorderFor } from "../controller-context.ts";
 import type { ControllerContext } from "../controller-context.ts";
+import { deleteExactly } from "../delete-exactly.ts";
 import { everyChange } from "../every-change.ts";
 import { OwnWrites } from "../own-writes.ts";
 import {
@@ -218,13 +219,8 @@ class DeploymentController {
   }
 
   async #delete(replicaSet: ReplicaSet): Promise<void> {
-    const { namespace, name = "", uid = "" } = replicaSet.metadata;
-    const replicaSets = this.#context.client.resource(REPLICA_SETS, namespace);
-    try {
-      await replicaSets.delete(name, { preconditions: { uid } });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const { namespace } = replicaSet.metadata;
+    await deleteExactly(this.#context.client.resource(REPLICA_SETS, namespace), replicaSet);
     this.#replicaSetWrites.deleted(replicaSet);
   }
 

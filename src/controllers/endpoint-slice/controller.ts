@@ -4,7 +4,6 @@ import {
   ENDPOINTS,
   isAlreadyExists,
   isNamespaceTerminating,
-  isNotFound,
   keyOf,
   objectKey,
   PODS,
@@ -15,6 +14,7 @@ import type { Informer, WorkQueue } from "../../client/index.ts";
 import { unreachable } from "../../lib/index.ts";
 import type { ControllerContext } from "../controller-context.ts";
 import { deepEqual } from "../deep-equal.ts";
+import { deleteExactly } from "../delete-exactly.ts";
 import { everyChange } from "../every-change.ts";
 import { OwnWrites } from "../own-writes.ts";
 import { runController } from "../run-controller.ts";
@@ -106,8 +106,7 @@ class EndpointSliceController {
   }
 
   async #doSlice(action: SliceAction): Promise<void> {
-    const { namespace, name = "", uid = "" } = action.slice.metadata;
-    const slices = this.#context.client.resource(ENDPOINT_SLICES, namespace);
+    const slices = this.#context.client.resource(ENDPOINT_SLICES, action.slice.metadata.namespace);
     switch (action.type) {
       case "create":
         this.#sliceWrites.wrote(await slices.create(action.slice));
@@ -116,11 +115,7 @@ class EndpointSliceController {
         this.#sliceWrites.wrote(await slices.update(action.slice));
         break;
       case "delete":
-        try {
-          await slices.delete(name, { preconditions: { uid } });
-        } catch (error) {
-          if (!isNotFound(error)) throw error;
-        }
+        await deleteExactly(slices, action.slice);
         this.#sliceWrites.deleted(action.slice);
         break;
       default:
@@ -154,13 +149,7 @@ class EndpointSliceController {
     const known = this.#endpointsWrites.get(namespace, name);
     if (known?.metadata.labels?.[ENDPOINTS_MANAGED_BY_LABEL] !== ENDPOINTS_MANAGED_BY) return;
     if (this.#endpointsWrites.isDeleted(known)) return;
-    try {
-      const { uid = "" } = known.metadata;
-      const endpoints = this.#context.client.resource(ENDPOINTS, namespace);
-      await endpoints.delete(name, { preconditions: { uid } });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await deleteExactly(this.#context.client.resource(ENDPOINTS, namespace), known);
     this.#endpointsWrites.deleted(known);
   }
 }

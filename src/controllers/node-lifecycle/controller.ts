@@ -13,6 +13,7 @@ import type { EventRecorder, Informer, ReconcileResult, WorkQueue } from "../../
 import { sleep, unreachable } from "../../lib/index.ts";
 import { recorderFor } from "../controller-context.ts";
 import type { ControllerContext } from "../controller-context.ts";
+import { deleteExactly } from "../delete-exactly.ts";
 import { deepEqual } from "../deep-equal.ts";
 import { podCondition } from "../pod-state.ts";
 import { runController } from "../run-controller.ts";
@@ -216,15 +217,10 @@ class NodeLifecycleController {
   }
 
   async #evict(pod: Pod): Promise<void> {
-    const { namespace = "", name = "", uid = "" } = pod.metadata;
+    const { namespace = "", name = "" } = pod.metadata;
     const about = { ...pod, apiVersion: "v1", kind: "Pod" };
     const message = `Marking for deletion Pod ${namespace}/${name}`;
     this.#recorder.event(about, "Normal", "TaintManagerEviction", message);
-    try {
-      const pods = this.#context.client.resource(PODS, namespace);
-      await pods.delete(name, { preconditions: { uid } });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await deleteExactly(this.#context.client.resource(PODS, namespace), pod);
   }
 }

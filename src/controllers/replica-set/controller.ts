@@ -3,6 +3,7 @@ import { carryOutClaims } from "../claim-writer.ts";
 import { planClaims } from "../claim.ts";
 import { recorderFor } from "../controller-context.ts";
 import type { ControllerContext } from "../controller-context.ts";
+import { deleteExactly } from "../delete-exactly.ts";
 import { everyChange } from "../every-change.ts";
 import { OwnWrites } from "../own-writes.ts";
 import {
@@ -149,13 +150,9 @@ class ReplicaSetController {
     const { namespace } = replicaSet.metadata;
     const pods = this.#context.client.resource(PODS, namespace);
     const attempts = doomed.map(async (pod) => {
-      const { name = "", uid = "" } = pod.metadata;
-      try {
-        await pods.delete(name, { preconditions: { uid } });
-        const message = `Deleted pod: ${name}`;
+      if (await deleteExactly(pods, pod)) {
+        const message = `Deleted pod: ${pod.metadata.name}`;
         this.#recorder.event(typed(replicaSet), "Normal", "SuccessfulDelete", message);
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
       }
       this.#podWrites.deleted(pod);
     });
