@@ -143,7 +143,7 @@ describe("image store", () => {
       expect(requests.filter((request) => request.url.includes("/blobs/")).length).toBe(2);
     });
 
-    test("pull asks few silent registries at once, and none of them for the cluster's own", async () => {
+    test("pull asks few silent registries at once, none for what is here", async () => {
       const silent = Promise.withResolvers<Response>();
       respond = () => silent.promise;
       const names = Array.from({ length: MAX_CONCURRENT_PULLS + 2 }, (_, index) => `far${index}`);
