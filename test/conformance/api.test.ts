@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { eventually } from "../../src/lib/testing/eventually.ts";
 import { realClient } from "../harness/real-kubectl.ts";
 import { type ApiFixture, startApi } from "./api-server-fixture.ts";
@@ -83,7 +84,11 @@ describe("kubectl and the API", () => {
     if (api === undefined) throw new Error("the API has not started");
     const watch = Bun.spawn(
       [realClient("kubectl"), "get", "configmaps", "-l", "watched=yes", "-w", "--no-headers"],
-      { env: { KUBECONFIG: api.kubeconfig }, stdout: "pipe", stderr: "pipe" },
+      {
+        env: { KUBECONFIG: api.kubeconfig, HOME: join(api.kubeconfig, "..") },
+        stdout: "pipe",
+        stderr: "pipe",
+      },
     );
     const seen: string[] = [];
     const reading = (async () => {

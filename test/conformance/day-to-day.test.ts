@@ -53,7 +53,7 @@ describe("kubectl, day to day", () => {
     await kubectl.ok("create", "configmap", "edited", "--from-literal=key=before");
     const editor = file("editor.sh", "#!/bin/sh\nsed -i 's/key: before/key: after/' \"$1\"\n");
     chmodSync(editor, 0o755);
-    const env = { KUBECONFIG: server.kubeconfig, EDITOR: editor };
+    const env = { KUBECONFIG: server.kubeconfig, HOME: server.dataDir, EDITOR: editor };
     const done = await runCommand([realClient("kubectl"), "edit", "cm", "edited"], { env });
     expect(done.stdout).toBe("configmap/edited edited\n");
     const value = await kubectl.ok("get", "cm", "edited", "-o", "jsonpath={.data.key}");
