@@ -56,6 +56,17 @@ export function workerPid(dataDir: string, containerId: string): number {
   return record.worker.identity.pid;
 }
 
+/** The Unix socket of a pod's port, which answers while no server runs. */
+export function portSocket(dataDir: string, podUid: string, port: number): string {
+  const { runtime, sockets } = locateDataDirectory(dataDir);
+  for (const id of namesIn(join(runtime, "sandboxes"))) {
+    const text = readFileSync(join(runtime, "sandboxes", id, "state.json"), "utf8");
+    const { uid, socketName } = JSON.parse(text) as { uid: string; socketName: string };
+    if (uid === podUid) return join(sockets, "p", socketName, `${port}`);
+  }
+  throw new Error(`no sandbox of pod ${podUid} in ${runtime}`);
+}
+
 /** The last argument is the control socket, `…/w/<id>.sock`. */
 function workerOf(argv: readonly string[]): string {
   return /([0-9a-f]+)\.sock$/.exec(argv.at(-1) ?? "")?.[1] ?? argv.join(" ");
