@@ -48,7 +48,11 @@ describe("createProcessSpawner", () => {
 
   test("createProcessSpawner: a worker has no capability but for low ports", async () => {
     const worker = await start("exec sleep 300");
-    const status = readFileSync(`/proc/${worker.identity.pid}/status`, "utf8");
+    // Until it becomes the worker, the process still has what it is about to give up.
+    const status = await eventually(() => {
+      const text = readFileSync(`/proc/${worker.identity.pid}/status`, "utf8");
+      return text.startsWith("Name:\tsleep\n") ? text : undefined;
+    });
     worker.discard();
     await exitCode();
     expect(status).toMatch(/^NoNewPrivs:\s1$/m);
