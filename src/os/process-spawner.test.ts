@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../lib/testing/eventually.ts";
-import { createProcessSpawner } from "./process-spawner.ts";
+import { createProcessSpawner, WORKER_SHELL } from "./process-spawner.ts";
 
 let directory = "";
 beforeEach(() => {
@@ -35,6 +35,14 @@ describe("createProcessSpawner", () => {
     const worker = await start("exec sleep 300");
     expect(spawner.isAlive(worker.identity)).toBe(true);
     worker.discard();
+    expect(await exitCode()).toBe("137");
+  });
+
+  test("createProcessSpawner: a server killed before it hears the pid leaves no worker", async () => {
+    // The reader of the shell's output is gone when the shell tells the pid.
+    const script = '{ sleep 0.1; exec /bin/sh -c "$@"; } </dev/null | true';
+    const worker = [directory, "64", "/bin/sleep", "300"];
+    Bun.spawn(["/bin/sh", "-c", script, "pipeline", WORKER_SHELL, "worker", ...worker]).unref();
     expect(await exitCode()).toBe("137");
   });
 

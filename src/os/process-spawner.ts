@@ -11,9 +11,10 @@ import { isSameProcess, processStartTime } from "./process-identity.ts";
 /**
  * The shell around a worker. It tells the worker's pid, then waits for a line: without one (the
  * server ended first) the worker is killed. Whatever happens, the exit code is recorded. A machine
- * that runs out of memory is to end guests (score 900) before the server.
+ * that runs out of memory is to end guests (score 900) before the server. A server that was killed
+ * hears no pid: SIGPIPE then must not end the shell, or the worker would be left to nobody.
  */
-const WRAPPER = `
+export const WORKER_SHELL = `
 directory=$1 files=$2
 shift 2
 ulimit -c 0
@@ -21,7 +22,8 @@ ulimit -c 0
 ulimit -n "$files"
 "$@" </dev/null >/dev/null 2>"$directory/stderr" &
 worker=$!
-echo "$worker"
+trap '' PIPE
+echo "$worker" 2>/dev/null
 exec >/dev/null
 read -r released || kill -9 "$worker" 2>/dev/null
 exec </dev/null
@@ -67,7 +69,16 @@ async function spawnWorker(
 ): Promise<SpawnedWorker> {
   const { directory, maxOpenFiles, argv, env } = command;
   const wrapper = Bun.spawn({
-    cmd: ["/bin/sh", "-c", WRAPPER, "worker", directory, `${maxOpenFiles}`, ...prefix, ...argv],
+    cmd: [
+      "/bin/sh",
+      "-c",
+      WORKER_SHELL,
+      "worker",
+      directory,
+      `${maxOpenFiles}`,
+      ...prefix,
+      ...argv,
+    ],
     cwd: "/",
     env: { ...env },
     stdio: ["pipe", "pipe", "ignore"],

@@ -9,7 +9,17 @@ import {
 } from "../worker-protocol.ts";
 
 export type Reply = (message: WorkerReply) => void;
-export type ControlHandler = (request: WorkerRequest, reply: Reply) => void;
+
+export interface ControlHandler {
+  readonly onRequest: (request: WorkerRequest, reply: Reply) => void;
+  /** The last open connection was closed. */
+  readonly onAlone: () => void;
+}
+
+export interface ControlServer {
+  /** Connections that are open. */
+  readonly connections: number;
+}
 
 interface Peer {
   /** What came of a line that is not whole yet. */
@@ -26,8 +36,9 @@ const CONTROL_UMASK = 0o177;
  * Listens for supervisors: one JSON object a line, any number of connections one after another or
  * at once. The socket file is made with mode 0600.
  */
-export function listenForControl(path: string, handler: ControlHandler): void {
+export function listenForControl(path: string, handler: ControlHandler): ControlServer {
   const umask = process.umask(CONTROL_UMASK);
+  let open = 0;
   Bun.listen<Peer>({
     unix: path,
     data: newPeer(),
@@ -35,6 +46,11 @@ export function listenForControl(path: string, handler: ControlHandler): void {
       open(socket) {
         // Each connection gets its own: the object given to listen is shared by all.
         socket.data = newPeer();
+        open++;
+      },
+      close() {
+        open--;
+        if (open === 0) handler.onAlone();
       },
       data(socket, chunk) {
         for (const line of linesOf(socket, chunk)) answerLine(socket, line, handler);
@@ -44,6 +60,11 @@ export function listenForControl(path: string, handler: ControlHandler): void {
     },
   });
   process.umask(umask);
+  return {
+    get connections() {
+      return open;
+    },
+  };
 }
 
 function newPeer(): Peer {
@@ -56,7 +77,7 @@ function answerLine(socket: Socket<Peer>, line: string, handler: ControlHandler)
     sendUnsent(socket);
   };
   try {
-    handler(parseWorkerRequest(line), reply);
+    handler.onRequest(parseWorkerRequest(line), reply);
   } catch (error) {
     if (!(error instanceof WorkerProtocolError)) throw error;
     reply({ type: "error", message: error.message });

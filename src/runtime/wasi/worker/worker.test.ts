@@ -48,6 +48,18 @@ describe("worker process", () => {
       expect(await (await worker.fetch("/")).text()).toStartWith("Hello from Kubun");
     });
 
+    test("a warm worker ends with the supervisor that made it, a running one does not", async () => {
+      worker.disconnect();
+      expect(await worker.process.exited).toBe(143);
+      const running = new TestWorker();
+      await running.connect();
+      await running.start(MODULES.helloHttp);
+      running.disconnect();
+      expect((await running.fetch("/healthz")).status).toBe(200);
+      expect(running.process.exitCode).toBeNull();
+      await running.dispose();
+    });
+
     test("a facade that cannot be bound is told, and the pod runs", async () => {
       const taken = Bun.listen({
         hostname: "127.0.0.1",

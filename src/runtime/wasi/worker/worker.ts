@@ -21,6 +21,8 @@ export const QUIET_MS = 50;
 export const IDLE_CONNECTION_MS = 2_000;
 /** A worker that is started at once does not need the warm-up, and would only wait for it. */
 const WARM_UP_AFTER_MS = 30;
+/** A supervisor connects as soon as it can; one that did not by then was killed before. */
+const UNCLAIMED_MS = 60_000;
 const DRAIN_CHECK_MS = 10;
 const GUEST_UMASK = 0o022;
 
@@ -36,7 +38,10 @@ type State =
  */
 export function runWorker(controlPath: string): void {
   const worker = new Worker();
-  listenForControl(controlPath, (request, reply) => worker.handle(request, reply));
+  const control = listenForControl(controlPath, {
+    onRequest: (request, reply) => worker.handle(request, reply),
+    onAlone: () => worker.endUnlessStarted(),
+  });
   process.umask(GUEST_UMASK);
   process.on("SIGTERM", () => worker.stop(DEFAULT_GRACE_MS));
   // The terminal's Ctrl-C is for the server; it decides what happens to its pods.
@@ -44,6 +49,9 @@ export function runWorker(controlPath: string): void {
   process.on("SIGHUP", () => undefined);
   setImmediate(() => void loadRuntime());
   setTimeout(() => void worker.warmUp(), WARM_UP_AFTER_MS);
+  setTimeout(() => {
+    if (control.connections === 0) worker.endUnlessStarted();
+  }, UNCLAIMED_MS);
 }
 
 function loadRuntime(): Promise<typeof import("./run-container.ts")> {
@@ -86,6 +94,14 @@ class Worker {
       this.#state = { ...state, phase: "draining" };
     }
     this.#drain(state.container, gracePeriodMs);
+  }
+
+  /**
+   * The supervisor that made this worker is gone before it gave it a guest: no other one will. The
+   * shell around the worker ends it in the same case, unless it was killed itself.
+   */
+  endUnlessStarted(): void {
+    if (this.#state.phase === "warm") process.exit(EXIT_STOPPED);
   }
 
   async #start(spec: WorkerSpec, reply: Reply): Promise<void> {

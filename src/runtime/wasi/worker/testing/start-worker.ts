@@ -55,6 +55,10 @@ export class TestWorker {
     this.#socket = socket;
   }
 
+  disconnect(): void {
+    this.#socket?.destroy();
+  }
+
   /** Sends a line and gives the next reply. */
   async ask(request: WorkerRequest | string): Promise<WorkerReply> {
     const line = typeof request === "string" ? `${request}\n` : encodeWorkerMessage(request);
