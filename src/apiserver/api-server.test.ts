@@ -22,6 +22,24 @@ test("createApiServer: answers health and version to everybody", async () => {
   expect(version.json).toMatchObject({ major: "1", minor: "36", gitVersion: "v1.36.0" });
 });
 
+test("createApiServer: answers each health check alone, and leaves some out", async () => {
+  const { send } = await apiFixture({ readiness: { node: () => false } });
+  const answer = async (path: string): Promise<string> => {
+    const { status, text } = await send("GET", path, undefined, NOBODY);
+    return `${status} ${text}`;
+  };
+  expect(await answer("/livez/ping")).toBe("200 ok");
+  expect(await answer("/healthz/ping")).toBe("200 ok");
+  expect(await answer("/readyz/node")).toBe("500 internal server error: reason withheld\n");
+  expect(await answer("/readyz/toString")).toBe("404 404 page not found\n");
+  expect(await answer("/livez/node")).toBe("404 404 page not found\n");
+  expect(await answer("/readyz?exclude=node")).toBe("200 ok");
+  expect(await answer("/readyz?exclude=node&exclude=x&verbose")).toBe(
+    "200 [+]ping ok\n[+]node excluded: ok\n" +
+      'warn: some health checks cannot be excluded: no matches for "x"\nreadyz check passed\n',
+  );
+});
+
 test("createApiServer: refuses everything else to those it does not know", async () => {
   const { send } = await apiFixture();
   for (const path of ["/api", "/apis", "/openapi/v2", PODS, "/nothing", "/"]) {

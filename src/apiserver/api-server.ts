@@ -9,7 +9,7 @@ import type { Authenticator } from "./authenticator.ts";
 import { type Authorizer, componentAuthorizer } from "./authorizer.ts";
 import { DiscoveryHandler } from "./discovery/discovery-handler.ts";
 import { servedGroupVersions } from "./discovery/plain-discovery.ts";
-import { answerHealth, type Checks } from "./health.ts";
+import { answerCheck, answerHealth, type Checks } from "./health.ts";
 import { actingUser } from "./impersonation.ts";
 import { JSON_MEDIA, type Media, Negotiator } from "./media-type.ts";
 import {
@@ -68,9 +68,12 @@ export function createApiServer(options: ApiServerOptions): Hono {
   const app = new Hono();
   const live: Checks = { ping: () => true };
   const ready: Checks = { ...live, ...options.readiness };
-  app.get("/livez", ({ req }) => answerHealth("livez", live, queryOf(req.url)));
-  app.get("/readyz", ({ req }) => answerHealth("readyz", ready, queryOf(req.url)));
-  app.get("/healthz", ({ req }) => answerHealth("healthz", live, queryOf(req.url)));
+  for (const [name, checks] of Object.entries({ livez: live, readyz: ready, healthz: live })) {
+    app.get(`/${name}`, ({ req }) => answerHealth(name, checks, queryOf(req.url)));
+    app.get(`/${name}/:check`, ({ req }) => {
+      return answerCheck(req.param("check"), checks) ?? pageNotFound();
+    });
+  }
   app.get("/version", () => answerVersion(options.version));
   // One route for everything else: paths are read by one parser, for authorization and handlers.
   app.all("*", ({ req }) => server.serve(req.raw));

@@ -82,12 +82,12 @@ function assertKind(definition: ResourceDefinition, object: KubeObject): void {
   object.kind ||= definition.kind;
   object.apiVersion ||= apiVersionOf(definition);
   const expected = apiVersionOf(definition);
-  if (object.kind === definition.kind && object.apiVersion === expected) return;
+  const why = foreignKind(definition, object);
+  if (why === undefined) return;
   const given = groupVersionKindOf(object);
   if (given === undefined) {
-    const malformed = `unexpected GroupVersion string: ${object.apiVersion}`;
     throw badRequest(
-      `the object provided is unrecognized (must be of type ${definition.kind}): ${malformed}`,
+      `the object provided is unrecognized (must be of type ${definition.kind}): ${why}`,
     );
   }
   if (given.group === definition.group && given.kind === definition.kind && isServed(given)) {
@@ -96,11 +96,22 @@ function assertKind(definition: ResourceDefinition, object: KubeObject): void {
         `does not match the expected API version (${expected})`,
     );
   }
-  const why = isServed(given)
-    ? `converting (${goType(given)}) to (${goType(definition)}): unknown conversion`
-    : `no kind "${given.kind}" is registered for version "${object.apiVersion}"`;
   const kind = `${given.kind} in version "${given.version}"`;
   throw badRequest(`${kind} cannot be handled as a ${definition.kind}: ${why}`);
+}
+
+/** Why an object is not of the kind, in Kubernetes' words; undefined when it is. */
+export function foreignKind(
+  definition: ResourceDefinition,
+  object: KubeObject,
+): string | undefined {
+  const { kind, apiVersion } = object;
+  if (kind === definition.kind && apiVersion === apiVersionOf(definition)) return undefined;
+  const given = groupVersionKindOf(object);
+  if (given === undefined) return `unexpected GroupVersion string: ${apiVersion}`;
+  return isServed(given)
+    ? `converting (${goType(given)}) to (${goType(definition)}): unknown conversion`
+    : `no kind "${given.kind}" is registered for version "${apiVersion}"`;
 }
 
 function isServed({ group, version, kind }: GroupVersionKind): boolean {

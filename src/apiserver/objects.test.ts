@@ -147,6 +147,37 @@ test("patchObject: cannot move an object to another name or namespace", async ()
   ]);
 });
 
+test("patchObject: cannot make an object one of another kind or version", async () => {
+  const { send } = await apiFixture();
+  await send("POST", MAPS, { metadata: { name: "a" } });
+  const answer = async (body: unknown, headers: HeadersInit): Promise<string> => {
+    const { status, json } = await send("PATCH", `${MAPS}/a`, body, headers);
+    return `${status} ${String(json["message"])}`;
+  };
+  expect(await answer({ kind: "Secret" }, MERGE)).toBe(
+    '422  "" is invalid: patch: Invalid value: "{\\"kind\\":\\"Secret\\"}": ' +
+      "converting (v1.Secret) to (v1.ConfigMap): unknown conversion",
+  );
+  const replace = [{ op: "replace", path: "/apiVersion", value: "v2" }];
+  expect(await answer(replace, JSON_PATCH)).toEndWith(
+    'no kind "ConfigMap" is registered for version "v2"',
+  );
+  expect(await answer({ apiVersion: "a/b/c" }, MERGE)).toEndWith(
+    "unexpected GroupVersion string: a/b/c",
+  );
+  expect(await answer({ kind: 7 }, MERGE)).toStartWith("422");
+  expect(await answer({ kind: null, apiVersion: "v1" }, MERGE)).toStartWith("200");
+  const strategic = await send("PATCH", `${MAPS}/a`, { kind: "Secret" }, STRATEGIC);
+  expect([strategic.status, String(strategic.json["kind"])]).toEqual([200, "ConfigMap"]);
+  const put = { kind: "Secret", apiVersion: "v1", metadata: { name: "a" } };
+  expect((await send("PUT", `${MAPS}/a`, put)).json).toMatchObject({
+    code: 400,
+    message:
+      'Secret in version "v1" cannot be handled as a ConfigMap: ' +
+      "converting (v1.Secret) to (v1.ConfigMap): unknown conversion",
+  });
+});
+
 test("deleteObject: answers a Status, or the object where it lives on", async () => {
   const { send } = await apiFixture();
   const map = await send("POST", MAPS, { metadata: { name: "a" } });

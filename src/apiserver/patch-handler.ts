@@ -1,4 +1,5 @@
 import {
+  apiVersionOf,
   applyJsonPatch,
   applyMergePatch,
   applyStrategicMergePatch,
@@ -18,7 +19,7 @@ import {
 import type { WriteScope } from "../registry/index.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { mediaTypeOf } from "./media-type.ts";
-import { complete } from "./object-intake.ts";
+import { complete, foreignKind } from "./object-intake.ts";
 import { type WriteQuery, writeQueryOf } from "./query-options.ts";
 import { answerStored } from "./read-handler.ts";
 import { readBody } from "./request-body.ts";
@@ -30,6 +31,8 @@ export interface ReadPatch {
   readonly apply: PatchFunction;
   /** The patch as it was sent, for messages. */
   readonly text: string;
+  /** Whether another kind or apiVersion matters: strategic merge patches pass over both. */
+  readonly ofKind: "checked" | "ignored";
 }
 
 const JSON_PATCH = "application/json-patch+json";
@@ -68,12 +71,21 @@ export async function readPatch(request: Request): Promise<ReadPatch> {
   const patch = parsePatch(text);
   switch (type) {
     case JSON_PATCH:
-      return { text, apply: (_schema, document) => applyJsonPatch(document, patch) };
+      return {
+        text,
+        ofKind: "checked",
+        apply: (_schema, document) => applyJsonPatch(document, patch),
+      };
     case MERGE_PATCH:
-      return { text, apply: (_schema, document) => applyMergePatch(document, patch) };
+      return {
+        text,
+        ofKind: "checked",
+        apply: (_schema, document) => applyMergePatch(document, patch),
+      };
     default:
       return {
         text,
+        ofKind: "ignored",
         apply: (schema, document) => applyStrategicMergePatch(schema, document, patch),
       };
   }
@@ -97,6 +109,7 @@ function patched(
   const next = patch.apply(definition.schema, current);
   if (!isJsonObject(next)) throw refusePatch(patch, "the patched object is no JSON object");
   const object = next as unknown as KubeObject;
+  assertSameKind(definition, object, patch);
   let complaints: string[];
   try {
     complaints = decodeInto(definition.schema, object);
@@ -115,6 +128,22 @@ function patched(
   complete(definition, object);
   assertAddressed(object, target);
   return object;
+}
+
+/** A patch cannot make an object one of another kind, or of another version. */
+function assertSameKind(
+  definition: ApiRequest["definition"],
+  object: KubeObject,
+  patch: ReadPatch,
+): void {
+  if (patch.ofKind === "ignored") return;
+  const kind: unknown = object.kind || definition.kind;
+  const apiVersion: unknown = object.apiVersion || apiVersionOf(definition);
+  if (typeof kind !== "string" || typeof apiVersion !== "string") {
+    throw refusePatch(patch, "kind and apiVersion must be strings");
+  }
+  const why = foreignKind(definition, { ...object, kind, apiVersion });
+  if (why !== undefined) throw refusePatch(patch, why);
 }
 
 /** A patch cannot move an object to another name or namespace. */
