@@ -38,7 +38,7 @@ describe("createProcessSpawner", () => {
     expect(await exitCode()).toBe("137");
   });
 
-  test("createProcessSpawner: a server killed before it hears the pid leaves no worker", async () => {
+  test("createProcessSpawner: a server killed early leaves no worker", async () => {
     // The reader of the shell's output is gone when the shell tells the pid.
     const script = '{ sleep 0.1; exec /bin/sh -c "$@"; } </dev/null | true';
     const worker = [directory, "64", "/bin/sleep", "300"];

@@ -48,7 +48,7 @@ describe("worker process", () => {
       expect(await (await worker.fetch("/")).text()).toStartWith("Hello from Kubun");
     });
 
-    test("a warm worker ends with the supervisor that made it, a running one does not", async () => {
+    test("a warm worker ends with its supervisor, a running one does not", async () => {
       worker.disconnect();
       expect(await worker.process.exited).toBe(143);
       const running = new TestWorker();
