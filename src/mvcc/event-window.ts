@@ -55,6 +55,14 @@ export class EventWindow {
     }
   }
 
+  /** Drops what is not behind a revision, before the limits demand it. */
+  forget(revision: Revision): void {
+    const last = Math.min(revision, this.lastRevision);
+    while (this.#first <= last) this.#drop();
+    this.#events = this.#events.slice(this.#head);
+    this.#head = 0;
+  }
+
   /** The event of a revision; undefined when it is dropped, or not there yet. */
   at(revision: Revision): StoreWatchEvent | undefined {
     if (revision < this.#first) return undefined;

@@ -12,12 +12,18 @@ export interface HousekeeperLimits {
   readonly historyMs: number;
   /** More changes than this are compacted away before their time. */
   readonly historyRevisions: number;
+  /**
+   * Changes are kept in memory for one to two times this. Each keeps the object before and after
+   * it, decoded once somebody looked: a burst of writes would hold tens of megabytes for ever.
+   */
+  readonly windowMs: number;
 }
 
 export const HOUSEKEEPER_LIMITS: HousekeeperLimits = {
   checkpointBytes: 32 * 1024 * 1024,
   historyMs: 5 * 60 * 1000,
   historyRevisions: 200_000,
+  windowMs: 30 * 1000,
 };
 
 /** Rows looked at, and pages given back, in one turn of the event loop. */
@@ -47,6 +53,9 @@ export class Housekeeper {
   #cancelTick: CancelTimer | undefined;
   /** The revision at the last tick: at the next one, it is old enough to compact. */
   #mark: Revision;
+  #cancelForget: CancelTimer | undefined;
+  /** As `#mark`, for the window. */
+  #windowMark: Revision;
   /** History up to here has been scavenged since the store was opened. */
   #scavenged = 0;
 
@@ -54,6 +63,7 @@ export class Housekeeper {
     this.#options = options;
     this.#limits = { ...HOUSEKEEPER_LIMITS, ...options.limits };
     this.#mark = options.machine.revision;
+    this.#windowMark = options.machine.revision;
     // A past life may have left work.
     if (options.machine.compactedRevision > 0) this.afterApply();
   }
@@ -62,9 +72,12 @@ export class Housekeeper {
   afterApply(): void {
     if (this.#stopped.signal.aborted) return;
     const { machine, storage } = this.#options;
-    const { historyMs, historyRevisions, checkpointBytes } = this.#limits;
+    const { historyMs, historyRevisions, checkpointBytes, windowMs } = this.#limits;
     if (machine.revision > machine.compactedRevision) {
       this.#cancelTick ??= this.#options.clock.after(historyMs, () => this.#tick());
+    }
+    if (machine.revision >= machine.window.firstRevision) {
+      this.#cancelForget ??= this.#options.clock.after(windowMs, () => this.#forget());
     }
     if (machine.revision - machine.compactedRevision > historyRevisions) {
       this.#compact((machine.revision - Math.floor(historyRevisions / 2)) as Revision);
@@ -86,6 +99,7 @@ export class Housekeeper {
   async stop(): Promise<void> {
     this.#stopped.abort();
     this.#cancelTick?.();
+    this.#cancelForget?.();
     await this.#work;
     await this.#compacting;
   }
@@ -123,6 +137,15 @@ export class Housekeeper {
     this.#cancelTick = undefined;
     this.#compact(this.#mark);
     this.#mark = machine.revision;
+    this.afterApply();
+  }
+
+  /** Watchers further behind than this list anew; new ones read the past from history. */
+  #forget(): void {
+    const { machine } = this.#options;
+    this.#cancelForget = undefined;
+    machine.window.forget(this.#windowMark);
+    this.#windowMark = machine.revision;
     this.afterApply();
   }
 

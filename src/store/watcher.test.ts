@@ -78,6 +78,26 @@ describe("Watcher", () => {
     expect(watch.error).toMatchObject({ code: "closed" });
   });
 
+  test("Watcher: memory forgets what is old, and history still tells it", async () => {
+    const { store, clock } = await openTestStore({ limits: { housekeeper: { windowMs: 1_000 } } });
+    const signal = new AbortController().signal;
+    const synced = collect(store, "/", 0, signal);
+    const slow = store.watch("/", 0 as Revision, { signal })[Symbol.asyncIterator]();
+    const waiting = slow.next();
+    for (let number = 1; number <= 3; number++) await store.create(`/${number}`, value);
+    expect((await waiting).done).toBe(false);
+    await clock.advanceAsync(1_000);
+    await store.create("/4", value);
+    await clock.advanceAsync(1_000);
+    expect(show(synced.events)).toEqual(["put /1@1", "put /2@2", "put /3@3", "put /4@4"]);
+    const late = collect(store, "/", 1, signal);
+    await drainMicrotasks();
+    for (let turn = 0; turn < 5; turn++) await clock.advanceAsync(1);
+    expect(show(late.events)).toEqual(["put /2@2", "put /3@3", "put /4@4"]);
+    expect(await refusal(slow.next())).toMatchObject({ code: "slow-watcher" });
+    await store.close();
+  });
+
   test("Watcher: a slow one is told so, and holds up nobody", async () => {
     const limits = { window: { maxEvents: 8, maxBytes: 1_000_000 } };
     const { store } = await openTestStore({ limits });
