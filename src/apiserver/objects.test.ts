@@ -259,6 +259,8 @@ test("watchObjects: ends at its timeout, and tells errors as events", async () =
   const ended = watchLines(app, `${MAPS}?watch=1&timeoutSeconds=5`, 1);
   await clock.advanceAsync(5_000);
   expect(await ended).toEqual([]);
-  const [error] = await watchLines(app, `${MAPS}?watch=1&resourceVersion=999`, 1);
+  const early = watchLines(app, `${MAPS}?watch=1&resourceVersion=999`, 1);
+  await clock.advanceAsync(6_000, 100);
+  const [error] = await early;
   expect(error).toMatchObject({ type: "ERROR", object: { kind: "Status", code: 504 } });
 });

@@ -3,6 +3,7 @@ import { CONFIG_MAPS, EVENTS_K8S_IO, EVENTS, PODS } from "../api/index.ts";
 import { StatusError } from "../apimachinery/index.ts";
 import type { ObjectList } from "./list-page.ts";
 import type { StoredObject } from "./object-codec.ts";
+import { REACH_WITHIN_MS } from "./reach-revision.ts";
 import { configMap, memoryRegistry, pod } from "./testing/registry-fixture.ts";
 
 const NAMESPACE = "default";
@@ -72,16 +73,37 @@ test("list: fills pages although a selector thins them out", async () => {
 });
 
 test("list: shows the state of an exact resourceVersion, and refuses the future", async () => {
-  const { maps } = await fiveMaps();
+  const { fixture, maps } = await fiveMaps();
   const past = { namespace: NAMESPACE, resourceVersion: "3", resourceVersionMatch: "Exact" };
   expect(names(await maps.list(past))).toEqual(["a", "b"]);
-  const future = await maps
+  const asked = maps
     .list({ namespace: NAMESPACE, resourceVersion: "99" })
     .catch((reason: unknown) => reason);
+  await fixture.clock.advanceAsync(2 * REACH_WITHIN_MS, 100);
+  const future = await asked;
   expect((future as StatusError).code).toBe(504);
   expect((future as StatusError).status.details?.causes?.[0]?.reason).toBe(
     "ResourceVersionTooLarge",
   );
+});
+
+test("list: waits for a resourceVersion that is about to come, and so does get", async () => {
+  const { fixture, maps } = await fiveMaps();
+  const next = String(fixture.store.revision + 1);
+  const listed = maps.list({ namespace: NAMESPACE, resourceVersion: next });
+  const got = maps.get(NAMESPACE, "f", { resourceVersion: next });
+  await fixture.clock.advanceAsync(500, 100);
+  await maps.create(NAMESPACE, configMap("f"));
+  await fixture.clock.advanceAsync(100);
+  expect(names(await listed)).toContain("f");
+  expect((await got).object.metadata.name).toBe("f");
+});
+
+test("list: resourceVersion 0 is not paged", async () => {
+  const { maps } = await fiveMaps();
+  const all = await maps.list({ namespace: NAMESPACE, resourceVersion: "0", limit: 2 });
+  expect(names(all)).toEqual(["a", "b", "c", "d", "e"]);
+  expect(all.continue).toBeUndefined();
 });
 
 test("list: refuses options that do not fit together and versions that are none", async () => {

@@ -1,22 +1,21 @@
 import type { ResourceDefinition } from "../api/index.ts";
 import { badRequest, expired, notFound } from "../apimachinery/index.ts";
+import type { Clock } from "../lib/index.ts";
 import { type KeyValue, type Revision, type Store, StoreError } from "../store/index.ts";
 import { type ContinueToken, decodeContinue, encodeContinue } from "./continue-token.ts";
 import type { ListRequest, ObjectList } from "./list-page.ts";
 import type { StoredObject } from "./object-codec.ts";
 import { objectFilter, type ObjectFilter } from "./object-filter.ts";
 import type { ReadOptions } from "./resource-registry.ts";
-import {
-  assertListOptions,
-  parseResourceVersion,
-  tooLargeResourceVersion,
-} from "./resource-version.ts";
+import { reachRevision } from "./reach-revision.ts";
+import { assertListOptions, parseResourceVersion } from "./resource-version.ts";
 import { refusalOf } from "./store-refusal.ts";
 import { namespacePrefix, objectKey } from "./storage-key.ts";
 
 export interface ObjectReaderOptions {
   readonly definition: ResourceDefinition;
   readonly store: Store;
+  readonly clock: Clock;
   /** How an object reads now, where that is more than what is stored. */
   readonly view: (kv: KeyValue) => StoredObject;
 }
@@ -40,18 +39,20 @@ interface Page {
 export class ObjectReader {
   readonly #definition: ResourceDefinition;
   readonly #store: Store;
+  readonly #clock: Clock;
   readonly #view: (kv: KeyValue) => StoredObject;
 
   constructor(options: ObjectReaderOptions) {
     this.#definition = options.definition;
     this.#store = options.store;
+    this.#clock = options.clock;
     this.#view = options.view;
   }
 
   async get(namespace: string, name: string, options: ReadOptions = {}): Promise<StoredObject> {
     const wanted = parseResourceVersion(options.resourceVersion);
     if (wanted !== 0) await this.#store.barrier();
-    if (wanted !== undefined) this.#assertReached(wanted);
+    if (wanted !== undefined) await this.#reached(wanted);
     const kv = this.#store.get(objectKey(this.#definition, namespace, name));
     if (kv === undefined) throw notFound(this.#definition, name);
     return this.#view(kv);
@@ -61,11 +62,14 @@ export class ObjectReader {
     assertListOptions(request);
     const filter = objectFilter(this.#definition, request);
     const prefix = namespacePrefix(this.#definition, request.namespace);
-    const limit = request.limit ?? 0;
     try {
+      const given = request.limit ?? 0;
       if (request.continue !== undefined && request.continue !== "") {
-        return await this.#continued(request, decodeContinue(request.continue), filter, limit);
+        return await this.#continued(request, decodeContinue(request.continue), filter, given);
       }
+      // "Whatever is here" is not paged, as Kubernetes' watch cache does not: a page's token would
+      // name a revision, and the caller said that it does not care which.
+      const limit = request.resourceVersion === "0" ? 0 : given;
       const revision = await this.#revisionToShow(request);
       const named = this.#named(request.namespace, revision, filter);
       if (named !== undefined) return { revision, items: named };
@@ -96,7 +100,7 @@ export class ObjectReader {
     if (wanted === 0) return this.#store.revision;
     await this.#store.barrier();
     if (wanted === undefined) return this.#store.revision;
-    this.#assertReached(wanted);
+    await this.#reached(wanted);
     return request.resourceVersionMatch === "Exact" ? wanted : this.#store.revision;
   }
 
@@ -120,9 +124,8 @@ export class ObjectReader {
     }
   }
 
-  #assertReached(wanted: Revision): void {
-    const current = this.#store.revision;
-    if (wanted > current) throw tooLargeResourceVersion(wanted, current);
+  #reached(wanted: Revision): Promise<void> {
+    return reachRevision(wanted, { store: this.#store, clock: this.#clock });
   }
 
   async #page(

@@ -3,6 +3,7 @@ import { CONFIG_MAPS } from "../api/index.ts";
 import { drainMicrotasks } from "../lib/index.ts";
 import type { Revision } from "../store/index.ts";
 import { BOOKMARK_EVERY_MS } from "./object-watcher.ts";
+import { REACH_WITHIN_MS } from "./reach-revision.ts";
 import type { ResourceRegistry } from "./resource-registry.ts";
 import { configMap, memoryRegistry } from "./testing/registry-fixture.ts";
 import type { WatchEvent, WatchRequest } from "./watch-objects.ts";
@@ -118,7 +119,7 @@ test("watch: says that the past is gone, and that the future is not here", async
   await fixture.store.compact(3 as Revision);
   const late = follow(maps, { resourceVersion: "1" });
   const early = follow(maps, { resourceVersion: "99" });
-  await drainMicrotasks();
+  await fixture.clock.advanceAsync(2 * REACH_WITHIN_MS, 100);
   await late.stop();
   await early.stop();
   expect(late.seen).toEqual(["ERROR too old resource version: 1 (3)"]);

@@ -10,11 +10,8 @@ import {
 } from "../store/index.ts";
 import type { ObjectCodec, StoredObject } from "./object-codec.ts";
 import { objectFilter, type ObjectFilter } from "./object-filter.ts";
-import {
-  assertWatchOptions,
-  parseResourceVersion,
-  tooLargeResourceVersion,
-} from "./resource-version.ts";
+import { reachRevision } from "./reach-revision.ts";
+import { assertWatchOptions, parseResourceVersion } from "./resource-version.ts";
 import { refusalOf } from "./store-refusal.ts";
 import { namespacePrefix } from "./storage-key.ts";
 import { WatchFeed, type WatchStep } from "./watch-feed.ts";
@@ -107,14 +104,14 @@ class ObjectWatch implements AsyncIterableIterator<readonly WatchEvent[]> {
 
   /** Settles where the watch starts, and what is told before the changes. */
   async #begin(): Promise<Iterator<readonly WatchEvent[]>> {
-    const { store, definition } = this.#options;
-    const { sendInitialEvents, allowWatchBookmarks, namespace } = this.#request;
+    const { store, clock, definition } = this.#options;
+    const { sendInitialEvents, allowWatchBookmarks, namespace, signal } = this.#request;
     const version = this.#version;
     const fromNow = version === undefined || version === 0;
     if (version !== 0) await store.barrier();
-    if (version !== undefined && version > store.revision) {
-      throw tooLargeResourceVersion(version, store.revision);
-    }
+    // Kubernetes lets a plain watch from the future wait without a word; telling after a while
+    // lets clients find out that the server lost what they had seen.
+    if (version !== undefined) await reachRevision(version, { store, clock, signal });
     const initial = sendInitialEvents ?? fromNow;
     // List and revision are read in one go, so that they are of the same moment.
     this.#start = initial || fromNow ? store.revision : version;
