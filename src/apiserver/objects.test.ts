@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { KubeObject } from "../apimachinery/index.ts";
 import {
   apiFixture,
   DEPLOYMENTS,
@@ -238,6 +239,24 @@ test("watchObjects: streams events as JSON lines, as tables too", async () => {
     (line) => (line["object"] as { columnDefinitions: unknown[] }).columnDefinitions.length,
   );
   expect(columns).toEqual([3, 0]);
+});
+
+test("watchObjects: serves the deprecated paths of watches", async () => {
+  const { send, app } = await apiFixture();
+  for (const name of ["a", "b", "c"]) await send("POST", MAPS, { metadata: { name } });
+  await send("POST", DEPLOYMENTS, deploymentBody("d"));
+  const first = async (path: string): Promise<string> => {
+    const [line] = await watchLines(app, path, 1);
+    const object = (line ?? {})["object"] as KubeObject | undefined;
+    return object?.metadata.name ?? "";
+  };
+  expect(await first("/api/v1/watch/configmaps")).toBe("a");
+  expect(await first("/api/v1/watch/namespaces/default/configmaps/b")).toBe("b");
+  expect(await first("/apis/apps/v1/watch/deployments?limit=1")).toBe("d");
+  expect(await first("/api/v1/watch/namespaces/kube-system")).toBe("kube-system");
+  expect((await send("DELETE", "/api/v1/watch/namespaces/default/configmaps/a")).status).toBe(405);
+  expect((await send("GET", "/api/v1/watch/configmaps/a")).status).toBe(404);
+  expect((await send("GET", "/api/v1/watch/namespaces/default/pods/p/log")).status).toBe(405);
 });
 
 test("watchObjects: marks the end of the initial events", async () => {

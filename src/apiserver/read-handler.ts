@@ -41,18 +41,25 @@ export async function listObjects(api: ApiRequest): Promise<Response> {
 }
 
 /** What a request to a collection selects. */
-export function listRequestOf({ query, namespace }: ApiRequest): ListRequest {
+export function listRequestOf({ query, namespace, target }: ApiRequest): ListRequest {
   const given = (name: string): string | undefined => query.get(name) ?? undefined;
+  const named = target.watchPath && target.name !== "" ? byName(target.name) : undefined;
+  const selectors = [named, given("fieldSelector")].filter((text) => (text ?? "") !== "");
   const request = {
     namespace,
     labelSelector: given("labelSelector"),
-    fieldSelector: given("fieldSelector"),
+    fieldSelector: selectors.length === 0 ? undefined : selectors.join(","),
     resourceVersion: given("resourceVersion"),
     resourceVersionMatch: given("resourceVersionMatch"),
     continue: given("continue"),
     limit: limitOf(query),
   };
   return withoutUndefined(request);
+}
+
+/** A field selector for one object; what means something in selectors is escaped. */
+function byName(name: string): string {
+  return `metadata.name=${name.replace(/[\\,=]/g, "\\$&")}`;
 }
 
 export function answerList(api: ApiRequest, list: ObjectList): Promise<Response> {

@@ -6,7 +6,8 @@ function text(path: string): string {
   if (target === undefined) return "refused";
   if (target.type === "path") return `path ${target.path}`;
   const { group, version, namespace, resource, name, subresource, rest } = target;
-  return [group, version, namespace, resource, name, subresource, rest.join("+")].join("|");
+  const parts = [group, version, namespace, resource, name, subresource, rest.join("+")];
+  return `${target.watchPath ? "watch " : ""}${parts.join("|")}`;
 }
 
 test("parseTarget: reads resources of every scope", () => {
@@ -24,6 +25,14 @@ test("parseTarget: knows a namespace from what is in it", () => {
   expect(text("/api/v1/namespaces/a/")).toBe("|v1|a|namespaces|a||");
   expect(text("/api/v1/namespaces/a/finalize")).toBe("|v1|a|namespaces|a|finalize|");
   expect(text("/api/v1/namespaces/a/secrets")).toBe("|v1|a|secrets|||");
+});
+
+test("parseTarget: reads deprecated watch paths", () => {
+  expect(text("/api/v1/watch/pods")).toBe("watch |v1||pods|||");
+  expect(text("/api/v1/watch/namespaces/a/pods/p")).toBe("watch |v1|a|pods|p||");
+  expect(text("/api/v1/watch/namespaces/a")).toBe("watch |v1|a|namespaces|a||");
+  expect(text("/apis/apps/v1/watch/deployments")).toBe("watch apps|v1||deployments|||");
+  expect(text("/api/v1/watch")).toBe("|v1||watch|||");
 });
 
 test("parseTarget: leaves other paths as they are", () => {

@@ -18,6 +18,8 @@ export interface ResourceTarget {
   readonly subresource: string;
   /** What follows the subresource, as in proxy paths. */
   readonly rest: readonly string[];
+  /** A deprecated path that asks for a watch by itself: /api/v1/watch/pods. */
+  readonly watchPath: boolean;
 }
 
 /** Subresources of namespaces; anything else behind a namespace's name is a resource in it. */
@@ -63,7 +65,7 @@ const NO_QUERY = new URLSearchParams();
 /** What authorization is asked about a target. */
 export function attributesOf(target: RequestTarget, verb: string): Attributes {
   if (target.type === "path") return { type: "path", verb, path: target.path };
-  const { rest: _rest, ...attributes } = target;
+  const { rest: _rest, watchPath: _watchPath, ...attributes } = target;
   return { ...attributes, verb };
 }
 
@@ -93,8 +95,10 @@ function decodeSegment(segment: string): string | undefined {
   }
 }
 
-function parseResource(group: string, version: string, parts: string[]): ResourceTarget {
-  const base = { type: "resource", group, version } as const;
+function parseResource(group: string, version: string, given: string[]): ResourceTarget {
+  const watchPath = given[0] === "watch" && given.length > 1;
+  const parts = watchPath ? given.slice(1) : given;
+  const base = { type: "resource", group, version, watchPath } as const;
   const [first = "", second = "", third = ""] = parts;
   const core = group === "" && first === "namespaces";
   if (first !== "namespaces" || parts.length < 3) {

@@ -25,9 +25,11 @@ export function verbOf(
   query: URLSearchParams,
 ): string | undefined {
   const collection = target.name === "";
+  if (target.watchPath && method !== "GET" && method !== "HEAD") return undefined;
   switch (method) {
     case "GET":
     case "HEAD":
+      if (target.watchPath) return "watch";
       if (!collection) return "get";
       return flagOf(query, "watch") === true ? "watch" : "list";
     case "POST":
