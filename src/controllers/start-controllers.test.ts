@@ -142,6 +142,22 @@ describe("startControllers", () => {
     cluster.stop();
   });
 
+  test("startControllers: a deleted pod of a node that is not there goes at once", async () => {
+    const cluster = new ToyCluster();
+    await cluster.run(500);
+    const lost = { name: "lost", namespace: "default" };
+    const spec = { containers: [{ name: "app", image: "hello:1" }], nodeName: "nowhere" };
+    const stored = cluster.seed<Pod>(PODS, { metadata: lost, spec });
+    await cluster.run(500);
+    expect(cluster.names(PODS)).toEqual(["lost"]);
+    cluster.api.change<Pod>(PODS, stored, ({ metadata }) => {
+      metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+    });
+    await cluster.run(500);
+    expect(cluster.names(PODS)).toEqual([]);
+    cluster.stop();
+  });
+
   test("startControllers: a new image rolls out, the old ReplicaSet stays", async () => {
     const cluster = new ToyCluster();
     const stored = cluster.seed(DEPLOYMENTS, deployment(2));

@@ -25,6 +25,8 @@ class PodGarbageCollector {
   readonly #pods: Informer<Pod>;
   /** Names that pods are bound to and no node has, and since when. */
   readonly #missing = new Map<string, number>();
+  /** Rings when a round is wanted before its time. */
+  #alarm = new AbortController();
 
   constructor(context: ControllerContext) {
     this.#context = context;
@@ -35,7 +37,12 @@ class PodGarbageCollector {
   async run(): Promise<void> {
     const { clock, logger, signal } = this.#context;
     await Promise.all([this.#nodes.synced(), this.#pods.synced()]);
+    this.#pods.addHandler({
+      onAdd: (pod) => this.#ringFor(pod),
+      onUpdate: (_old, pod) => this.#ringFor(pod),
+    });
     while (!signal.aborted) {
+      this.#alarm = new AbortController();
       this.#noteMissing();
       const pods = this.#pods.lister.list();
       const missingForMs = (name: string) => this.#missingForMs(name);
@@ -48,8 +55,15 @@ class PodGarbageCollector {
           logger.warn("pod not removed", { pod: name, error: String(error) });
         }
       }
-      await sleep(clock, INTERVAL_MS, signal);
+      await sleep(clock, INTERVAL_MS, AbortSignal.any([signal, this.#alarm.signal]));
     }
+  }
+
+  /** A deleted pod whose node is not there would hold up its namespace until the next round. */
+  #ringFor({ metadata, spec }: Pod): void {
+    const nodeName = spec?.nodeName ?? "";
+    const doomed = metadata.deletionTimestamp !== undefined;
+    if (doomed && nodeName !== "" && !this.#exists(nodeName)) this.#alarm.abort();
   }
 
   #noteMissing(): void {

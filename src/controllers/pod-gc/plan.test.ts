@@ -27,6 +27,12 @@ describe("planPodGc", () => {
     expect(plan([pod("a", "gone"), pod("b", "new"), pod("c", "n1")])).toEqual(["a node-gone"]);
   });
 
+  test("planPodGc: a deleted pod does not wait for a node that is not there", () => {
+    const pods = [pod("a", "new"), pod("b", "n1")];
+    for (const { metadata } of pods) metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+    expect(plan(pods)).toEqual(["a node-gone"]);
+  });
+
   test("planPodGc: the oldest finished pods beyond the limit go", () => {
     const pods = [
       pod("young", "n1", "Succeeded", "2026-01-03T00:00:00Z"),

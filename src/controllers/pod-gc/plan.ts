@@ -26,11 +26,13 @@ export function planPodGc(observed: PodGcObserved): readonly PodRemoval[] {
   for (const pod of observed.pods) {
     const nodeName = pod.spec?.nodeName ?? "";
     const missingMs = nodeName === "" ? undefined : observed.missingForMs(nodeName);
-    if (missingMs !== undefined && missingMs >= QUARANTINE_MS) {
+    const doomed = pod.metadata.deletionTimestamp !== undefined;
+    // Of a pod that is to go anyway nothing is lost if the node comes back.
+    if (missingMs !== undefined && (doomed || missingMs >= QUARANTINE_MS)) {
       removals.push({ pod, why: "node-gone" });
-    } else if (nodeName === "" && pod.metadata.deletionTimestamp !== undefined) {
+    } else if (nodeName === "" && doomed) {
       removals.push({ pod, why: "never-scheduled" });
-    } else if (isPodFinished(pod) && pod.metadata.deletionTimestamp === undefined) {
+    } else if (isPodFinished(pod) && !doomed) {
       finished.push(pod);
     }
   }
