@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { KubeObject } from "../apimachinery/index.ts";
 import {
+  ADMIN_TOKEN,
   apiFixture,
   DEPLOYMENTS,
   deploymentBody,
@@ -9,6 +10,7 @@ import {
   PODS,
   watchLines,
 } from "./testing/api-fixture.ts";
+import { HEAD_WITHIN_MS } from "./watch-handler.ts";
 
 const MERGE = { "content-type": "application/merge-patch+json" };
 const STRATEGIC = { "content-type": "application/strategic-merge-patch+json" };
@@ -239,6 +241,27 @@ test("watchObjects: streams events as JSON lines, as tables too", async () => {
     (line) => (line["object"] as { columnDefinitions: unknown[] }).columnDefinitions.length,
   );
   expect(columns).toEqual([3, 0]);
+});
+
+test("watchObjects: starts with the first event, or after a moment with a blank", async () => {
+  const { app, clock, send } = await apiFixture();
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+  const chunks = async (count: number): Promise<string[]> => {
+    const response = await app.request(`${MAPS}?watch=1`, { headers });
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    const read: string[] = [];
+    while (read.length < count) {
+      const { value } = await reader.read();
+      read.push(new TextDecoder().decode(value).slice(0, 15));
+    }
+    await reader.cancel();
+    return read;
+  };
+  const idle = chunks(2);
+  await clock.advanceAsync(HEAD_WITHIN_MS);
+  await send("POST", MAPS, { metadata: { name: "a" } });
+  expect(await idle).toEqual([" ", '{"type":"ADDED"']);
+  expect(await chunks(1)).toEqual(['{"type":"ADDED"']);
 });
 
 test("watchObjects: serves the deprecated paths of watches", async () => {

@@ -13,6 +13,9 @@ const MIN_WATCH_SECONDS = 1800;
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 const encoder = new TextEncoder();
 
+/** How long a watch without events keeps its client waiting for the head of the answer. */
+export const HEAD_WITHIN_MS = 50;
+
 type ObjectEventType = Exclude<WatchEvent["type"], "BOOKMARK">;
 
 /** Lines that are kept for the next watcher: as many as may be on their way at a time. */
@@ -86,31 +89,39 @@ function streamOf(
 ): ReadableStream<Uint8Array> {
   const iterator = events[Symbol.asyncIterator]();
   let cancelled = false;
+  let cancelBlank = (): void => undefined;
+  const end = (): void => {
+    cancelBlank();
+    stop();
+  };
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        // Bun sends the head of an answer with the first chunk: a blank in front of the first line
-        // (JSON allows it) lets the client know at once that its watch has begun.
-        controller.enqueue(encoder.encode(" "));
+        // Bun sends the head of an answer with the first chunk: where no event comes soon, a blank
+        // in front of the first line (JSON allows it) tells the client that its watch has begun.
+        cancelBlank = api.context.clock.after(HEAD_WITHIN_MS, () => {
+          controller.enqueue(encoder.encode(" "));
+        });
       },
       async pull(controller) {
         try {
           const { done, value } = await iterator.next();
           // A stream whose reader went away may not be written or closed any more.
           if (cancelled) return;
+          cancelBlank();
           if (done === true) {
-            stop();
+            end();
             controller.close();
           } else controller.enqueue(joined(value.map(encode)));
         } catch (error) {
-          stop();
+          end();
           controller.enqueue(encoder.encode(errorLine(error, api)));
           controller.close();
         }
       },
       cancel() {
         cancelled = true;
-        stop();
+        end();
       },
     },
     { highWaterMark: 1 },
