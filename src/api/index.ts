@@ -32,6 +32,7 @@ export type {
   ScaleMapping,
   Subresource,
 } from "./resource-definition.ts";
+export { warningsOf } from "./object-warnings.ts";
 export { findKind, findResource, resourceDefinitions, schemaOf } from "./resource-definitions.ts";
 export { imageTag, pullPolicyFor } from "./core/v1/image-tag.ts";
 export { CronScheduleError, parseCronSchedule } from "./batch/v1/cron-schedule.ts";

@@ -65,6 +65,25 @@ test("createObject: validates fields as the client asks", async () => {
   ]);
 });
 
+test("createObject: warns of what is hardly meant, and so do changes of the specification", async () => {
+  const { send } = await apiFixture();
+  const ports = [{ containerPort: 80 }, { containerPort: 80 }];
+  const body = deploymentBody("d");
+  Object.assign(body.spec.template.spec, { containers: [{ name: "a", image: "a:1", ports }] });
+  const at = "spec.template.spec.containers[0]";
+  const warning = `299 - "${at}.ports[1]: duplicate port definition with ${at}.ports[0]"`;
+  const created = await send("POST", DEPLOYMENTS, body);
+  expect([created.status, created.headers.get("warning")]).toEqual([201, warning]);
+  const patch = async (change: object): Promise<string | null> =>
+    (await send("PATCH", `${DEPLOYMENTS}/d`, change, MERGE)).headers.get("warning");
+  expect(await patch({ metadata: { labels: { x: "y" } } })).toBeNull();
+  expect(await patch({ spec: { replicas: 5 } })).toBe(warning);
+  const replaced = await send("PUT", `${DEPLOYMENTS}/d`, body);
+  expect([replaced.status, replaced.headers.get("warning")]).toEqual([200, warning]);
+  const again = await send("PUT", `${DEPLOYMENTS}/d`, body);
+  expect([again.status, again.headers.get("warning")]).toEqual([200, null]);
+});
+
 test("createObject: refuses other kinds, namespaces and types of fields", async () => {
   const { send } = await apiFixture();
   const message = async (body: unknown): Promise<string> =>

@@ -1,3 +1,4 @@
+import { warningsOf } from "../api/index.ts";
 import {
   apiVersionOf,
   applyJsonPatch,
@@ -23,6 +24,7 @@ import { complete, foreignKind } from "./object-intake.ts";
 import { type WriteQuery, writeQueryOf } from "./query-options.ts";
 import { answerStored } from "./read-handler.ts";
 import { readBody } from "./request-body.ts";
+import { warnOfChange } from "./write-handler.ts";
 
 /** Changes a document; the document stays as it is. */
 export type PatchFunction = (schema: Schema, document: unknown) => unknown;
@@ -48,12 +50,20 @@ export async function patchObject(
   const query = writeQueryOf(api.query, "PatchOptions");
   const patch = await readPatch(api.request);
   const options = { dryRun: query.dryRun, retryConflicts: true };
+  let generation: number | undefined;
+  let hardlyMeant: string[] = [];
   const { stored } = await api.resource.update(
     api.namespace,
     api.target.name,
-    (current) => patched(api, current, patch, query),
+    (current) => {
+      ({ generation } = current.metadata);
+      const next = patched(api, current, patch, query);
+      if (scope === "object") hardlyMeant = warningsOf(next);
+      return next;
+    },
     scope === "object" ? options : { ...options, scope },
   );
+  warnOfChange(api, hardlyMeant, generation, stored);
   return answerStored(api, stored);
 }
 

@@ -1,5 +1,6 @@
+import { warningsOf } from "../api/index.ts";
 import { badRequest, type KubeObject } from "../apimachinery/index.ts";
-import type { UpdateOptions, WriteScope } from "../registry/index.ts";
+import type { StoredObject, UpdateOptions, WriteScope } from "../registry/index.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { intake } from "./object-intake.ts";
 import { type WriteQuery, writeQueryOf } from "./query-options.ts";
@@ -13,6 +14,7 @@ export async function createObject(api: ApiRequest): Promise<Response> {
   const query = writeQueryOf(api.query, "CreateOptions");
   const object = await readObject(api, query);
   assertNamespace(api, object);
+  api.warnings.push(...warningsOf(object));
   const stored = await api.resource.create(api.namespace, object, { dryRun: query.dryRun });
   return answerStored(api, stored, { status: CREATED });
 }
@@ -26,6 +28,8 @@ export async function replaceObject(
   const object = await readObject(api, query, scope);
   assertNamespace(api, object);
   assertName(api, object);
+  const hardlyMeant = warningsOf(object);
+  let generation: number | undefined;
   // The registry makes the object its own, and may ask again when another write came first.
   const sent = JSON.stringify(object);
   const copy = (): KubeObject => JSON.parse(sent) as KubeObject;
@@ -39,10 +43,28 @@ export async function replaceObject(
   const { stored, created } = await api.resource.update(
     api.namespace,
     api.target.name,
-    take,
+    (current) => {
+      ({ generation } = current.metadata);
+      return take();
+    },
     scope === "object" ? options : { ...options, scope },
   );
+  if (scope === "object") warnOfChange(api, hardlyMeant, generation, stored);
   return answerStored(api, stored, created ? { status: CREATED } : {});
+}
+
+/**
+ * Adds what there is to say about a change of a specification; pods, whose specification stays,
+ * are not spoken about again.
+ */
+export function warnOfChange(
+  api: ApiRequest,
+  warnings: readonly string[],
+  generation: number | undefined,
+  { object }: StoredObject,
+): void {
+  if (warnings.length === 0 || api.definition.kind === "Pod") return;
+  if (object.metadata.generation !== generation) api.warnings.push(...warnings);
 }
 
 async function readObject(

@@ -93,6 +93,15 @@ describe("validateObjectMetaUpdate", () => {
     ]);
   });
 
+  test("validateObjectMetaUpdate: a new finalizer needs a domain, one from before may stay", () => {
+    const old = { metadata: { ...metadata, finalizers: ["bare"] } };
+    const next = { metadata: { ...metadata, finalizers: ["bare", "orphan", "new", "a/b"] } };
+    expect(updateComplaints("v1 ConfigMap", next, old)).toEqual([
+      'metadata.finalizers[2]: Invalid value: "new": name is neither a standard finalizer name ' +
+        "nor is it fully qualified",
+    ]);
+  });
+
   test("validateUpdate: a change without faults has none", () => {
     const definition = definitionOf("v1 ConfigMap");
     const next = { metadata: { ...metadata, labels: { a: "b" } }, data: { a: "b" } };

@@ -23,6 +23,8 @@ export interface MetaRule {
 }
 
 const METADATA = FieldPath.root("metadata");
+/** Those that need no domain in their names. */
+const STANDARD_FINALIZERS = ["foregroundDeletion", "kubernetes", "orphan"];
 
 /** Everything wrong with the metadata of an object about to be created. */
 export function validateObjectMeta(meta: ObjectMeta, rule: MetaRule): FieldError[] {
@@ -69,18 +71,22 @@ export function validateObjectMetaUpdate(next: ObjectMeta, old: ObjectMeta): Fie
     const detail = "must not be decremented";
     errors.push(invalidField(METADATA.child("generation"), next.generation, detail));
   }
-  checkMutableMeta(errors, next);
+  checkMutableMeta(errors, next, old.finalizers);
   return errors;
 }
 
 /** What of the metadata a client may set at any time; also that of pod templates. */
-function checkMutableMeta(errors: FieldError[], meta: ObjectMeta): void {
+function checkMutableMeta(
+  errors: FieldError[],
+  meta: ObjectMeta,
+  heldBefore: readonly string[] = [],
+): void {
   if (meta.labels !== undefined) checkLabels(errors, METADATA.child("labels"), meta.labels);
   if (meta.annotations !== undefined) {
     checkAnnotations(errors, METADATA.child("annotations"), meta.annotations);
   }
   if (meta.ownerReferences !== undefined) checkOwners(errors, meta.ownerReferences);
-  if (meta.finalizers !== undefined) checkFinalizers(errors, meta.finalizers);
+  if (meta.finalizers !== undefined) checkFinalizers(errors, meta.finalizers, heldBefore);
 }
 
 function checkNamespace(errors: FieldError[], meta: ObjectMeta, rule: MetaRule): void {
@@ -127,9 +133,22 @@ function ownerText({ kind, name }: OwnerReference): string {
   return `${kind}/${name}`;
 }
 
-function checkFinalizers(errors: FieldError[], finalizers: readonly string[]): void {
+/** Finalizers that the object had before may stay, whatever their names. */
+function checkFinalizers(
+  errors: FieldError[],
+  finalizers: readonly string[],
+  heldBefore: readonly string[],
+): void {
   const path = METADATA.child("finalizers");
-  for (const name of finalizers) reject(errors, path, name, validateQualifiedName(name));
+  for (const [index, name] of finalizers.entries()) {
+    const wrong = validateQualifiedName(name);
+    reject(errors, path, name, wrong);
+    const qualified = name.includes("/") || STANDARD_FINALIZERS.includes(name);
+    if (wrong.length === 0 && !qualified && !heldBefore.includes(name)) {
+      const detail = "name is neither a standard finalizer name nor is it fully qualified";
+      errors.push(invalidField(path.index(index), name, detail));
+    }
+  }
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion")) {
     const detail = "finalizer orphan and foregroundDeletion cannot be both set";
     errors.push(invalidField(path, finalizers, detail));
