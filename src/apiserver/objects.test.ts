@@ -65,7 +65,7 @@ test("createObject: validates fields as the client asks", async () => {
   ]);
 });
 
-test("createObject: warns of what is hardly meant, and so do changes of the specification", async () => {
+test("createObject: warns of what is hardly meant, as changes of the spec do", async () => {
   const { send } = await apiFixture();
   const ports = [{ containerPort: 80 }, { containerPort: 80 }];
   const body = deploymentBody("d");
@@ -231,8 +231,10 @@ test("listObjects: answers lists, tables and metadata alone", async () => {
   expect(list.json).toMatchObject({
     kind: "ConfigMapList",
     apiVersion: "v1",
-    items: [{ kind: "ConfigMap", metadata: { name: "a" } }],
+    items: [{ metadata: { name: "a" }, data: { x: "1" } }],
   });
+  // The list says once what its items are.
+  expect(Object.keys((list.json["items"] as object[])[0] ?? {})).toEqual(["metadata", "data"]);
   const table = await send("GET", MAPS, undefined, TABLE);
   expect(table.json).toMatchObject({
     kind: "Table",

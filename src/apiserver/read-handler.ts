@@ -85,7 +85,7 @@ export function answerList(api: ApiRequest, list: ObjectList): Promise<Response>
 
 /** Put together from the texts of the objects, none of which is parsed for it. */
 function listText({ definition }: ApiRequest, list: ObjectList, metadata: ListMeta): string {
-  const items = list.items.map((item) => item.json()).join(",");
+  const items = list.items.map((item) => item.itemJson()).join(",");
   const type = `"kind":"${definition.listKind}","apiVersion":"${apiVersionOf(definition)}"`;
   return `{${type},"metadata":${JSON.stringify(metadata)},"items":[${items}]}`;
 }

@@ -4,7 +4,8 @@ import { MAX_REMEMBERED_LINES, WatchLines } from "./watch-handler.ts";
 
 function stored(name: string): StoredObject {
   const object = { metadata: { name } };
-  return { revision: 1 as StoredObject["revision"], object, json: () => JSON.stringify(object) };
+  const json = (): string => JSON.stringify(object);
+  return { revision: 1 as StoredObject["revision"], object, json, itemJson: json };
 }
 
 test("WatchLines: makes the line of an event once", () => {

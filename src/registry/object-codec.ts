@@ -13,6 +13,8 @@ export interface StoredObject {
   readonly object: Readonly<KubeObject>;
   /** The object as JSON text, with its resourceVersion. */
   json(): string;
+  /** The same without kind and apiVersion, which a list says once for all its items. */
+  itemJson(): string;
 }
 
 /**
@@ -66,7 +68,12 @@ export class ObjectCodec {
 
   /** An object that no key holds: the answer to a dry run. */
   unstored(object: KubeObject, revision: Revision): StoredObject {
-    return { revision, object, json: () => JSON.stringify(object) };
+    return {
+      revision,
+      object,
+      json: () => JSON.stringify(object),
+      itemJson: () => itemText(object),
+    };
   }
 
   /** A copy of the caller's own. */
@@ -81,11 +88,22 @@ export class ObjectCodec {
       : JSON.stringify(this.stored(kv).object);
   }
 
+  itemJson(kv: KeyValue, revision: Revision): string {
+    return this.#definition.fromStorage === undefined
+      ? this.#withHead(`{"metadata":{`, kv, revision)
+      : itemText(this.stored(kv).object);
+  }
+
   #storedJson(kv: KeyValue, revision: Revision): string {
+    return this.#withHead(this.#storedHead, kv, revision);
+  }
+
+  /** The stored text with its revision, and with another head than the stored one. */
+  #withHead(head: string, kv: KeyValue, revision: Revision): string {
     const text = this.#decoder.decode(kv.value);
-    const head = this.#storedHead;
-    assert(text.startsWith(head), `${kv.key} does not start with ${head}`);
-    return `${head}"resourceVersion":"${revision}",${text.slice(head.length)}`;
+    const storedHead = this.#storedHead;
+    assert(text.startsWith(storedHead), `${kv.key} does not start with ${storedHead}`);
+    return `${head}"resourceVersion":"${revision}",${text.slice(storedHead.length)}`;
   }
 }
 
@@ -109,6 +127,15 @@ class DecodedLazily implements StoredObject {
   json(): string {
     return this.#codec.json(this.#kv, this.revision);
   }
+
+  itemJson(): string {
+    return this.#codec.itemJson(this.#kv, this.revision);
+  }
+}
+
+function itemText(object: Readonly<KubeObject>): string {
+  const { kind: _kind, apiVersion: _apiVersion, ...fields } = object;
+  return JSON.stringify(fields);
 }
 
 /** Kinds that share another kind's storage are stored as that one. */
