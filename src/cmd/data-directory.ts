@@ -68,6 +68,11 @@ export function createDataDirectory(given: string): DataDirectory {
   return directory;
 }
 
+/** All that a cluster keeps, its folder of sockets included: what its deletion removes. */
+export function partsOf(directory: DataDirectory): readonly string[] {
+  return Object.values(directory).filter((part) => part !== directory.path);
+}
+
 function socketDirectory(path: string): string {
   const hash = createHash("sha256").update(path).digest("hex");
   const base = process.env["XDG_RUNTIME_DIR"];

@@ -37,8 +37,14 @@ export async function serve(flags: ServerFlags, options: ServeOptions): Promise<
     },
     (error: unknown) => process.stderr.write(`error: ${String(error)}\n`),
   );
-  await Promise.race([options.onReady(cluster), ended.promise]);
-  await cluster.stop({ pods: await ended.promise });
+  let pods = options.podsAtSignal;
+  try {
+    await Promise.race([options.onReady(cluster), ended.promise]);
+    pods = await ended.promise;
+  } finally {
+    // Also when what should follow the start failed: nothing is left behind half-way.
+    await cluster.stop({ pods });
+  }
 }
 
 /** What nobody caught: a broken invariant ends the process, anything else is told and survived. */

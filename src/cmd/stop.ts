@@ -1,9 +1,9 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { CommandError } from "../cli/index.ts";
 import { openImageStore } from "../images/index.ts";
 import { silentLogger } from "../lib/index.ts";
 import { isSameProcess, systemClock, systemRandom } from "../os/index.ts";
-import { locateDataDirectory, readSettings } from "./data-directory.ts";
+import { locateDataDirectory, partsOf, readSettings } from "./data-directory.ts";
 import type { DataDirectory, ServerRecord } from "./data-directory.ts";
 import { createRuntime, podCidrOfFirstNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
@@ -52,14 +52,19 @@ export async function deleteCluster(dataDir: string): Promise<void> {
   if (!existsSync(directory.path)) {
     throw new CommandError(`there is no ${directory.path}: nothing to delete`);
   }
-  if (!existsSync(directory.settings)) {
+  if (!isCluster(directory)) {
     throw new CommandError(
-      `${directory.path} holds no cluster (no settings.json in it), so it is left alone`,
+      `${directory.path} holds no cluster (no settings.json, tls and store), so it is left alone`,
     );
   }
   await stopCluster(dataDir);
-  rmSync(directory.path, { recursive: true, force: true });
-  rmSync(directory.sockets, { recursive: true, force: true });
+  // Only what a cluster keeps: somebody may have put other things into the directory.
+  for (const part of partsOf(directory)) rmSync(part, { recursive: true, force: true });
+  if (readdirSync(directory.path).length === 0) rmdirSync(directory.path);
+}
+
+function isCluster({ settings, tls, store }: DataDirectory): boolean {
+  return [settings, tls, store].every((path) => existsSync(path));
 }
 
 async function waitForEnd(record: ServerRecord, directory: DataDirectory): Promise<void> {
