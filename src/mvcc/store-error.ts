@@ -12,7 +12,9 @@ export type StoreErrorCode =
   | "overloaded"
   | "read-only"
   | "lease-missing"
-  | "closed";
+  | "closed"
+  | "not-leader"
+  | "unavailable";
 
 /** An operational refusal of the store; never a bug of the caller. */
 export class StoreError extends Error {

@@ -1,11 +1,4 @@
 export { createSoloCore } from "./solo-core.ts";
 export type { SoloCoreOptions } from "./solo-core.ts";
-export type {
-  LogEntry,
-  LogIndex,
-  ProposeResult,
-  RaftCore,
-  ReadState,
-  Ready,
-  Term,
-} from "./types.ts";
+export type * from "./types.ts";
+export type * from "./solo-types.ts";

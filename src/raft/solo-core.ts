@@ -1,13 +1,12 @@
 import { assert } from "../lib/index.ts";
 import type {
-  LogEntry,
-  LogIndex,
-  ProposeResult,
-  RaftCore,
-  ReadState,
-  Ready,
-  Term,
-} from "./types.ts";
+  SoloEntry,
+  SoloProposeResult,
+  SoloRaftCore,
+  SoloReadState,
+  SoloReady,
+} from "./solo-types.ts";
+import type { LogIndex, Term } from "./types.ts";
 
 export interface SoloCoreOptions {
   /** The last entry in the log; all of them are committed, because the quorum is one. */
@@ -20,19 +19,19 @@ export interface SoloCoreOptions {
  * What is committed leaves with the ready after the one that persisted it, so that the driver
  * writes the next batch while it applies the last.
  */
-export function createSoloCore(options: SoloCoreOptions): RaftCore {
+export function createSoloCore(options: SoloCoreOptions): SoloRaftCore {
   return new SoloCore(options);
 }
 
-class SoloCore implements RaftCore {
+class SoloCore implements SoloRaftCore {
   readonly term: Term;
   /** Proposed, not handed out yet. */
-  #unstable: LogEntry[] = [];
+  #unstable: SoloEntry[] = [];
   /** Durable, not handed out for applying yet. */
-  #committed: LogEntry[] = [];
+  #committed: SoloEntry[] = [];
   #lastIndex: LogIndex;
   #commitIndex: LogIndex;
-  #outstanding: Ready | undefined;
+  #outstanding: SoloReady | undefined;
 
   constructor(options: SoloCoreOptions) {
     assert(options.term >= 1, `a leader's term is at least 1, not ${options.term}`);
@@ -41,13 +40,13 @@ class SoloCore implements RaftCore {
     this.#commitIndex = options.lastIndex;
   }
 
-  propose(data: Uint8Array): ProposeResult {
+  propose(data: Uint8Array): SoloProposeResult {
     this.#lastIndex = (this.#lastIndex + 1) as LogIndex;
     this.#unstable.push({ index: this.#lastIndex, term: this.term, data });
     return { type: "accepted", index: this.#lastIndex };
   }
 
-  readIndex(context: number): ReadState {
+  readIndex(context: number): SoloReadState {
     return { context, index: this.#commitIndex };
   }
 
@@ -56,9 +55,9 @@ class SoloCore implements RaftCore {
     return this.#outstanding === undefined && waiting > 0;
   }
 
-  ready(): Ready {
+  ready(): SoloReady {
     assert(this.#outstanding === undefined, "one ready at a time: advance comes first");
-    const ready: Ready = {
+    const ready: SoloReady = {
       entries: this.#unstable,
       committed: this.#committed,
       readStates: [],
@@ -69,7 +68,7 @@ class SoloCore implements RaftCore {
     return ready;
   }
 
-  advance(ready: Ready): void {
+  advance(ready: SoloReady): void {
     assert(ready === this.#outstanding, "advance takes the ready that was handed out");
     this.#outstanding = undefined;
     this.#committed = [...ready.entries];

@@ -8,6 +8,7 @@ import {
   requestEntityTooLarge,
   serviceUnavailable,
   type StatusError,
+  timeout,
   tooManyRequests,
 } from "../apimachinery/index.ts";
 import { unreachable } from "../lib/index.ts";
@@ -40,8 +41,11 @@ function answerTo(error: StoreError, resource: GroupResource, name: string): Sta
         RETRY_AFTER_SECONDS,
       );
     case "read-only":
+    case "not-leader":
     case "closed":
       return serviceUnavailable(`the store takes no writes: ${error.message}`);
+    case "unavailable":
+      return timeout(`whether this was written is unknown: ${error.message}`);
     case "future-revision":
     case "lease-missing":
       return internalError(error);

@@ -2,7 +2,7 @@ import { assert } from "../lib/index.ts";
 import type { Logger } from "../lib/index.ts";
 import { commandMaxBytes, encodeCommands, StoreError } from "../mvcc/index.ts";
 import type { Command, CommandResult, StateMachine } from "../mvcc/index.ts";
-import type { LogEntry, RaftCore, ReadState } from "../raft/index.ts";
+import type { SoloEntry, SoloRaftCore, SoloReadState } from "../raft/index.ts";
 import type { SegmentedLog } from "./log/segmented-log.ts";
 
 export interface DriverLimits {
@@ -22,7 +22,7 @@ export const DRIVER_LIMITS: DriverLimits = {
 };
 
 export interface DriverOptions {
-  readonly core: RaftCore;
+  readonly core: SoloRaftCore;
   readonly log: SegmentedLog;
   readonly machine: StateMachine;
   readonly logger: Logger;
@@ -215,7 +215,7 @@ export class Driver {
     return batch;
   }
 
-  #apply(entry: LogEntry): void {
+  #apply(entry: SoloEntry): void {
     const { machine, onApplied } = this.#options;
     const results = machine.apply(entry);
     onApplied();
@@ -229,7 +229,7 @@ export class Driver {
     }
   }
 
-  #answerReads(states: readonly ReadState[]): void {
+  #answerReads(states: readonly SoloReadState[]): void {
     for (const state of states) {
       const read = this.#asked.get(state.context);
       this.#asked.delete(state.context);

@@ -16,6 +16,7 @@ import { closedError } from "./driver.ts";
 import type { Driver } from "./driver.ts";
 import type { Housekeeper } from "./housekeeper.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
+import { LONE_LEADERSHIP, LONE_MEMBERSHIP } from "./lone-group.ts";
 import type { SegmentedLog } from "./log/segmented-log.ts";
 import type { PutOptions, RangeOptions, Store } from "./store.ts";
 import type { WatchHub } from "./watch-hub.ts";
@@ -52,6 +53,18 @@ export class RaftStore implements Store {
     };
     this.#leases = new LeaseKeeper({ clock: parts.clock, expire });
     for (const lease of parts.machine.leases()) this.#leases.start(lease.id, lease.ttlMs);
+  }
+
+  readonly leadership = LONE_LEADERSHIP;
+  readonly membership = LONE_MEMBERSHIP;
+
+  onLeadership(): () => void {
+    return () => undefined;
+  }
+
+  async reached(revision: Revision): Promise<void> {
+    await this.barrier();
+    assert(this.revision >= revision, `nobody gave out revision ${revision} yet`);
   }
 
   get revision(): Revision {

@@ -1,4 +1,5 @@
 import type { KeyValue, LeaseId, Revision, StoreWatchEvent } from "../mvcc/index.ts";
+import type { MemberId, MemberRole, Term } from "../raft/index.ts";
 
 export interface RangeOptions {
   /** At most so many; everything when absent. */
@@ -7,9 +8,62 @@ export interface RangeOptions {
   readonly after?: string;
 }
 
-export interface PutOptions {
+export interface WriteOptions {
+  /**
+   * Writes only in this term of leadership (a fence): what was decided by an earlier leader must
+   * not be written by a later one. @throws StoreError not-leader
+   */
+  readonly term?: Term;
+}
+
+export interface PutOptions extends WriteOptions {
   /** The key lives as long as this lease; an update without it detaches the key. */
   readonly lease?: LeaseId;
+}
+
+/** Who writes. A store of its own machine alone always leads. */
+export interface Leadership {
+  readonly term: Term;
+  /** Undefined while nobody is known to lead. */
+  readonly leader: MemberId | undefined;
+  /** This store may write: it leads, and has applied every entry of earlier terms. */
+  readonly self: boolean;
+}
+
+/** A server of the group, as all of them know it. */
+export interface Member {
+  readonly id: MemberId;
+  readonly name: string;
+  readonly role: MemberRole;
+  /** Where its peer port answers, "host:port". */
+  readonly peerAddress: string;
+  /** Where its API answers, "https://host:port"; empty of a witness. */
+  readonly apiAddress: string;
+}
+
+/** What the leader knows of a member beyond its entry in the list; for `kubun member list`. */
+export interface MemberStatus extends Member {
+  readonly leader: boolean;
+  /** Whether it was heard lately; unknown to all but the leader. */
+  readonly reachable?: boolean;
+  /** Entries behind the leader; unknown to all but the leader. */
+  readonly lag?: number;
+}
+
+/** The group behind the store: its members, and changes of them (leader only). */
+export interface Membership {
+  readonly self: MemberId;
+  readonly clusterId: string;
+  members(): readonly Member[];
+  status(): readonly MemberStatus[];
+  /** Adds a learner or witness. A learner is promoted by the leader once it has caught up. */
+  add(member: Member): Promise<void>;
+  promote(id: MemberId): Promise<void>;
+  remove(id: MemberId): Promise<void>;
+  /** Resolves when another member leads, rejects when it does not come to that in time. */
+  transferLeadership(to?: MemberId): Promise<void>;
+  /** Called after each applied change of the members. Returns the way to stop it. */
+  onChange(listener: () => void): () => void;
 }
 
 /**
@@ -24,6 +78,12 @@ export interface Store {
   readonly compactedRevision: Revision;
   /** Read index: resolves when every write acknowledged before the call is visible here. */
   barrier(): Promise<Revision>;
+  /** Resolves when this revision is applied here, or rejects: unavailable, closed. */
+  reached(revision: Revision): Promise<void>;
+  readonly leadership: Leadership;
+  /** Called after each change of `leadership`. Returns the way to stop it. */
+  onLeadership(listener: (leadership: Leadership) => void): () => void;
+  readonly membership: Membership;
   get(key: string): KeyValue | undefined;
   /** In key order (UTF-16 code units). */
   list(prefix: string, options?: RangeOptions): readonly KeyValue[];
@@ -32,7 +92,11 @@ export interface Store {
   getAt(key: string, revision: Revision): Promise<KeyValue | undefined>;
   /** @throws StoreError compacted, future-revision */
   listAt(prefix: string, revision: Revision, options?: RangeOptions): Promise<readonly KeyValue[]>;
-  /** @throws StoreError key-exists, lease-missing, too-large, overloaded, read-only, closed */
+  /**
+   * @throws StoreError key-exists, lease-missing, too-large, overloaded, read-only, closed,
+   * not-leader (nothing was written, and nothing will be), unavailable (whether it was written is
+   * unknown: no majority answered in time)
+   */
   create(key: string, value: Uint8Array, options?: PutOptions): Promise<KeyValue>;
   /** Like create, but @throws StoreError key-missing, revision-mismatch (with the current one). */
   update(
@@ -42,7 +106,7 @@ export interface Store {
     options?: PutOptions,
   ): Promise<KeyValue>;
   /** Resolves with the last value, `modRevision` being the revision of the delete. */
-  delete(key: string, expected: Revision): Promise<KeyValue>;
+  delete(key: string, expected: Revision, options?: WriteOptions): Promise<KeyValue>;
   /**
    * Every change of keys under the prefix behind the revision `after`, once and in order, in
    * batches. Ends when the signal aborts.

@@ -1,3 +1,4 @@
+import { LONE_LEADERSHIP, LONE_MEMBERSHIP } from "../../store/index.ts";
 import {
   type KeyValue,
   type LeaseId,
@@ -28,6 +29,17 @@ export class MemoryStore implements Store {
   writes = 0;
   /** Called before each write, so that a test can let another write win. */
   beforeWrite: (() => Promise<void> | void) | undefined;
+
+  readonly leadership = LONE_LEADERSHIP;
+  readonly membership = LONE_MEMBERSHIP;
+
+  onLeadership(): () => void {
+    return () => undefined;
+  }
+
+  reached(): Promise<void> {
+    return Promise.resolve();
+  }
 
   get revision(): Revision {
     return this.#revision as Revision;

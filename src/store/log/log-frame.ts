@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import type { LogEntry, LogIndex, Term } from "../../raft/index.ts";
+import type { SoloEntry, LogIndex, Term } from "../../raft/index.ts";
 
 /**
  * A segment is a header and frames; a frame is what one durable write appended, aligned to 8 bytes:
@@ -28,7 +28,7 @@ export interface SegmentHeader {
 }
 
 export interface Frame {
-  readonly entries: readonly LogEntry[];
+  readonly entries: readonly SoloEntry[];
   /** Where the next frame begins. */
   readonly end: number;
 }
@@ -54,14 +54,14 @@ export function decodeSegmentHeader(segment: Buffer): SegmentHeader | "newer" | 
   return { firstIndex, salt: segment.readBigUInt64LE(24) };
 }
 
-export function frameBytes(entries: readonly LogEntry[]): number {
+export function frameBytes(entries: readonly SoloEntry[]): number {
   let bytes = FRAME_HEADER_BYTES;
   for (const entry of entries) bytes += ENTRY_HEADER_BYTES + entry.data.length;
   return align(bytes);
 }
 
 /** @param entries at least one, with consecutive indexes */
-export function encodeFrame(entries: readonly LogEntry[], salt: bigint): Uint8Array {
+export function encodeFrame(entries: readonly SoloEntry[], salt: bigint): Uint8Array {
   const bytes = Buffer.allocUnsafe(frameBytes(entries));
   let at = FRAME_HEADER_BYTES;
   for (const entry of entries) {
@@ -89,7 +89,7 @@ export function decodeFrame(segment: Buffer, offset: number, salt: bigint): Fram
   if (sum !== segment.readUInt32LE(offset + 4)) return undefined;
   const count = segment.readUInt32LE(offset + 12);
   const firstIndex = Number(segment.readBigUInt64LE(offset + 16));
-  const entries: LogEntry[] = [];
+  const entries: SoloEntry[] = [];
   for (let number = 0, at = start; number < count; number++) {
     const dataStart = at + ENTRY_HEADER_BYTES;
     const dataEnd = dataStart + segment.readUInt32LE(at + 4);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { SeededRandom } from "../../lib/index.ts";
-import type { LogEntry, LogIndex, Term } from "../../raft/index.ts";
+import type { SoloEntry, LogIndex, Term } from "../../raft/index.ts";
 import { FaultyDisk } from "../testing/faulty-disk.ts";
 import { SEGMENT_HEADER_BYTES } from "./log-frame.ts";
 import { LogDamagedError, MAX_SPARE_SEGMENTS, SegmentedLog } from "./segmented-log.ts";
@@ -11,7 +11,7 @@ const DATA_BYTES = 100;
 const FRAME_BYTES = 136;
 const PADDING_AT = 132;
 
-const entry = (index: number): LogEntry => ({
+const entry = (index: number): SoloEntry => ({
   index: index as LogIndex,
   term: 3 as Term,
   data: new Uint8Array(DATA_BYTES).fill(index),

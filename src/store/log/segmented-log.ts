@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { assert } from "../../lib/index.ts";
 import type { Random } from "../../lib/index.ts";
-import type { LogEntry, LogIndex, Term } from "../../raft/index.ts";
+import type { SoloEntry, LogIndex, Term } from "../../raft/index.ts";
 import type { Disk, DiskFile } from "../disk.ts";
 import {
   decodeFrame,
@@ -41,7 +41,7 @@ export interface SegmentedLogOptions {
 export interface OpenedLog {
   readonly log: SegmentedLog;
   /** Durable entries behind the applied index, oldest first. */
-  readonly entries: readonly LogEntry[];
+  readonly entries: readonly SoloEntry[];
   readonly lastIndex: LogIndex;
   /** Term of the last entry in the log; 0 when it has none. */
   readonly lastTerm: Term;
@@ -59,7 +59,7 @@ interface ActiveSegment extends Segment {
 
 interface ParsedSegment {
   readonly header: SegmentHeader;
-  readonly entries: readonly LogEntry[];
+  readonly entries: readonly SoloEntry[];
   /** Where the next frame goes. */
   readonly end: number;
 }
@@ -133,7 +133,7 @@ export class SegmentedLog {
    * Resolves when the entries are durable. A rejection is final: what is on the medium is unknown,
    * and every later append rejects too.
    */
-  async append(entries: readonly LogEntry[]): Promise<void> {
+  async append(entries: readonly SoloEntry[]): Promise<void> {
     assert(!this.#appending, "one append at a time");
     assert(!this.#failed, "the log has failed and takes no more entries");
     const first = entries[0]?.index;
@@ -214,7 +214,7 @@ async function createSegment(
 async function readSegments(options: SegmentedLogOptions, names: readonly string[]) {
   const { disk, directory, appliedIndex } = options;
   const sealed: Segment[] = [];
-  const entries: LogEntry[] = [];
+  const entries: SoloEntry[] = [];
   let last: ParsedSegment | undefined;
   let lastIndex = 0 as LogIndex;
   let lastTerm = 0 as Term;
@@ -253,7 +253,7 @@ function parseSegment(path: string, segment: Buffer): ParsedSegment {
   const header = decodeSegmentHeader(segment);
   if (header === undefined) throw damaged(path, "its header does not verify");
   if (header === "newer") throw new Error(`${path} was written by a newer version of Kubun`);
-  const entries: LogEntry[] = [];
+  const entries: SoloEntry[] = [];
   let offset = SEGMENT_HEADER_BYTES;
   for (;;) {
     const frame = decodeFrame(segment, offset, header.salt);
