@@ -115,7 +115,7 @@ async function benchIdle(): Promise<void> {
   rows.push(await measureIdle("kubun server, sample workload", pid));
   await Bun.spawn([KUBUN, "delete", "--data-dir", dataDir]).exited;
   const etcd = await startEtcd();
-  rows.push(await measureIdle("etcd-server", etcd.pid));
+  rows.push(await measureIdle("etcd-server", etcd.pids[0] ?? 0));
   await etcd.stop();
   printTable(["idle process", "PSS MiB", "% of a core", "KiB written a minute"], rows);
 }

@@ -5,8 +5,8 @@ import { openStore } from "../../src/store/index.ts";
 
 /*
  * The store behind a bare HTTPS front, for store-bench.ts: `bun store-server.ts DIRECTORY`. A PUT of
- * /KEY is one create, or one update of what the key holds; its answer is the revision. Prints the
- * URL it listens on.
+ * /KEY is one create, or one update of what the key holds; its answer is the revision. A GET is a
+ * linearizable read. Prints the URL it listens on.
  */
 const store = await openStore({
   directory: process.argv[2] ?? "",
@@ -23,6 +23,10 @@ const server = Bun.serve({
   tls: { cert: pair.certificate, key: pair.privateKey },
   async fetch(request) {
     const key = request.url.slice(request.url.indexOf("/", "https://".length));
+    if (request.method === "GET") {
+      await store.barrier();
+      return new Response(store.get(key)?.value ?? "");
+    }
     const value = new Uint8Array(await request.arrayBuffer());
     const current = store.get(key);
     const kv =
