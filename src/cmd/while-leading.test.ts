@@ -1,0 +1,63 @@
+import { describe, expect, test } from "bun:test";
+import { silentLogger } from "../lib/index.ts";
+import type { Leadership, MemberId, Term } from "../store/index.ts";
+import { whileLeading } from "./while-leading.ts";
+
+function leading(term: number): Leadership {
+  return { term: term as Term, leader: 1 as MemberId, self: true };
+}
+
+function following(term: number): Leadership {
+  return { term: term as Term, leader: 2 as MemberId, self: false };
+}
+
+function watchTerms(initial: Leadership) {
+  const listeners = new Set<() => void>();
+  const store = {
+    leadership: initial,
+    onLeadership(listener: () => void) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+  const stopped = new AbortController();
+  const happened: string[] = [];
+  whileLeading({
+    store,
+    logger: silentLogger,
+    signal: stopped.signal,
+    async begin(term, signal) {
+      happened.push(`begin ${term}`);
+      signal.addEventListener("abort", () => happened.push(`end ${term}`));
+    },
+  });
+  return {
+    happened,
+    listeners,
+    stop: () => stopped.abort(),
+    change(next: Leadership) {
+      store.leadership = next;
+      for (const listener of listeners) listener();
+    },
+  };
+}
+
+describe("whileLeading", () => {
+  test("whileLeading: begins at once in a store that leads, and ends with the signal", () => {
+    const { happened, stop, listeners } = watchTerms(leading(3));
+    expect(happened).toEqual(["begin 3"]);
+    stop();
+    expect(happened).toEqual(["begin 3", "end 3"]);
+    expect(listeners.size).toBe(0);
+  });
+
+  test("whileLeading: runs one term at a time, and each from its beginning", () => {
+    const { happened, change } = watchTerms(following(1));
+    change(leading(2));
+    change(leading(2));
+    change(following(3));
+    change(leading(4));
+    change(leading(6));
+    expect(happened).toEqual(["begin 2", "end 2", "begin 4", "end 4", "begin 6"]);
+  });
+});
