@@ -1,7 +1,19 @@
 export type { ClusterConnection } from "./cluster-connection.ts";
 export { runProgram } from "./program.ts";
-export type { DataDirOption, ProgramOptions, Verbs } from "./program.ts";
-export type { PortRange, ServerFlags } from "./server-flags.ts";
+export type { ProgramOptions, Verbs } from "./program.ts";
+export type { AgentFlags } from "./agent-flags.ts";
+export type { PortRange } from "./flag-schemas.ts";
+export type {
+  ClusterOption,
+  DataDirOption,
+  GroupVerbs,
+  JoinRole,
+  TokenCreateOptions,
+} from "./group-commands.ts";
+export { bearerOf, formatJoinToken, parseJoinToken } from "./join-token.ts";
+export type { JoinToken } from "./join-token.ts";
+export { formatServerFlags, WHERE_TOKENS_GO } from "./server-flags.ts";
+export type { ServerFlags } from "./server-flags.ts";
 export { CommandError, UsageError } from "./usage-error.ts";
 export { describeServiceRoutes, findServiceRoutes } from "./service.ts";
 export { describeStatus } from "./status.ts";

@@ -27,6 +27,15 @@ async function run(args: string[], override: Partial<Verbs> = {}): Promise<Run> 
     service: record("service"),
     imagePush: record("imagePush"),
     imageList: record("imageList"),
+    agent: record("agent"),
+    tokenCreate: record("tokenCreate"),
+    tokenList: record("tokenList"),
+    tokenRevoke: record("tokenRevoke"),
+    memberList: record("memberList"),
+    memberRemove: record("memberRemove"),
+    memberPromote: record("memberPromote"),
+    snapshotSave: record("snapshotSave"),
+    snapshotRestore: record("snapshotRestore"),
     kubectl: async (...given) => {
       calls.push(["kubectl", ...given]);
       return 7;
@@ -63,9 +72,65 @@ describe("runProgram", () => {
           tlsSan: ["a.example"],
           serviceNodePortRange: { from: 30_000, to: 32_767 },
           logLevel: "info",
+          witness: false,
+          clusterReset: false,
         },
       ],
     ]);
+  });
+
+  test("runProgram reads the verbs of a cluster of several machines", async () => {
+    const commands: [string[], unknown[]][] = [
+      [
+        ["token", "create", "--ttl", "30m", "--role", "server"],
+        ["tokenCreate", { dataDir: "/data", role: "server", ttlMs: 1_800_000 }],
+      ],
+      [
+        ["token", "create"],
+        ["tokenCreate", { dataDir: "/data", role: "agent", ttlMs: 86_400_000 }],
+      ],
+      [
+        ["token", "list"],
+        ["tokenList", { dataDir: "/data" }],
+      ],
+      [
+        ["token", "revoke", "abc123"],
+        ["tokenRevoke", "abc123", { dataDir: "/data" }],
+      ],
+      [
+        ["member", "list", "--kubeconfig", "/k"],
+        ["memberList", { dataDir: "/data", kubeconfig: "/k" }],
+      ],
+      [
+        ["member", "remove", "two"],
+        ["memberRemove", "two", { dataDir: "/data" }],
+      ],
+      [
+        ["member", "promote", "2"],
+        ["memberPromote", "2", { dataDir: "/data" }],
+      ],
+      [
+        ["snapshot", "save", "/s"],
+        ["snapshotSave", "/s", { dataDir: "/data" }],
+      ],
+      [
+        ["snapshot", "restore", "/s", "--data-dir", "/new"],
+        ["snapshotRestore", "/s", { dataDir: "/new" }],
+      ],
+    ];
+    for (const [words, call] of commands) {
+      const { exitStatus, calls } = await run(words);
+      expect({ words, exitStatus, calls }).toEqual({ words, exitStatus: 0, calls: [call] });
+    }
+  });
+
+  test("runProgram refuses a token's lifetime, role and id that make no sense", async () => {
+    expect((await run(["token", "create", "--ttl", "1"])).error).toContain("such as 40s");
+    expect((await run(["token", "create", "--role", "king"])).error).toContain("server or agent");
+    const secret = `K1.${"0".repeat(32)}.abc123.abcdefghijklmnop`;
+    const revoke = await run(["token", "revoke", secret]);
+    expect(revoke.exitStatus).toBe(2);
+    expect(revoke.error).not.toContain("abcdefghijklmnop");
   });
 
   test("runProgram says which flag is wrong, with exit status 2", async () => {
@@ -76,7 +141,19 @@ describe("runProgram", () => {
   });
 
   test("runProgram gives help for the program and every verb with exit status 0", async () => {
-    const verbs = ["server", "up", "status", "stop", "delete", "service", "image"];
+    const verbs = [
+      "server",
+      "up",
+      "status",
+      "stop",
+      "delete",
+      "service",
+      "image",
+      "agent",
+      "token",
+      "member",
+      "snapshot",
+    ];
     for (const words of [[], ...verbs.map((verb) => [verb]), ["image", "push"]]) {
       const { exitStatus, out } = await run([...words, "--help"]);
       expect(exitStatus).toBe(0);

@@ -1,11 +1,18 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { AssertionError } from "../lib/index.ts";
+import {
+  addGroupVerbs,
+  evictionOptions,
+  groupServerOptions,
+  machineOptions,
+} from "./group-commands.ts";
+import type { DataDirOption, GroupVerbs } from "./group-commands.ts";
 import { parseServerFlags } from "./server-flags.ts";
 import type { ServerFlags } from "./server-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** What each verb does; the command line only reads words and flags. */
-export interface Verbs {
+export interface Verbs extends GroupVerbs {
   server(flags: ServerFlags): Promise<void>;
   up(flags: ServerFlags, options: { detach: boolean }): Promise<void>;
   status(options: DataDirOption): Promise<void>;
@@ -19,10 +26,6 @@ export interface Verbs {
   imageList(options: DataDirOption): Promise<void>;
   /** Resolves to the exit status of the real kubectl. */
   kubectl(args: readonly string[], options: DataDirOption): Promise<number>;
-}
-
-export interface DataDirOption {
-  readonly dataDir: string;
 }
 
 export interface ProgramOptions {
@@ -74,6 +77,7 @@ function buildProgram(options: ProgramOptions, exitWith: (status: number) => voi
   addServerVerbs(program, options);
   addClusterVerbs(program, options);
   addImageVerbs(program, options);
+  addGroupVerbs(program, options);
   addKubectlVerb(program, options, exitWith);
   return program;
 }
@@ -87,7 +91,7 @@ function serverOptions(
   options: ProgramOptions,
   logLevel: ServerFlags["logLevel"],
 ): Command {
-  return dataDirOption(command, options)
+  return evictionOptions(machineOptions(dataDirOption(command, options)))
     .option("--https-port <port>", "the API's port; 0 picks a free one (6443, or free if taken)")
     .option("--http-port <port>", "Ingress's port; 0 picks a free one (8080, or free if taken)")
     .option("--bind-address <address>", "where the API and Ingress listen", "127.0.0.1")
@@ -105,7 +109,7 @@ function collect(value: string, previous: string[]): string[] {
 
 function addServerVerbs(program: Command, options: ProgramOptions): void {
   const { verbs } = options;
-  serverOptions(program.command("server"), options, "info")
+  groupServerOptions(serverOptions(program.command("server"), options, "info"))
     .description("run a server in the foreground; pods outlive it and are adopted by the next")
     .action((flags: Record<string, unknown>) => verbs.server(parseServerFlags(flags)));
   serverOptions(program.command("up"), options, "warn")

@@ -1,11 +1,30 @@
-import { isIPv4 } from "node:net";
 import { z } from "zod";
+import {
+  address,
+  certificateName,
+  cidr,
+  directory,
+  durationMs,
+  endpoints,
+  file,
+  flagOf,
+  joinToken,
+  logLevel,
+  nodeName,
+  parseFlags,
+  port,
+  portRange,
+  rangesOverlap,
+  reachableAddress,
+  reachableHost,
+  seconds,
+  serverUrl,
+  withoutUndefined,
+} from "./flag-schemas.ts";
+import type { PortRange } from "./flag-schemas.ts";
+import { findGivenToken, TOKEN_VARIABLE } from "./given-token.ts";
+import type { Environment } from "./given-token.ts";
 import { UsageError } from "./usage-error.ts";
-
-export interface PortRange {
-  readonly from: number;
-  readonly to: number;
-}
 
 /** How a server is to run; what is undefined is chosen at the first start and then kept. */
 export interface ServerFlags {
@@ -21,122 +40,161 @@ export interface ServerFlags {
   readonly serviceCidr?: string;
   readonly serviceNodePortRange: PortRange;
   readonly logLevel: "debug" | "info" | "warn" | "error";
+  /** Any server of the cluster to join at the first start: "https://HOST:PORT". */
+  readonly join?: string;
+  /** A join token, needed at the first start only. Never logged. */
+  readonly token?: string;
+  /** Votes and keeps what others lack, but holds no state and runs no API. */
+  readonly witness: boolean;
+  /** Makes this server's state that of a new group of one, after the others are lost. */
+  readonly clusterReset: boolean;
+  /** Origins of an external etcd cluster that holds the state instead, all of one scheme. */
+  readonly datastoreEndpoint?: readonly string[];
+  /** PEM files: the authority of etcd's certificates, and this server's client certificate. */
+  readonly datastoreCafile?: string;
+  readonly datastoreCertfile?: string;
+  readonly datastoreKeyfile?: string;
+  /** Where the other machines of the cluster are answered; 0 picks a free port. */
+  readonly peerPort?: number;
+  /** The host, without a port, under which the others reach the peer port. */
+  readonly peerAddress?: string;
+  readonly nodeName?: string;
+  readonly nodeIp?: string;
+  /** How long a node may be silent before it counts as lost. */
+  readonly nodeMonitorGracePeriodMs?: number;
+  /** How long pods stay on a node that is not ready, or out of reach, unless they say otherwise. */
+  readonly defaultNotReadyTolerationSeconds?: number;
+  readonly defaultUnreachableTolerationSeconds?: number;
 }
 
-const MAX_PORT = 65_535;
-
-const port = z.coerce
-  .string()
-  .regex(/^\d{1,5}$/)
-  .transform(Number)
-  .refine((value) => value <= MAX_PORT)
-  .describe("a port from 0 (any free one) to 65535");
-
-const address = z
-  .string()
-  .refine((text) => isIPv4(text))
-  .describe("an IPv4 address such as 127.0.0.1 or 0.0.0.0");
-
-const cidr = z
-  .string()
-  .refine(isRange)
-  .describe("an IPv4 range such as 127.42.0.0/16, its prefix from /8 to /24");
-
-const portRange = z
-  .string()
-  .transform((text) => {
-    const match = /^(\d{1,5})-(\d{1,5})$/.exec(text);
-    return { from: Number(match?.[1] ?? 0), to: Number(match?.[2] ?? 0) };
-  })
-  .refine((range) => range.from > 0 && range.from <= range.to && range.to <= MAX_PORT)
-  .describe("two ports such as 30000-32767, the first not above the second");
-
-const name = z
-  .string()
-  .refine((text) => isIPv4(text) || text.includes(":") || /^[a-z0-9.*-]{1,253}$/i.test(text))
-  .describe("a DNS name or an IP address");
-
-const schemas = {
-  dataDir: z.string().min(1).describe("a directory"),
+/** By the flag's name; a duration has its unit in the name only afterwards. */
+const shape = {
+  dataDir: directory,
   httpsPort: port.optional(),
   httpPort: port.optional(),
   bindAddress: address,
   advertiseAddress: address.optional(),
-  tlsSan: z.array(name),
+  tlsSan: z.array(certificateName),
   clusterCidr: cidr.optional(),
   serviceCidr: cidr.optional(),
   serviceNodePortRange: portRange,
-  logLevel: z
-    .enum(["debug", "info", "warn", "error"])
-    .describe('one of "debug", "info", "warn", "error"'),
-} satisfies Record<keyof ServerFlags, z.ZodType>;
+  logLevel,
+  join: serverUrl.optional(),
+  token: joinToken.optional(),
+  witness: z.boolean().default(false),
+  clusterReset: z.boolean().default(false),
+  datastoreEndpoint: endpoints.optional(),
+  datastoreCafile: file.optional(),
+  datastoreCertfile: file.optional(),
+  datastoreKeyfile: file.optional(),
+  peerPort: port.optional(),
+  peerAddress: reachableHost.optional(),
+  nodeName: nodeName.optional(),
+  nodeIp: reachableAddress.optional(),
+  nodeMonitorGracePeriod: durationMs.optional(),
+  defaultNotReadyTolerationSeconds: seconds.optional(),
+  defaultUnreachableTolerationSeconds: seconds.optional(),
+};
 
-const serverFlagsSchema = z.object(schemas);
+/**
+ * Checks flags as the command line hands them over, and finds the token wherever it was put.
+ * Throws a UsageError that names the flag, its value (not a secret's) and what is allowed.
+ */
+export function parseServerFlags(
+  given: Readonly<Record<string, unknown>>,
+  environment: Environment = process.env,
+): ServerFlags {
+  const token = findGivenToken(given, environment);
+  const { nodeMonitorGracePeriod, ...rest } = parseFlags(shape, { ...given, token });
+  const flags: ServerFlags = withoutUndefined({
+    ...rest,
+    nodeMonitorGracePeriodMs: nodeMonitorGracePeriod,
+  });
+  const problem = findContradiction(flags, given);
+  if (problem !== undefined) throw new UsageError(problem);
+  return flags;
+}
 
-/** Checks flags as the command line hands them over. Throws a UsageError that names the flag. */
-export function parseServerFlags(given: Readonly<Record<string, unknown>>): ServerFlags {
-  const parsed = serverFlagsSchema.safeParse(given);
-  if (!parsed.success) throw new UsageError(describeIssue(parsed.error, given));
-  const { clusterCidr, serviceCidr } = parsed.data;
-  if (clusterCidr !== undefined && serviceCidr !== undefined && overlap(clusterCidr, serviceCidr)) {
-    throw new UsageError(
-      `--service-cidr ${serviceCidr} overlaps --cluster-cidr ${clusterCidr}: they must be apart`,
+function findContradiction(
+  flags: ServerFlags,
+  given: Readonly<Record<string, unknown>>,
+): string | undefined {
+  const { clusterCidr, serviceCidr, clusterReset, witness, datastoreEndpoint } = flags;
+  if (clusterCidr !== undefined && serviceCidr !== undefined) {
+    if (rangesOverlap(clusterCidr, serviceCidr)) {
+      return `--service-cidr ${serviceCidr} overlaps --cluster-cidr ${clusterCidr}: they must be apart`;
+    }
+  }
+  if (flags.join === undefined && (given["token"] ?? given["tokenFile"]) !== undefined) {
+    return `--token is given without --join: give --join https://HOST:PORT too, or neither`;
+  }
+  if (clusterReset && flags.join !== undefined) {
+    return "--cluster-reset makes a group of one of this server: give it without --join";
+  }
+  if (clusterReset && witness) {
+    return "--cluster-reset needs the state, which a witness has not: give it without --witness";
+  }
+  if (datastoreEndpoint !== undefined && (clusterReset || witness)) {
+    return (
+      `--datastore-endpoint puts the state into etcd, which has members of its own: ` +
+      `give it without ${clusterReset ? "--cluster-reset" : "--witness"}`
     );
   }
-  return withoutUndefined(parsed.data);
+  return findDatastoreContradiction(flags);
 }
 
-function withoutUndefined(flags: z.infer<typeof serverFlagsSchema>): ServerFlags {
-  const { httpsPort, httpPort, advertiseAddress, clusterCidr, serviceCidr, ...rest } = flags;
-  return {
-    ...rest,
-    ...(httpsPort === undefined ? {} : { httpsPort }),
-    ...(httpPort === undefined ? {} : { httpPort }),
-    ...(advertiseAddress === undefined ? {} : { advertiseAddress }),
-    ...(clusterCidr === undefined ? {} : { clusterCidr }),
-    ...(serviceCidr === undefined ? {} : { serviceCidr }),
-  };
-}
-
-function describeIssue(error: z.ZodError, given: Readonly<Record<string, unknown>>): string {
-  const field = String(error.issues[0]?.path[0] ?? "");
-  const flag = `--${field.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  const allowed = Object.entries(schemas).find(([key]) => key === field)?.[1];
-  const description = allowed === undefined ? undefined : describeSchema(allowed);
-  return `${flag} ${JSON.stringify(given[field])} is not allowed: give ${description ?? "another"}`;
-}
-
-function describeSchema(schema: z.ZodType): string | undefined {
-  if (schema.description !== undefined) return schema.description;
-  if (schema instanceof z.ZodOptional) return describeSchema(schema.unwrap() as z.ZodType);
-  if (schema instanceof z.ZodArray) return describeSchema(schema.element as z.ZodType);
+function findDatastoreContradiction(flags: ServerFlags): string | undefined {
+  const { datastoreEndpoint, datastoreCafile, datastoreCertfile, datastoreKeyfile } = flags;
+  const files = { datastoreCafile, datastoreCertfile, datastoreKeyfile };
+  const [field] = Object.entries(files).find(([, path]) => path !== undefined) ?? [];
+  if (field !== undefined && datastoreEndpoint?.[0]?.startsWith("https:") !== true) {
+    return `${flagOf(field)} is given without --datastore-endpoint https://HOST:PORT`;
+  }
+  if ((datastoreCertfile === undefined) !== (datastoreKeyfile === undefined)) {
+    return "--datastore-certfile and --datastore-keyfile belong together: give both, or neither";
+  }
   return undefined;
 }
 
-interface Range {
-  readonly base: number;
-  readonly bits: number;
-}
+/** What the user may still have to be told when a first start finds no token. */
+export const WHERE_TOKENS_GO =
+  `--token, --token-file or ${TOKEN_VARIABLE} ` +
+  "(print one with `kubun token create` on a server of the cluster)";
 
-const MIN_PREFIX = 8;
-const MAX_PREFIX = 24;
-
-function parseRange(text: string): Range | undefined {
-  const [host, bitsText] = text.split("/");
-  if (host === undefined || !isIPv4(host) || !/^\d{1,2}$/.test(bitsText ?? "")) return undefined;
-  const bits = Number(bitsText);
-  const base = host.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);
-  if (bits < MIN_PREFIX || bits > MAX_PREFIX || base % 2 ** (32 - bits) !== 0) return undefined;
-  return { base, bits };
-}
-
-function isRange(text: string): boolean {
-  return parseRange(text) !== undefined;
-}
-
-function overlap(one: string, other: string): boolean {
-  const [a, b] = [parseRange(one), parseRange(other)];
-  if (a === undefined || b === undefined) return false;
-  const size = 2 ** (32 - Math.min(a.bits, b.bits));
-  return Math.floor(a.base / size) === Math.floor(b.base / size);
+/**
+ * The flags as words that {@link parseServerFlags} reads back alike, for a server that is started
+ * by another command. The token is left out: words stand in the process list.
+ */
+export function formatServerFlags(flags: ServerFlags): string[] {
+  const { serviceNodePortRange: range, nodeMonitorGracePeriodMs: graceMs } = flags;
+  const values: Partial<Record<keyof typeof shape, string | number | boolean | undefined>> = {
+    dataDir: flags.dataDir,
+    httpsPort: flags.httpsPort,
+    httpPort: flags.httpPort,
+    bindAddress: flags.bindAddress,
+    advertiseAddress: flags.advertiseAddress,
+    clusterCidr: flags.clusterCidr,
+    serviceCidr: flags.serviceCidr,
+    serviceNodePortRange: `${range.from}-${range.to}`,
+    logLevel: flags.logLevel,
+    join: flags.join,
+    witness: flags.witness,
+    clusterReset: flags.clusterReset,
+    datastoreEndpoint: flags.datastoreEndpoint?.join(","),
+    datastoreCafile: flags.datastoreCafile,
+    datastoreCertfile: flags.datastoreCertfile,
+    datastoreKeyfile: flags.datastoreKeyfile,
+    peerPort: flags.peerPort,
+    peerAddress: flags.peerAddress,
+    nodeName: flags.nodeName,
+    nodeIp: flags.nodeIp,
+    nodeMonitorGracePeriod: graceMs === undefined ? undefined : `${graceMs}ms`,
+    defaultNotReadyTolerationSeconds: flags.defaultNotReadyTolerationSeconds,
+    defaultUnreachableTolerationSeconds: flags.defaultUnreachableTolerationSeconds,
+  };
+  const words = Object.entries(values).flatMap(([field, value]) => {
+    if (value === undefined || value === false) return [];
+    return value === true ? [flagOf(field)] : [flagOf(field), String(value)];
+  });
+  return [...words, ...flags.tlsSan.flatMap((name) => ["--tls-san", name])];
 }
