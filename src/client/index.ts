@@ -25,6 +25,8 @@ export type {
   WatchOptions,
   WriteOptions,
 } from "./client.ts";
+export { createFailoverFetch } from "./failover-fetch.ts";
+export type { FailoverFetchOptions } from "./failover-fetch.ts";
 export { createInformer } from "./informer.ts";
 export type { Informer, InformerHandler, InformerOptions } from "./informer.ts";
 export { keyOf, objectKey, splitKey } from "./kube-object.ts";
@@ -32,6 +34,8 @@ export type { KubeObject } from "../apimachinery/index.ts";
 export type { IndexFunction, Lister } from "./object-store.ts";
 export { resourcePath } from "./resource-path.ts";
 export * from "./resources.ts";
+export { followServers } from "./server-list.ts";
+export type { FollowServersOptions } from "./server-list.ts";
 export { SharedInformers } from "./shared-informers.ts";
 export type { SharedInformersOptions } from "./shared-informers.ts";
 export { decodeLines, MAX_WATCH_LINE_LENGTH } from "./watch-decoder.ts";
