@@ -1,7 +1,8 @@
 export type { ListRequest, ObjectList, Selection } from "./list-page.ts";
 export type { StoredObject } from "./object-codec.ts";
+export type { ObjectObserver } from "./observe-objects.ts";
 export { createRegistry } from "./registry.ts";
-export type { Registry, RegistryOptions } from "./registry.ts";
+export type { PresentObjects, Registry, RegistryOptions } from "./registry.ts";
 export type {
   Change,
   DeleteRequest,
@@ -15,4 +16,5 @@ export type {
   WriteOptions,
   WriteScope,
 } from "./resource-registry.ts";
+export type { Leadership, MemberId, Membership, Revision, Store, Term } from "../store/index.ts";
 export type { WatchEvent, WatchRequest } from "./watch-objects.ts";

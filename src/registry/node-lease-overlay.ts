@@ -1,11 +1,11 @@
 import type { ResourceDefinition } from "../api/index.ts";
-import { jsonEquals, type KubeObject, parseRfc3339 } from "../apimachinery/index.ts";
+import { jsonEquals, type KubeObject, parseRfc3339, rfc3339Micro } from "../apimachinery/index.ts";
 import type { Clock } from "../lib/index.ts";
 import type { KeyValue } from "../store/index.ts";
 import type { ObjectCodec, StoredObject } from "./object-codec.ts";
 
 /** Heartbeats of nodes live here; no other leases do. */
-const NODE_LEASE_NAMESPACE = "kube-node-lease";
+export const NODE_LEASE_NAMESPACE = "kube-node-lease";
 
 /** How far the stored renewTime may fall behind the one in memory. */
 export const DURABLE_EVERY_MS = 5 * 60 * 1000;
@@ -37,6 +37,19 @@ export class NodeLeaseOverlay {
   /** The lease as it reads now: with its latest renewal. */
   view(kv: KeyValue): StoredObject {
     return this.#renewed.get(kv) ?? this.#codec.stored(kv);
+  }
+
+  /** Gives each node its full lease duration from now on: the last renewals may be forgotten. */
+  grantAll(leases: readonly KeyValue[]): void {
+    const renewTime = rfc3339Micro(this.#clock.now());
+    for (const kv of leases) {
+      const lease = this.#codec.fresh(kv);
+      const spec = specOf(lease);
+      if (typeof spec.renewTime !== "string") continue;
+      if (parseRfc3339(spec.renewTime) >= this.#clock.now()) continue;
+      const granted = { ...lease, spec: { ...spec, renewTime } };
+      this.#renewed.set(kv, this.#codec.unstored(granted, kv.modRevision));
+    }
   }
 
   /** Keeps a renewal in memory; undefined when the write must go to the store. */

@@ -18,12 +18,13 @@ import { type Clock, type Random, randomUuid } from "../lib/index.ts";
 import { type KeyValue, type PutOptions, type Store, StoreError } from "../store/index.ts";
 import { admitCreate } from "./admission/admission.ts";
 import { isDoneDeleting, planDeletion } from "./deletion-plan.ts";
-import type { EventLease } from "./event-lease.ts";
 import { generatedName, MAX_NAME_DRAWS } from "./generated-name.ts";
 import { KeyTurns } from "./key-turns.ts";
 import { type KindTraits, traitsOf } from "./kind-traits.ts";
+import type { LeaderState } from "./leader-state.ts";
+import type { Leading } from "./leading.ts";
 import type { Lookup } from "./lookup.ts";
-import type { NodeLeaseOverlay } from "./node-lease-overlay.ts";
+import { holdsHeartbeats } from "./node-lease-overlay.ts";
 import type { ObjectCodec, StoredObject } from "./object-codec.ts";
 import type {
   Change,
@@ -46,12 +47,7 @@ export interface ObjectWriterOptions {
   readonly random: Random;
   readonly codec: ObjectCodec;
   readonly lookup: Lookup;
-  readonly strategy: Strategy;
-  /** Only for events. */
-  readonly lease?: EventLease;
-  /** Only for leases, and then used for those of nodes. */
-  readonly overlay?: NodeLeaseOverlay;
-  readonly heartbeats: (namespace: string) => boolean;
+  readonly leading: Leading;
 }
 
 /** How often a write without resourceVersion starts again because another one won. */
@@ -60,7 +56,16 @@ const RETRY_AFTER_SECONDS = 1;
 
 const NO_RESERVATION: Reservation = { commit: () => undefined, rollback: () => undefined };
 
-/** The writing verbs of one resource. */
+/** What one update was asked for. */
+interface UpdateOf {
+  readonly namespace: string;
+  readonly name: string;
+  readonly change: Change;
+  readonly options: UpdateOptions;
+  readonly leader: LeaderState;
+}
+
+/** The writing verbs of one resource; each runs as the leader of one term, or is refused. */
 export class ObjectWriter {
   readonly #options: ObjectWriterOptions;
   readonly #definition: ResourceDefinition;
@@ -78,14 +83,17 @@ export class ObjectWriter {
     object: KubeObject,
     options: WriteOptions = {},
   ): Promise<StoredObject> {
+    const leader = this.#options.leading.in(options.term);
     const { metadata } = object;
     this.#prepareMetadata(namespace, object);
     const base = metadata.generateName ?? "";
-    if ((metadata.name ?? "") !== "" || base === "") return this.#createNamed(object, options);
+    if ((metadata.name ?? "") !== "" || base === "") {
+      return this.#createNamed(object, options, leader);
+    }
     for (let draw = 1; ; draw++) {
       metadata.name = generatedName(base, this.#options.random);
       try {
-        return await this.#createNamed(object, options);
+        return await this.#createNamed(object, options, leader);
       } catch (error) {
         if (!isStatusError(error, "AlreadyExists")) throw error;
         if (draw >= MAX_NAME_DRAWS) throw generateNameConflict(this.#definition, metadata.name);
@@ -99,11 +107,12 @@ export class ObjectWriter {
     change: Change,
     options: UpdateOptions = {},
   ): Promise<UpdateResult> {
+    const leader = this.#options.leading.in(options.term);
     const key = objectKey(this.#definition, namespace, name);
     return this.#contend("update", key, async () => {
       const kv = this.#options.store.get(key);
       if (kv === undefined) return this.#createMissing(namespace, name, options);
-      const done = await this.#tryUpdate(kv, namespace, name, change, options);
+      const done = await this.#tryUpdate(kv, { namespace, name, change, options, leader });
       return done === "again" ? done : { stored: done, created: false };
     });
   }
@@ -113,11 +122,12 @@ export class ObjectWriter {
     name: string,
     request: DeleteRequest = {},
   ): Promise<DeleteResult> {
+    const leader = this.#options.leading.in(request.term);
     const key = objectKey(this.#definition, namespace, name);
     return this.#contend("delete", key, async () => {
       const kv = this.#options.store.get(key);
       if (kv === undefined) throw notFound(this.#definition, name);
-      return this.#tryDelete(kv, name, request);
+      return this.#tryDelete(kv, name, request, leader);
     });
   }
 
@@ -162,14 +172,19 @@ export class ObjectWriter {
     if (status !== undefined) object["status"] = status;
   }
 
-  async #createNamed(object: KubeObject, { dryRun }: WriteOptions): Promise<StoredObject> {
-    const { store, codec, lookup, strategy } = this.#options;
+  async #createNamed(
+    object: KubeObject,
+    { dryRun }: WriteOptions,
+    leader: LeaderState,
+  ): Promise<StoredObject> {
+    const { store, codec, lookup } = this.#options;
+    const strategy = leader.strategyOf(this.#definition);
     const { name = "", namespace = "" } = object.metadata;
     strategy.prepareForCreate?.(object);
     admitCreate(this.#definition, object, lookup);
     this.#refuse(name, this.#definition.validate(object));
     const key = objectKey(this.#definition, namespace, name);
-    const reservation = this.#reserve(object, undefined);
+    const reservation = this.#reserve(strategy, object, undefined);
     try {
       if (dryRun === true) {
         if (store.get(key) !== undefined) throw alreadyExists(this.#definition, name);
@@ -177,7 +192,7 @@ export class ObjectWriter {
         return codec.unstored(object, store.revision);
       }
       const bytes = codec.encode(object);
-      const kv = await this.#withLease((put) => store.create(key, bytes, put));
+      const kv = await this.#put(leader, (put) => store.create(key, bytes, put));
       reservation.commit();
       return codec.stored(kv);
     } catch (error) {
@@ -189,43 +204,42 @@ export class ObjectWriter {
   async #createMissing(
     namespace: string,
     name: string,
-    { createMissing, dryRun, scope }: UpdateOptions,
+    { createMissing, scope, ...options }: UpdateOptions,
   ): Promise<UpdateResult> {
     const allowed = this.#traits.createdByUpdate && (scope ?? "object") === "object";
     if (!allowed || createMissing === undefined) throw notFound(this.#definition, name);
     const object = createMissing();
     if ((object.metadata.resourceVersion ?? "") !== "") throw notFound(this.#definition, name);
-    const stored = await this.create(namespace, object, dryRun === undefined ? {} : { dryRun });
+    const stored = await this.create(namespace, object, options);
     return { stored, created: true };
   }
 
   async #tryUpdate(
     kv: KeyValue,
-    namespace: string,
-    name: string,
-    change: Change,
-    options: UpdateOptions,
+    { namespace, name, change, options, leader }: UpdateOf,
   ): Promise<StoredObject | "again"> {
-    const { store, codec, strategy, overlay } = this.#options;
-    const heartbeats = overlay !== undefined && this.#options.heartbeats(namespace);
-    const old = (heartbeats ? overlay.view(kv) : codec.stored(kv)).object;
-    const sent = change(heartbeats ? structuredClone(old) : codec.fresh(kv));
+    const { store, codec } = this.#options;
+    const strategy = leader.strategyOf(this.#definition);
+    const beats = holdsHeartbeats(this.#definition, namespace) ? leader.heartbeats : undefined;
+    const current = beats?.view(kv) ?? codec.stored(kv);
+    const old = current.object;
+    const sent = change(beats === undefined ? codec.fresh(kv) : structuredClone(old));
     const conditional = this.#assertCurrent(kv, name, sent, options);
-    const next = this.#nextState(sent, old, options);
-    if (next === undefined) return heartbeats ? overlay.view(kv) : codec.stored(kv);
-    const renewed = heartbeats && options.dryRun !== true ? overlay.renew(kv, next) : undefined;
+    const next = this.#nextState(sent, old, options, strategy);
+    if (next === undefined) return current;
+    const renewed = options.dryRun === true ? undefined : beats?.renew(kv, next);
     if (renewed !== undefined) return renewed;
-    const reservation = this.#reserve(next, old);
+    const reservation = this.#reserve(strategy, next, old);
     try {
       if (options.dryRun === true) {
         reservation.rollback();
         next.metadata.resourceVersion = String(kv.modRevision);
         return codec.unstored(next, kv.modRevision);
       }
-      if (isDoneDeleting(next, strategy)) return await this.#remove(kv, reservation);
+      if (isDoneDeleting(next, strategy)) return await this.#remove(kv, reservation, leader);
       const bytes = codec.encode(next);
-      const put = await this.#withLease((lease) =>
-        store.update(kv.key, bytes, kv.modRevision, lease),
+      const put = await this.#put(leader, (how) =>
+        store.update(kv.key, bytes, kv.modRevision, how),
       );
       reservation.commit();
       return codec.stored(put);
@@ -242,8 +256,8 @@ export class ObjectWriter {
     sent: KubeObject,
     old: Readonly<KubeObject>,
     options: UpdateOptions,
+    strategy: Strategy,
   ): KubeObject | undefined {
-    const { strategy } = this.#options;
     const scope = options.scope ?? "object";
     const next = applyScope(sent, old, scope, this.#traits);
     strategy.prepareForUpdate?.(next, old, scope);
@@ -284,8 +298,10 @@ export class ObjectWriter {
     kv: KeyValue,
     name: string,
     request: DeleteRequest,
+    leader: LeaderState,
   ): Promise<DeleteResult | "again"> {
-    const { store, codec, strategy, clock } = this.#options;
+    const { store, codec, clock } = this.#options;
+    const strategy = leader.strategyOf(this.#definition);
     const current = codec.stored(kv);
     this.#assertPreconditions(current, name, request);
     strategy.assertDeletable?.(current.object);
@@ -294,11 +310,11 @@ export class ObjectWriter {
     if (request.dryRun === true) return { stored: current, removed: plan.action === "remove" };
     try {
       if (plan.action === "remove") {
-        return { stored: await this.#remove(kv, NO_RESERVATION), removed: true };
+        return { stored: await this.#remove(kv, NO_RESERVATION, leader), removed: true };
       }
       const bytes = codec.encode(plan.object);
-      const put = await this.#withLease((lease) =>
-        store.update(kv.key, bytes, kv.modRevision, lease),
+      const put = await this.#put(leader, (how) =>
+        store.update(kv.key, bytes, kv.modRevision, how),
       );
       return { stored: codec.stored(put), removed: false };
     } catch (error) {
@@ -307,12 +323,16 @@ export class ObjectWriter {
     }
   }
 
-  async #remove(kv: KeyValue, reservation: Reservation): Promise<StoredObject> {
-    const { store, codec, strategy } = this.#options;
-    const gone = await store.delete(kv.key, kv.modRevision);
+  async #remove(
+    kv: KeyValue,
+    reservation: Reservation,
+    leader: LeaderState,
+  ): Promise<StoredObject> {
+    const { store, codec } = this.#options;
+    const gone = await store.delete(kv.key, kv.modRevision, { term: leader.term });
     reservation.commit();
     const stored = codec.stored(gone);
-    strategy.removed?.(stored.object);
+    leader.strategyOf(this.#definition).removed?.(stored.object);
     return stored;
   }
 
@@ -330,8 +350,12 @@ export class ObjectWriter {
     }
   }
 
-  #reserve(next: KubeObject, old: Readonly<KubeObject> | undefined): Reservation {
-    const reserved = this.#options.strategy.reserve?.(next, old);
+  #reserve(
+    strategy: Strategy,
+    next: KubeObject,
+    old: Readonly<KubeObject> | undefined,
+  ): Reservation {
+    const reserved = strategy.reserve?.(next, old);
     if (reserved === undefined) return NO_RESERVATION;
     if (!Array.isArray(reserved)) return reserved;
     throw invalid(this.#definition, next.metadata.name ?? "", reserved);
@@ -342,15 +366,18 @@ export class ObjectWriter {
   }
 
   /** Writes an event with the lease it lives by; asks once more when the lease has just ended. */
-  async #withLease(write: (put: PutOptions) => Promise<KeyValue>): Promise<KeyValue> {
-    const { lease } = this.#options;
-    if (lease === undefined) return write({});
+  async #put(
+    leader: LeaderState,
+    write: (options: PutOptions) => Promise<KeyValue>,
+  ): Promise<KeyValue> {
+    const { term, eventLease } = leader;
+    if (this.#definition.storage.resource !== "events") return write({ term });
     try {
-      return await write({ lease: await lease.current() });
+      return await write({ term, lease: await eventLease.current() });
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== "lease-missing") throw error;
-      lease.forget();
-      return write({ lease: await lease.current() });
+      eventLease.forget();
+      return write({ term, lease: await eventLease.current() });
     }
   }
 }

@@ -1,23 +1,19 @@
-import { type ResourceDefinition, SERVICES } from "../api/index.ts";
-import { groupResourceText, isStatusError } from "../apimachinery/index.ts";
+import type { ApiResource, ResourceDefinition } from "../api/index.ts";
+import { isStatusError, type KubeObject } from "../apimachinery/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
-import type { KeyValue, Revision, Store } from "../store/index.ts";
-import { AddressPool, NumberPool } from "./address-pool.ts";
-import { EventLease } from "./event-lease.ts";
+import type { KeyValue, Revision, Store, Term } from "../store/index.ts";
+import { AddressPool } from "./address-pool.ts";
+import { FencedRegistry } from "./fenced-registry.ts";
+import { Leading } from "./leading.ts";
 import type { ListRequest, ObjectList } from "./list-page.ts";
-import { Lookup } from "./lookup.ts";
-import { holdsHeartbeats, NodeLeaseOverlay } from "./node-lease-overlay.ts";
+import { definitionOf, Lookup } from "./lookup.ts";
+import { holdsHeartbeats, NODE_LEASE_NAMESPACE } from "./node-lease-overlay.ts";
 import type { StoredObject } from "./object-codec.ts";
 import { ObjectReader } from "./object-reader.ts";
 import { ObjectWatcher } from "./object-watcher.ts";
 import { ObjectWriter } from "./object-writer.ts";
+import { type ObjectObserver, observeObjects } from "./observe-objects.ts";
 import type { DeleteRequest, ResourceRegistry } from "./resource-registry.ts";
-import { jobStrategy } from "./strategies/job-strategy.ts";
-import { namespaceStrategy } from "./strategies/namespace-strategy.ts";
-import { podStrategy } from "./strategies/pod-strategy.ts";
-import { secretStrategy } from "./strategies/secret-strategy.ts";
-import { ServiceStrategy } from "./strategies/service-strategy.ts";
-import type { Strategy } from "./strategy.ts";
 
 export interface RegistryOptions {
   readonly store: Store;
@@ -41,9 +37,28 @@ export interface Registry {
   readonly serviceCidr: string;
   readonly kubernetesServiceIp: string;
   resource(definition: ResourceDefinition): ResourceRegistry;
+  /** What is here now, read synchronously and without asking whether it is the latest. */
+  readonly present: PresentObjects;
+  /** Keeps the observer in step with all objects of a kind until the store closes. */
+  observe<T extends KubeObject>(resource: ApiResource<T>, observer: ObjectObserver<T>): void;
+  /**
+   * This registry for one request that begins now: what it writes counts only in the present term,
+   * so that nothing decided under one leader is written under another.
+   */
+  fenced(): Registry;
+  /**
+   * Begins a term: reads who holds which address and port, and gives every node a full lease
+   * duration. A term that nobody began begins with its first write. Rejects with 503 when this
+   * server does not lead in that term.
+   */
+  lead(term: Term): Promise<void>;
+  /** Forgets what only a leader may know. */
+  follow(): void;
 }
 
-/** Reads the allocations that exist from the store, so the store must be open and up to date. */
+export type PresentObjects = Pick<Lookup, "find" | "all">;
+
+/** A registry over an open store. It writes whenever the store leads. */
 export function createRegistry(options: RegistryOptions): Registry {
   return new StoreRegistry(options);
 }
@@ -51,17 +66,15 @@ export function createRegistry(options: RegistryOptions): Registry {
 class StoreRegistry implements Registry {
   readonly #options: RegistryOptions;
   readonly #lookup: Lookup;
-  readonly #addresses: AddressPool;
-  readonly #eventLease: EventLease;
-  readonly #strategies: ReadonlyMap<string, Strategy>;
+  readonly #leading: Leading;
   readonly #resources = new Map<ResourceDefinition, ResourceRegistry>();
+  readonly kubernetesServiceIp: string;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#lookup = new Lookup(options.store);
-    this.#addresses = new AddressPool(options.serviceCidr, options.random);
-    this.#eventLease = new EventLease(options.store, options.clock);
-    this.#strategies = this.#makeStrategies();
+    this.#leading = new Leading({ ...options, lookup: this.#lookup });
+    this.kubernetesServiceIp = new AddressPool(options.serviceCidr, options.random).first;
   }
 
   get revision(): Revision {
@@ -72,8 +85,8 @@ class StoreRegistry implements Registry {
     return this.#options.serviceCidr;
   }
 
-  get kubernetesServiceIp(): string {
-    return this.#addresses.first;
+  get present(): PresentObjects {
+    return this.#lookup;
   }
 
   resource(definition: ResourceDefinition): ResourceRegistry {
@@ -85,43 +98,35 @@ class StoreRegistry implements Registry {
     return resource;
   }
 
-  #makeStrategies(): ReadonlyMap<string, Strategy> {
-    const { nodePortRange, random } = this.#options;
-    const services = new ServiceStrategy(
-      {
-        addresses: this.#addresses,
-        nodePorts: new NumberPool(nodePortRange, random),
-        nodePortRange: `${nodePortRange.from}-${nodePortRange.to}`,
-      },
-      this.#lookup.all(SERVICES, ""),
-    );
-    return new Map<string, Strategy>([
-      ["namespaces", namespaceStrategy],
-      ["pods", podStrategy],
-      ["secrets", secretStrategy],
-      ["services", services],
-      ["jobs.batch", jobStrategy],
-    ]);
+  observe<T extends KubeObject>(resource: ApiResource<T>, observer: ObjectObserver<T>): void {
+    const { store, clock, logger } = this.#options;
+    const how = { store, clock, logger, lookup: this.#lookup };
+    observeObjects(definitionOf(resource), observer, how);
+  }
+
+  fenced(): Registry {
+    return new FencedRegistry(this, this.#leading.term);
+  }
+
+  async lead(term: Term): Promise<void> {
+    this.#leading.in(term);
+  }
+
+  follow(): void {
+    this.#leading.forget();
   }
 
   #build(definition: ResourceDefinition): ResourceRegistry {
     const { store, clock, random } = this.#options;
     const codec = this.#lookup.codec(definition);
-    const leases = holdsHeartbeats(definition, "kube-node-lease");
-    const overlay = leases ? new NodeLeaseOverlay(codec, clock) : undefined;
-    const view = (kv: KeyValue): StoredObject => overlay?.view(kv) ?? codec.stored(kv);
+    const leading = this.#leading;
+    const view = holdsHeartbeats(definition, NODE_LEASE_NAMESPACE)
+      ? (kv: KeyValue): StoredObject => leading.current?.heartbeats.view(kv) ?? codec.stored(kv)
+      : (kv: KeyValue): StoredObject => codec.stored(kv);
     const common = { definition, store, clock, codec };
     const reader = new ObjectReader({ ...common, view });
     const watcher = new ObjectWatcher({ ...common, view });
-    const writer = new ObjectWriter({
-      ...common,
-      random,
-      lookup: this.#lookup,
-      strategy: this.#strategies.get(groupResourceText(definition)) ?? {},
-      heartbeats: (namespace) => holdsHeartbeats(definition, namespace),
-      ...(definition.storage.resource === "events" ? { lease: this.#eventLease } : {}),
-      ...(overlay === undefined ? {} : { overlay }),
-    });
+    const writer = new ObjectWriter({ ...common, random, lookup: this.#lookup, leading });
     return new GenericResource(definition, reader, watcher, writer);
   }
 }

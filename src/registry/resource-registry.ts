@@ -1,5 +1,6 @@
 import type { ResourceDefinition } from "../api/index.ts";
 import type { KubeObject } from "../apimachinery/index.ts";
+import type { Term } from "../store/index.ts";
 import type { ListRequest, ObjectList } from "./list-page.ts";
 import type { StoredObject } from "./object-codec.ts";
 import type { WatchEvent, WatchRequest } from "./watch-objects.ts";
@@ -12,6 +13,8 @@ export interface ReadOptions {
 export interface WriteOptions {
   /** Does everything but the write. */
   readonly dryRun?: boolean;
+  /** Writes only as the leader of this term; of the present one when absent. */
+  readonly term?: Term;
 }
 
 /** Which part of an object a write may touch. */

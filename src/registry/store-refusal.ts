@@ -13,6 +13,7 @@ import {
 } from "../apimachinery/index.ts";
 import { unreachable } from "../lib/index.ts";
 import { StoreError } from "../store/index.ts";
+import { notLeading } from "./leading.ts";
 
 const RETRY_AFTER_SECONDS = 1;
 
@@ -40,8 +41,9 @@ function answerTo(error: StoreError, resource: GroupResource, name: string): Sta
         "the store is overloaded, please try again later",
         RETRY_AFTER_SECONDS,
       );
-    case "read-only":
     case "not-leader":
+      return notLeading();
+    case "read-only":
     case "closed":
       return serviceUnavailable(`the store takes no writes: ${error.message}`);
     case "unavailable":
