@@ -21,7 +21,7 @@ function setUp(first: Behaviour = "up", second: Behaviour = "up") {
   const fetchTo = (server: string, request: Request): Promise<Response> => {
     asked.push(`${request.method} ${server}`);
     const fail = (code: string) => Promise.reject(Object.assign(new Error(code), { code }));
-    switch (behaviours.get(server)) {
+    switch (behaviours.get(server) ?? "up") {
       case "refused":
         return fail("ECONNREFUSED");
       case "reset":
@@ -34,7 +34,7 @@ function setUp(first: Behaviour = "up", second: Behaviour = "up") {
         const headers = { "retry-after": "1" };
         return Promise.resolve(new Response("no leader", { status: 503, headers }));
       }
-      default:
+      case "up":
         return api.fetch(request);
     }
   };

@@ -121,7 +121,7 @@ class Failover {
         throw error;
       }
       if (!isRead && !isNotSent(error)) return { type: "unknown", error };
-      return { type: "elsewhere", give: () => Promise.reject(error as Error) };
+      return { type: "elsewhere", give: () => Promise.reject(error) };
     } finally {
       cancel();
     }
@@ -246,6 +246,9 @@ function raceAbort(work: Promise<Response>, signal: AbortSignal): Promise<Respon
 
 /** Whether a failed fetch can have brought nothing to the server. */
 function isNotSent(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (!(error instanceof Error)) return false;
+  // The peers' own transport says it outright.
+  if ("delivered" in error) return error.delivered === false;
+  const code = "code" in error ? String(error.code) : "";
   return NOT_SENT.has(code) || code === "ConnectionRefused" || code === "FailedToOpenSocket";
 }
