@@ -14,12 +14,12 @@ export interface IssueServerOptions {
   readonly nowMs: number;
 }
 
-const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-const DAY_MS = 24 * 60 * 60 * 1000;
+export const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+export const DAY_MS = 24 * 60 * 60 * 1000;
 const CA_LIFETIME_DAYS = 3650;
 const SERVER_LIFETIME_DAYS = 365;
 /** Clocks of a cluster differ: a certificate is valid from a little before it was made. */
-const CLOCK_SKEW_MS = 60 * 60 * 1000;
+export const CLOCK_SKEW_MS = 60 * 60 * 1000;
 const SERIAL_BYTES = 16;
 
 /** Makes the cluster's certificate authority: ECDSA P-256, ten years, may sign only leaves. */
@@ -74,28 +74,29 @@ export async function issueServerCertificate(options: IssueServerOptions): Promi
   return { certificate: pem(certificate), privateKey: await exportKey(keys.privateKey) };
 }
 
-function isIpAddress(name: string): boolean {
+export function isIpAddress(name: string): boolean {
   return name.includes(":") || /^\d+(\.\d+){3}$/.test(name);
 }
 
-function serialNumber(): string {
+/** 128 random bits, as hex. */
+export function serialNumber(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(SERIAL_BYTES));
   // RFC 5280 section 4.1.2.2: a serial number is positive, so its first bit stays clear.
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x01;
   return Buffer.from(bytes).toString("hex");
 }
 
-function pem(certificate: x509.X509Certificate): string {
+export function pem(certificate: x509.X509Certificate): string {
   return `${certificate.toString("pem")}\n`;
 }
 
-async function exportKey(key: CryptoKey): Promise<string> {
+export async function exportKey(key: CryptoKey): Promise<string> {
   const encoded = Buffer.from(await crypto.subtle.exportKey("pkcs8", key)).toString("base64");
   const lines = encoded.match(/.{1,64}/g) ?? [];
   return ["-----BEGIN PRIVATE KEY-----", ...lines, "-----END PRIVATE KEY-----", ""].join("\n");
 }
 
-async function importSigningKey(privateKey: string): Promise<CryptoKey> {
+export async function importSigningKey(privateKey: string): Promise<CryptoKey> {
   const encoded = privateKey.replace(/-----[A-Z ]+-----/g, "").replace(/\s/g, "");
   return crypto.subtle.importKey("pkcs8", Buffer.from(encoded, "base64"), ALGORITHM, false, [
     "sign",

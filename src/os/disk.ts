@@ -81,6 +81,11 @@ class RealFile implements DiskFile {
     }
   }
 
+  async cutDurably(size: number): Promise<void> {
+    await called((done) => fs.ftruncate(this.#descriptor, size, done));
+    await called((done) => fs.fsync(this.#descriptor, done));
+  }
+
   datasync(): Promise<void> {
     return called((done) => fs.fdatasync(this.#descriptor, done));
   }

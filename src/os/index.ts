@@ -2,11 +2,26 @@ export { claimLoopbackRanges } from "./address-range.ts";
 export type { AddressRanges, ClaimedRanges } from "./address-range.ts";
 export { writeFileAtomically } from "./atomic-file.ts";
 export { certificateCovers } from "./certificate-coverage.ts";
+export { certificateHash } from "./certificate-hash.ts";
 export type { IssueServerOptions, KeyPair } from "./certificates.ts";
 export { createLogger } from "./pino-logger.ts";
 export type { LogLevel } from "./pino-logger.ts";
 export { openFilesLimit } from "./open-files-limit.ts";
 export { isSameProcess, processStartTime } from "./process-identity.ts";
+export { PeerError } from "./peer/peer-error.ts";
+export type { PeerErrorCode } from "./peer/peer-error.ts";
+export { ANY_PEER, ANY_SERVER, NODES_GROUP, SERVERS_GROUP } from "./peer/node-link.ts";
+export type {
+  DialTunnel,
+  NodeLink,
+  PeerExpectation,
+  PeerHttpHandler,
+  PeerIdentity,
+  TunnelHandler,
+  TunnelTarget,
+} from "./peer/node-link.ts";
+export { createPeerTransport } from "./peer-transport.ts";
+export type { MessageCodec, PeerTransportOptions } from "./peer-transport.ts";
 export { createProcessSpawner } from "./process-spawner.ts";
 export { createDisk } from "./disk.ts";
 export { systemClock } from "./system-clock.ts";

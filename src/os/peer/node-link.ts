@@ -16,6 +16,11 @@ export interface PeerExpectation {
   readonly organizations: readonly string[];
 }
 
+/**
+ * Every peer's certificate has this name, so that addresses may change; who the peer is, its common
+ * name and organization say.
+ */
+export const PEER_SERVER_NAME = "peer.kubun.internal";
 export const SERVERS_GROUP = "kubun:servers";
 export const NODES_GROUP = "system:nodes";
 
