@@ -17,7 +17,9 @@ function watchTerms(initial: Leadership) {
     leadership: initial,
     onLeadership(listener: () => void) {
       listeners.add(listener);
-      return () => listeners.delete(listener);
+      return () => {
+        listeners.delete(listener);
+      };
     },
   };
   const stopped = new AbortController();
@@ -26,9 +28,10 @@ function watchTerms(initial: Leadership) {
     store,
     logger: silentLogger,
     signal: stopped.signal,
-    async begin(term, signal) {
+    begin(term, signal) {
       happened.push(`begin ${term}`);
       signal.addEventListener("abort", () => happened.push(`end ${term}`));
+      return Promise.resolve();
     },
   });
   return {

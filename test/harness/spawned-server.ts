@@ -29,6 +29,8 @@ export interface SpawnOptions {
   /** An existing data directory; a new one otherwise. */
   readonly dataDir?: string;
   readonly args?: readonly string[];
+  /** Puts the command elsewhere, into a network namespace for one. */
+  readonly command?: (cmd: readonly string[]) => string[];
 }
 
 const root = join(import.meta.dir, "..", "..");
@@ -46,8 +48,9 @@ export async function spawnServer(options: SpawnOptions = {}): Promise<SpawnedSe
   const dataDir = options.dataDir ?? temporaryDirectory();
   const ports = ["--https-port", "0", "--http-port", "0"];
   const flags = ["--data-dir", dataDir, "--log-level", "warn", ...ports, ...(options.args ?? [])];
+  const command = options.command ?? ((cmd: readonly string[]): string[] => [...cmd]);
   const child = Bun.spawn({
-    cmd: [KUBUN, "server", ...flags],
+    cmd: command([KUBUN, "server", ...flags]),
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -1,0 +1,138 @@
+import { eventually } from "../../src/lib/testing/eventually.ts";
+import type { LabHost } from "./network-lab.ts";
+import { KUBUN, runCommand, spawnServer } from "./spawned-server.ts";
+import type { SpawnedServer } from "./spawned-server.ts";
+
+/** A member as `kubun member list` and GET /kubun/v1/members tell it. */
+export interface ListedMember {
+  readonly id: string;
+  readonly name: string;
+  readonly role: "voter" | "witness" | "learner";
+  readonly leader: boolean;
+}
+
+/** Several servers of one cluster, each a process; `servers` changes when one is started again. */
+export interface ServerGroup extends AsyncDisposable {
+  readonly servers: SpawnedServer[];
+  /** Kills one, in the way a power cut does to a process. */
+  kill(index: number): Promise<void>;
+  /** Starts a killed one again on its directory. */
+  restart(index: number): Promise<void>;
+  /** The index of the server that leads, as a server that runs tells it. */
+  leader(): Promise<number>;
+}
+
+export interface ServerGroupOptions {
+  readonly servers: number;
+  /** One for each server; without them all run on 127.0.0.1. */
+  readonly hosts?: readonly LabHost[];
+  readonly args?: readonly string[];
+  /** Further flags of the last server, such as `--witness`. */
+  readonly lastArgs?: readonly string[];
+}
+
+const START_DEADLINE_MS = 60_000;
+
+/** Starts a first server, and joins the others to it as voters. */
+export async function spawnServerGroup(options: ServerGroupOptions): Promise<ServerGroup> {
+  const servers: SpawnedServer[] = [];
+  const killed = new Set<number>();
+  const start = async (index: number, more: readonly string[], dataDir?: string) => {
+    const host = options.hosts?.[index];
+    const address = host === undefined ? [] : ["--bind-address", host.address];
+    const own = ["--node-name", `server-${index + 1}`, "--peer-port", "0", ...address];
+    return spawnServer({
+      args: [...own, ...(options.args ?? []), ...more],
+      ...(dataDir === undefined ? {} : { dataDir }),
+      ...(host === undefined ? {} : { command: host.command }),
+    });
+  };
+  const group: ServerGroup = {
+    servers,
+    async kill(index) {
+      killed.add(index);
+      await at(servers, index).end("SIGKILL");
+    },
+    async restart(index) {
+      const { dataDir } = at(servers, index);
+      const witness = index === options.servers - 1 ? (options.lastArgs ?? []) : [];
+      servers[index] = await start(index, witness, dataDir);
+      killed.delete(index);
+    },
+    leader: () => findLeader(servers.filter((_, index) => !killed.has(index)), options.hosts),
+    async [Symbol.asyncDispose]() {
+      await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
+    },
+  };
+  try {
+    servers.push(await start(0, []));
+    for (let index = 1; index < options.servers; index++) {
+      const last = index === options.servers - 1 ? (options.lastArgs ?? []) : [];
+      servers.push(await start(index, [...(await joinArgs(at(servers, 0), "server")), ...last]));
+    }
+    await eventually(
+      async () => {
+        const members = await listMembers(at(servers, 0), options.hosts?.[0]);
+        const counted = members.filter(({ role }) => role !== "learner");
+        return counted.length === options.servers;
+      },
+      { deadlineMs: START_DEADLINE_MS, what: "every server votes" },
+    );
+    return group;
+  } catch (error) {
+    await group[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The flags with which another machine joins. */
+export async function joinArgs(
+  server: Pick<SpawnedServer, "dataDir" | "url">,
+  role: "server" | "agent",
+): Promise<string[]> {
+  const { stdout } = await kubun(server, ["token", "create", "--role", role]);
+  return ["--join", server.url, "--token", stdout.trim()];
+}
+
+/** Asks one server who is in the group. */
+export async function listMembers(
+  server: Pick<SpawnedServer, "dataDir">,
+  host?: LabHost,
+): Promise<readonly ListedMember[]> {
+  const { stdout } = await kubun(server, ["member", "list", "--output", "json"], host);
+  return JSON.parse(stdout) as ListedMember[];
+}
+
+async function kubun(
+  { dataDir }: Pick<SpawnedServer, "dataDir">,
+  args: readonly string[],
+  host?: LabHost,
+) {
+  const command = [KUBUN, ...args, "--data-dir", dataDir];
+  const result = await runCommand(host === undefined ? command : host.command(command));
+  if (result.exitCode !== 0) throw new Error(`kubun ${args.join(" ")}: ${result.stderr}`);
+  return result;
+}
+
+async function findLeader(
+  running: readonly SpawnedServer[],
+  hosts: readonly LabHost[] | undefined,
+): Promise<number> {
+  return eventually(
+    async () => {
+      for (const server of running) {
+        const members = await listMembers(server, hosts?.[0]).catch(() => []);
+        const leader = members.find((member) => member.leader);
+        if (leader !== undefined) return Number(leader.name.split("-").at(-1)) - 1;
+      }
+      return undefined;
+    },
+    { deadlineMs: START_DEADLINE_MS, what: "a server leads" },
+  );
+}
+
+function at(servers: readonly SpawnedServer[], index: number): SpawnedServer {
+  const server = servers[index];
+  if (server === undefined) throw new Error(`there is no server ${index}`);
+  return server;
+}
