@@ -11,7 +11,9 @@ import { DiscoveryHandler } from "./discovery/discovery-handler.ts";
 import { servedGroupVersions } from "./discovery/plain-discovery.ts";
 import { answerCheck, answerHealth, type Checks } from "./health.ts";
 import { actingUser } from "./impersonation.ts";
+import { REVISION_HEADER } from "./front-proxy-headers.ts";
 import { JSON_MEDIA, type Media, Negotiator } from "./media-type.ts";
+import { originOf, type RequestOrigin } from "./request-origin.ts";
 import {
   attributesOf,
   parseTarget,
@@ -76,7 +78,7 @@ export function createApiServer(options: ApiServerOptions): Hono {
   }
   app.get("/version", () => answerVersion(options.version));
   // One route for everything else: paths are read by one parser, for authorization and handlers.
-  app.all("*", ({ req }) => server.serve(req.raw));
+  app.all("*", ({ req, env }) => server.serve(req.raw, originOf(env)));
   return app;
 }
 
@@ -95,6 +97,9 @@ function answerVersion(version: VersionInfo): Promise<Response> {
   };
   return answerObject(value, JSON_MEDIA, { pretty: true });
 }
+
+/** A request whose user may make it. */
+type Authorized = Pick<ApiRequest, "context" | "request" | "target" | "query" | "user" | "media">;
 
 class ApiServer {
   readonly #options: ApiServerOptions;
@@ -119,10 +124,13 @@ class ApiServer {
   }
 
   /** Never rejects: whatever goes wrong becomes an answer. */
-  async serve(request: Request): Promise<Response> {
+  async serve(request: Request, origin: RequestOrigin = {}): Promise<Response> {
     const startMs = this.#options.clock.monotonic();
-    const response = await this.#answer(request);
+    const response = await this.#answer(request, origin);
     response.headers.set("audit-id", auditId(request, this.#options.random));
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.headers.set(REVISION_HEADER, String(this.#options.registry.revision));
+    }
     const durationMs = this.#options.clock.monotonic() - startMs;
     const path = pathnameOf(request.url);
     const { method } = request;
@@ -130,10 +138,13 @@ class ApiServer {
     return response;
   }
 
-  async #answer(request: Request): Promise<Response> {
+  async #answer(request: Request, origin: RequestOrigin): Promise<Response> {
     let media: Media = JSON_MEDIA;
     try {
-      const sender = this.#options.authenticator.authenticate(request);
+      // The term in which the request begins, before anything waits.
+      const registry = this.#options.registry.fenced(origin.term);
+      const context = { ...this.#context, registry };
+      const sender = origin.user ?? this.#options.authenticator.authenticate(request);
       if (sender === undefined) throw unauthorized();
       const user = actingUser(request.headers, sender, this.#authorizer);
       const target = parseTarget(pathnameOf(request.url));
@@ -144,9 +155,8 @@ class ApiServer {
         if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed();
         return (await this.#discovery.answer(request, target.path, query)) ?? pathAnswer(target);
       }
-      if (isLogText(target)) return await this.#run(request, target, query, user, verb, media);
-      media = this.#negotiator.negotiate(request);
-      return await this.#run(request, target, query, user, verb, media);
+      if (!isLogText(target)) media = this.#negotiator.negotiate(request);
+      return await this.#run({ context, request, target, query, user, media }, verb);
     } catch (error) {
       const pretty = wantsPretty(request, queryOf(request.url));
       return answerError(this.#statusOf(error, request), media, { pretty });
@@ -162,32 +172,15 @@ class ApiServer {
     return verb;
   }
 
-  async #run(
-    request: Request,
-    target: ResourceTarget,
-    query: URLSearchParams,
-    user: User,
-    verb: string,
-    media: Media,
-  ): Promise<Response> {
+  async #run(given: Authorized, verb: string): Promise<Response> {
+    const { target, context } = given;
     const definition = findResource(target.group, target.version, target.resource);
     if (definition === undefined) return unknownResource(target);
     const namespace = definition.namespaced ? target.namespace : "";
     const scoped = target.namespace !== "" && definition.resource !== "namespaces";
     if (definition.namespaced ? namespace === "" && target.name !== "" : scoped) throw notServed();
-    const { registry } = this.#context;
-    const api: ApiRequest = {
-      context: this.#context,
-      request,
-      query,
-      user,
-      target,
-      namespace,
-      definition,
-      resource: registry.resource(definition),
-      media,
-      warnings: [],
-    };
+    const resource = context.registry.resource(definition);
+    const api: ApiRequest = { ...given, namespace, definition, resource, warnings: [] };
     const deprecation = deprecationOf(api);
     if (deprecation !== undefined) api.warnings.push(deprecation);
     if (verb === "watch" || isLogText(target)) return dispatch(api, verb, this.#lines);

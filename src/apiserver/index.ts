@@ -7,5 +7,7 @@ export { componentAuthorizer } from "./authorizer.ts";
 export type { Attributes, Authorizer } from "./authorizer.ts";
 export { bootstrap } from "./bootstrap.ts";
 export type { BootstrapOptions } from "./bootstrap.ts";
+export { createForwarding } from "./forwarding.ts";
+export type { Forwarding, ForwardingOptions, PeerIdentity } from "./forwarding.ts";
 export { ADMINISTRATORS, ANONYMOUS, AUTHENTICATED } from "./user.ts";
 export type { User } from "./user.ts";

@@ -1,3 +1,4 @@
+export { notLeading } from "./leading.ts";
 export type { ListRequest, ObjectList, Selection } from "./list-page.ts";
 export type { StoredObject } from "./object-codec.ts";
 export type { ObjectObserver } from "./observe-objects.ts";

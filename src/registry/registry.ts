@@ -42,10 +42,10 @@ export interface Registry {
   /** Keeps the observer in step with all objects of a kind until the store closes. */
   observe<T extends KubeObject>(resource: ApiResource<T>, observer: ObjectObserver<T>): void;
   /**
-   * This registry for one request that begins now: what it writes counts only in the present term,
-   * so that nothing decided under one leader is written under another.
+   * This registry for one request: what it writes counts only in the given term, or else in the one
+   * that is now, so that nothing decided under one leader is written under another.
    */
-  fenced(): Registry;
+  fenced(term?: Term): Registry;
   /**
    * Begins a term: reads who holds which address and port, and gives every node a full lease
    * duration. A term that nobody began begins with its first write. Rejects with 503 when this
@@ -104,8 +104,8 @@ class StoreRegistry implements Registry {
     observeObjects(definitionOf(resource), observer, how);
   }
 
-  fenced(): Registry {
-    return new FencedRegistry(this, this.#leading.term);
+  fenced(term = this.#leading.term): Registry {
+    return new FencedRegistry(this, term);
   }
 
   async lead(term: Term): Promise<void> {
