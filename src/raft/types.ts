@@ -94,6 +94,11 @@ export interface AppendResponse extends Envelope {
   readonly type: "append-response";
   /** Accepted: the last index that matches. Refused: the `previousIndex` that did not. */
   readonly index: LogIndex;
+  /**
+   * The member lost entries that it had acknowledged (`recoverTo`): the leader may lower what it
+   * believes to match to the hint. Without it a match never falls.
+   */
+  readonly lost?: true;
   readonly refused?: {
     /** Where the follower's log may still match, so that the leader does not probe one by one. */
     readonly hintIndex: LogIndex;
@@ -220,7 +225,15 @@ export interface RaftStatus {
   readonly leader: MemberId | 0;
   readonly commit: LogIndex;
   readonly lastIndex: LogIndex;
+  /** Handed out as committed, and advanced. */
+  readonly applied: LogIndex;
   readonly configuration: Configuration;
+  /** See {@link RaftCore.held}. */
+  readonly held: LogIndex;
+  /** The log was damaged and is not whole again: neither votes nor campaigns (`recoverTo`). */
+  readonly recovering: boolean;
+  /** Whom leadership is being handed to; 0 for nobody. */
+  readonly transferee: MemberId | 0;
   /** Of a leader only. */
   readonly peers: readonly PeerProgress[];
 }
@@ -240,6 +253,11 @@ export interface RaftCore {
   readonly term: Term;
   readonly role: RaftRole;
   readonly leader: MemberId | 0;
+  /**
+   * Every data member has the entries up to here, as far as is known: a witness may drop them, and
+   * a leader of a group with a witness had better not drop more while its disk allows.
+   */
+  readonly held: LogIndex;
   status(): RaftStatus;
   tick(): void;
   step(message: Message): void;
@@ -260,6 +278,11 @@ export interface RaftCore {
   supply(supplied: Supplied): void;
   /** The log was dropped up to and including this index, of which a snapshot exists. */
   compacted(point: SnapshotPoint): void;
+  /**
+   * Messages of a leader that may leave at once although a ready is outstanding (its disk is slow,
+   * its heartbeats and appends need not be). Handed out once; what stays comes with the next ready.
+   */
+  early(): readonly Message[];
   hasReady(): boolean;
   ready(): Ready;
   advance(ready: Ready): void;
