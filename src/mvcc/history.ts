@@ -1,8 +1,10 @@
+import { Buffer } from "node:buffer";
 import { and, asc, eq, gt, inArray, lte, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/better-sqlite3";
 import type { SqliteConnection } from "./database.ts";
 import type { LeaseId, Revision } from "./model.ts";
-import { history, leases, local, replicated } from "./schema.ts";
+import { isSqliteFull } from "./state-error.ts";
+import { history, leases, local, memberGroup, replicated } from "./schema.ts";
 
 /** One change as it is kept: `value` is absent in a delete. */
 export interface HistoryRow {
@@ -26,6 +28,13 @@ export interface ReplicatedNumbers {
   nextLease: LeaseId;
 }
 
+/** Who replicates the state; the store knows how `members` is written. */
+export interface StoredGroup {
+  /** Empty until the first config entry of the log. */
+  readonly clusterId: string;
+  readonly members: Uint8Array;
+}
+
 export interface StoredLease {
   readonly id: LeaseId;
   readonly ttlMs: number;
@@ -36,6 +45,7 @@ export interface HistoryChanges {
   readonly rows: readonly HistoryRow[];
   readonly granted: readonly StoredLease[];
   readonly revoked: readonly LeaseId[];
+  readonly group?: StoredGroup;
 }
 
 /** As much of the file as is mapped while the present is loaded. */
@@ -64,6 +74,22 @@ export class History {
     };
   }
 
+  group(): StoredGroup {
+    const row = this.#statements.group.get();
+    if (row === undefined) throw new Error(`${this.#db.name} has lost its row of the group`);
+    return { clusterId: row.clusterId, members: new Uint8Array(row.members) };
+  }
+
+  /** Applied index at which the file was installed from a peer; 0 when it grew here. */
+  installedIndex(): number {
+    return this.#statements.scavenged.get()?.installedIndex ?? 0;
+  }
+
+  /** The file is about to become a state of ours, taken over from a peer. */
+  markInstalled(appliedIndex: number): void {
+    drizzle(this.#db).update(local).set({ installedIndex: appliedIndex, walStarts: 0 }).run();
+  }
+
   leases(): StoredLease[] {
     return this.#statements.leases.all().map((row) => ({ ...row, id: row.id as LeaseId }));
   }
@@ -81,12 +107,16 @@ export class History {
 
   /** Writes what one log entry changed, with its index, in one transaction. */
   commit(changes: HistoryChanges, numbers: ReplicatedNumbers): void {
-    const { begin, insert, commit, rollback, grant, revoke, update } = this.#statements;
+    const { begin, insert, commit, rollback, grant, revoke, update, regroup } = this.#statements;
     begin.run();
     try {
       for (const row of changes.rows) insert.run(...rawRow(row));
       for (const lease of changes.granted) grant.run({ ...lease });
       for (const lease of changes.revoked) revoke.run({ id: lease });
+      if (changes.group !== undefined) {
+        const { clusterId, members } = changes.group;
+        regroup.run({ clusterId, members: Buffer.from(members) });
+      }
       update.run({ ...numbers });
       commit.run();
     } catch (error) {
@@ -109,8 +139,9 @@ export class History {
   /**
    * Deletes rows that no state from `compacted` on can reach, looking at `limit` rows at most.
    * A row up to the compacted revision hides the one it replaced; a delete hides itself too.
+   * "full": not now, because deleting needs space, too.
    */
-  scavenge(compacted: Revision, limit: number): "done" | "more" {
+  scavenge(compacted: Revision, limit: number): "done" | "more" | "full" {
     const from = this.#statements.scavenged.get()?.revision ?? 0;
     if (from >= compacted) return "done";
     const rows = this.#statements.hiding.all({ from, compacted, limit });
@@ -119,22 +150,38 @@ export class History {
       ...(row.deleted === 1 ? [row.revision] : []),
     ]);
     const upTo = rows.length < limit ? compacted : (rows.at(-1)?.revision ?? compacted);
-    const orm = drizzle(this.#db);
-    orm.transaction((transaction) => {
-      if (hidden.length > 0) {
-        transaction.delete(history).where(inArray(history.revision, hidden)).run();
-      }
-      transaction.update(local).set({ scavengedRevision: upTo }).run();
-    });
+    try {
+      drizzle(this.#db).transaction((transaction) => {
+        if (hidden.length > 0) {
+          transaction.delete(history).where(inArray(history.revision, hidden)).run();
+        }
+        transaction.update(local).set({ scavengedRevision: upTo }).run();
+      });
+    } catch (error) {
+      return orFull(error);
+    }
     return upTo >= compacted ? "done" : "more";
   }
 
-  /** Gives free pages back to the file system, `pages` at most. */
-  vacuum(pages: number): "done" | "more" {
+  /**
+   * Gives free pages back to the file system, `pages` at most. "full": not now, because moving
+   * them needs space.
+   */
+  vacuum(pages: number): "done" | "more" | "full" {
     const free = Number(this.#db.pragma("freelist_count", { simple: true }));
-    if (free > 0) this.#db.pragma(`incremental_vacuum(${pages})`);
+    try {
+      if (free > 0) this.#db.pragma(`incremental_vacuum(${pages})`);
+    } catch (error) {
+      return orFull(error);
+    }
     return free > pages ? "more" : "done";
   }
+}
+
+/** Tidying up waits for space; other errors are the caller's. */
+function orFull(error: unknown): "full" {
+  if (isSqliteFull(error)) return "full";
+  throw error;
 }
 
 type RawRow = [number, string, number, number, number, number | null, Buffer | null];
@@ -207,7 +254,7 @@ function prepare(db: SqliteConnection) {
       .delete(leases)
       .where(eq(leases.id, hole("id")))
       .prepare(),
-    scavenged: orm.select({ revision: local.scavengedRevision }).from(local).prepare(),
+    ...prepareRare(orm),
     hiding: orm
       .select({
         revision: history.revision,
@@ -218,6 +265,22 @@ function prepare(db: SqliteConnection) {
       .where(and(gt(history.revision, hole("from")), lte(history.revision, hole("compacted"))))
       .orderBy(asc(history.revision))
       .limit(hole("limit"))
+      .prepare(),
+  };
+}
+
+/** Statements of the rows that there is one of. */
+function prepareRare(orm: ReturnType<typeof drizzle>) {
+  const hole = sql.placeholder;
+  return {
+    group: orm.select().from(memberGroup).prepare(),
+    regroup: orm
+      .update(memberGroup)
+      .set({ clusterId: sql`${hole("clusterId")}`, members: sql`${hole("members")}` })
+      .prepare(),
+    scavenged: orm
+      .select({ revision: local.scavengedRevision, installedIndex: local.installedIndex })
+      .from(local)
       .prepare(),
   };
 }

@@ -1,22 +1,38 @@
+import { Buffer } from "node:buffer";
 import { openDatabase } from "./database.ts";
 import type { SqliteConnection } from "./database.ts";
-import type { CheckpointOutcome, StateStorage } from "./state-storage.ts";
+import { History } from "./history.ts";
+import { checkStateFile, readStatePoint } from "./state-point.ts";
+import type { CheckpointOutcome, StatePoint, StateStorage } from "./state-storage.ts";
 
 const PAGE_BYTES = 4_096;
+
+/** Where snapshots of a state in memory go: the simulation's disk. */
+export interface StateFiles {
+  read(path: string): Promise<Uint8Array>;
+  write(path: string, bytes: Uint8Array): Promise<void>;
+  remove(path: string): Promise<void>;
+}
 
 /**
  * The state in memory, for tests and the simulation. A power cut leaves what the last checkpoint
  * made durable (SQLite never leaves less, and the log replays the rest): `image()`.
  */
 export class MemoryState implements StateStorage {
-  readonly db: SqliteConnection;
+  readonly #files: StateFiles | undefined;
+  #db: SqliteConnection;
   #image: Buffer | undefined;
   #checkpoints = 0;
   #checkpointed = 0;
 
-  constructor(image?: Buffer) {
+  constructor(image?: Buffer, files?: StateFiles) {
     this.#image = image;
-    this.db = openDatabase(image ?? ":memory:");
+    this.#files = files;
+    this.#db = openDatabase(image ?? ":memory:");
+  }
+
+  get db(): SqliteConnection {
+    return this.#db;
   }
 
   /** What a power cut leaves now; undefined before the first checkpoint. */
@@ -34,23 +50,54 @@ export class MemoryState implements StateStorage {
   }
 
   checkpoint(): Promise<CheckpointOutcome> {
-    this.#image = this.db.serialize();
+    this.#image = this.#db.serialize();
     this.#checkpointed = this.#changes();
     this.#checkpoints += 1;
     return Promise.resolve("complete");
   }
 
-  snapshot(): Promise<void> {
-    return Promise.reject(new Error("a state in memory has no files to copy to"));
+  async snapshot(path: string): Promise<StatePoint> {
+    const point = readStatePoint(this.#db);
+    await this.#need().write(path, this.#db.serialize());
+    return point;
+  }
+
+  /** In one step: the image is the new state, or still the old one. */
+  async install(path: string): Promise<StatePoint> {
+    const files = this.#need();
+    const bytes = await files.read(path);
+    const db = openDatabase(asImage(bytes));
+    let point: StatePoint;
+    try {
+      point = checkStateFile(db);
+      new History(db).markInstalled(point.appliedIndex);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+    this.#db.close();
+    this.#db = db;
+    await this.checkpoint();
+    await files.remove(path);
+    return point;
   }
 
   close(): Promise<void> {
-    this.db.close();
+    this.#db.close();
     return Promise.resolve();
   }
 
+  #need(): StateFiles {
+    if (this.#files === undefined) throw new Error("this state in memory has no files to copy to");
+    return this.#files;
+  }
+
   #changes(): number {
-    const row = this.db.prepare("SELECT total_changes() AS changes").get() as { changes: number };
+    const row = this.#db.prepare("SELECT total_changes() AS changes").get() as { changes: number };
     return row.changes;
   }
+}
+
+function asImage(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -33,6 +33,15 @@ export const replicated = sqliteTable("replicated", {
   nextLease: integer("next_lease").notNull(),
 });
 
+/** One row (id 1): the servers that replicate the state, and what their group is called. */
+export const memberGroup = sqliteTable("member_group", {
+  id: integer("id").primaryKey(),
+  /** Empty until the first config entry of the log. */
+  clusterId: text("cluster_id").notNull(),
+  /** As the store encodes them; opaque here. */
+  members: blob("members", { mode: "buffer" }).notNull(),
+});
+
 /** One row (id 1): what belongs to this file alone and is no part of the state. */
 export const local = sqliteTable("local", {
   id: integer("id").primaryKey(),
@@ -40,4 +49,6 @@ export const local = sqliteTable("local", {
   scavengedRevision: integer("scavenged_revision").notNull(),
   /** Grows when the write-ahead log starts anew; see DESIGN.md, "Checkpoints". */
   walStarts: integer("wal_starts").notNull(),
+  /** Applied index at which this file was taken over from a peer; 0 when it grew here. */
+  installedIndex: integer("installed_index").notNull().default(0),
 });

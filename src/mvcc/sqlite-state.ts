@@ -1,8 +1,15 @@
 import { statSync } from "node:fs";
 import { openDatabase } from "./database.ts";
 import type { SqliteConnection } from "./database.ts";
-import type { CheckpointOutcome, Exclusive, StateStorage } from "./state-storage.ts";
-import type { StateTask, StateWorkerRequest, StateWorkerResponse } from "./state-worker.ts";
+import { finishInstall } from "./install-file.ts";
+import { isSqliteFull, StateFileError, StateFullError } from "./state-error.ts";
+import type { CheckpointOutcome, Exclusive, StatePoint, StateStorage } from "./state-storage.ts";
+import type {
+  StateTask,
+  StateTaskResult,
+  StateWorkerRequest,
+  StateWorkerResponse,
+} from "./state-worker.ts";
 
 export interface SqliteStateOptions {
   readonly path: string;
@@ -15,8 +22,8 @@ export interface SqliteStateOptions {
  * connection, starts with the first task and ends when it is idle.
  */
 export class SqliteState implements StateStorage {
-  readonly db: SqliteConnection;
   readonly #options: SqliteStateOptions;
+  #db: SqliteConnection;
   #worker: Worker | undefined;
   #cancelIdle: (() => void) | undefined;
   /** The end of the last task: they run one after the other. */
@@ -24,9 +31,12 @@ export class SqliteState implements StateStorage {
 
   constructor(options: SqliteStateOptions) {
     this.#options = options;
-    this.db = openDatabase(options.path);
-    // The first write into a new write-ahead log syncs its header: now, when nobody waits.
-    this.db.exec("UPDATE local SET wal_starts = wal_starts + 1");
+    finishInstall(options.path);
+    this.#db = openState(options.path);
+  }
+
+  get db(): SqliteConnection {
+    return this.#db;
   }
 
   uncheckpointedBytes(): number {
@@ -34,39 +44,62 @@ export class SqliteState implements StateStorage {
   }
 
   async checkpoint(exclusive: Exclusive): Promise<CheckpointOutcome> {
-    const outcome = await this.#run({ type: "checkpoint" });
-    if (outcome === "partial") return outcome;
+    const outcome = await this.#checkpoint({ type: "checkpoint" });
+    if (outcome !== "complete") return outcome;
     // Once more for what was written meanwhile, so that writers wait for as little as possible.
-    await this.#run({ type: "checkpoint" });
-    await exclusive(() => this.#run({ type: "restart-wal" }));
+    await this.#checkpoint({ type: "checkpoint" });
+    await exclusive(() => this.#checkpoint({ type: "restart-wal" }));
     return outcome;
   }
 
-  async snapshot(path: string): Promise<void> {
-    await this.#run({ type: "snapshot", path });
+  snapshot(path: string): Promise<StatePoint> {
+    return this.#point({ type: "snapshot", path });
+  }
+
+  async install(path: string): Promise<StatePoint> {
+    const point = await this.#point({ type: "check", path });
+    await this.#run({ type: "hold" });
+    this.#db.close();
+    await this.#run({ type: "replace", path });
+    this.#db = openState(this.#options.path);
+    return point;
   }
 
   /** The checkpoint comes before: closing the last connection would do one on this thread. */
   async close(): Promise<void> {
     await this.#tail;
     this.#endWorker();
-    this.db.close();
+    this.#db.close();
   }
 
-  #run(task: StateTask): Promise<CheckpointOutcome> {
+  async #checkpoint(task: StateTask): Promise<CheckpointOutcome> {
+    const result = await this.#run(task);
+    if (result.type === "checkpoint") return result.outcome;
+    throw new Error(`${task.type} answered with ${result.type}`);
+  }
+
+  async #point(task: StateTask): Promise<StatePoint> {
+    const result = await this.#run(task);
+    if (result.type === "point") return result.point;
+    throw new Error(`${task.type} answered with ${result.type}`);
+  }
+
+  #run(task: StateTask): Promise<StateTaskResult> {
     const result = this.#tail.then(() => this.#ask(task));
     this.#tail = result.catch(() => undefined);
     return result;
   }
 
-  async #ask(task: StateTask): Promise<CheckpointOutcome> {
+  async #ask(task: StateTask): Promise<StateTaskResult> {
     this.#cancelIdle?.();
     this.#worker ??= new Worker(new URL("./state-worker.ts", import.meta.url), { smol: true });
     const request: StateWorkerRequest = { database: this.#options.path, task };
     try {
       const response = await answerOf(this.#worker, request);
-      if (response.type === "done") return response.outcome;
-      throw new Error(`${task.type} of ${this.db.name} failed: ${response.message}`);
+      if (response.type === "done") return response.result;
+      const message = `${task.type} of ${this.#options.path} failed: ${response.message}`;
+      if (response.reason === "full") throw new StateFullError(message);
+      throw response.reason === "state-file" ? new StateFileError(message) : new Error(message);
     } finally {
       this.#cancelIdle = this.#options.whenIdle(() => this.#endWorker());
     }
@@ -77,6 +110,20 @@ export class SqliteState implements StateStorage {
     this.#worker?.terminate();
     this.#worker = undefined;
   }
+}
+
+/** The first write into a new write-ahead log syncs its header: now, when nobody waits. */
+function openState(path: string): SqliteConnection {
+  const db = openDatabase(path);
+  try {
+    db.exec("UPDATE local SET wal_starts = wal_starts + 1");
+  } catch (error) {
+    // Without space the first entry that is applied finds out, and waits for some.
+    if (isSqliteFull(error)) return db;
+    db.close();
+    throw error;
+  }
+  return db;
 }
 
 /** The worker's next message; it answers one request at a time. */

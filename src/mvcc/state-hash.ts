@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { ByteWriter } from "./byte-codec.ts";
 import type { StateMachine } from "./state-machine.ts";
 
@@ -19,6 +20,7 @@ export function stateHash(machine: StateMachine): string {
       numbers.compactedRevision,
       numbers.featureLevel,
       numbers.nextLease,
+      ...groupOf(machine),
       machine.leases().map((lease) => [lease.id, lease.ttlMs, [...lease.keys].sort()]),
     ]),
   );
@@ -32,4 +34,10 @@ export function stateHash(machine: StateMachine): string {
     hash = Bun.hash.xxHash64(kv.value, Bun.hash.xxHash64(writer.finish(), hash));
   }
   return hash.toString(16).padStart(16, "0");
+}
+
+/** Nothing while the log had no config entry, so that the hash of an older state stays the same. */
+function groupOf(machine: StateMachine): string[] {
+  const { clusterId, members } = machine.group;
+  return clusterId === "" ? [] : [clusterId, Buffer.from(members).toString("hex")];
 }

@@ -4,14 +4,17 @@ import { decodeCommands } from "./command-codec.ts";
 import { EventWindow } from "./event-window.ts";
 import type { EventWindowLimits } from "./event-window.ts";
 import { History } from "./history.ts";
-import type { HistoryRow, ReplicatedNumbers, StoredLease } from "./history.ts";
+import type { HistoryRow, ReplicatedNumbers, StoredGroup, StoredLease } from "./history.ts";
 import type { SqliteConnection } from "./database.ts";
 import type { KeyValue, LeaseId, Revision, StoreWatchEvent } from "./model.ts";
 import { OrderedMap } from "./ordered-map.ts";
+import { isSqliteFull, StateFullError } from "./state-error.ts";
 import { StoreError } from "./store-error.ts";
 
 /** What `apply` may do; a command of a higher level waits for the entry that raises it (law 6). */
-export const FEATURE_LEVEL = 1;
+export const FEATURE_LEVEL = 2;
+/** From this level on the group's members are part of the state. */
+const CONFIG_LEVEL = 2;
 
 export interface AppliedEntry {
   readonly index: number;
@@ -25,11 +28,19 @@ export interface Lease {
   readonly keys: ReadonlySet<string>;
 }
 
+interface LeaseRecord {
+  readonly id: LeaseId;
+  readonly ttlMs: number;
+  readonly keys: Set<string>;
+}
+
 /** What one entry changes, while it is applied. */
 interface Draft {
   readonly rows: HistoryRow[];
   readonly granted: StoredLease[];
   readonly revoked: LeaseId[];
+  /** The leases behind `revoked`, should the entry have to be undone. */
+  readonly ended: LeaseRecord[];
   readonly events: StoreWatchEvent[];
 }
 
@@ -37,6 +48,15 @@ export interface StateMachineOptions {
   readonly db: SqliteConnection;
   readonly window?: EventWindowLimits | undefined;
 }
+
+export interface OpenStateMachineOptions {
+  readonly window?: EventWindowLimits | undefined;
+  /** Awaited now and then while a large state is loaded, so that others have their turn. */
+  readonly pause?: (() => Promise<void>) | undefined;
+}
+
+/** Rows that are loaded in one turn of the event loop. */
+const LOAD_ROWS = 1_024;
 
 /**
  * The replicated state machine: keys with revisions, leases, compaction. The present is in memory,
@@ -48,21 +68,36 @@ export class StateMachine {
   readonly window: EventWindow;
   readonly #numbers: ReplicatedNumbers;
   readonly #keys: OrderedMap<KeyValue>;
-  readonly #leases = new Map<LeaseId, { id: LeaseId; ttlMs: number; keys: Set<string> }>();
+  #group: StoredGroup;
+  readonly #leases = new Map<LeaseId, LeaseRecord>();
 
-  constructor(options: StateMachineOptions) {
+  constructor(options: StateMachineOptions, rows?: readonly HistoryRow[]) {
     this.history = new History(options.db);
     this.#numbers = this.history.numbers();
+    this.#group = this.history.group();
     const present: [string, KeyValue][] = [];
     for (const lease of this.history.leases()) {
       this.#leases.set(lease.id, { ...lease, keys: new Set() });
     }
-    for (const row of this.history.present()) {
+    for (const row of rows ?? this.history.present()) {
       present.push([row.key, keyValueOf(row)]);
       if (row.lease !== null) this.#leases.get(row.lease)?.keys.add(row.key);
     }
     this.#keys = OrderedMap.from(present);
     this.window = new EventWindow(this.revision, options.window);
+  }
+
+  /** As the constructor, with turns for others meanwhile: nobody may use `db` until it is done. */
+  static async open(
+    storage: { readonly db: SqliteConnection },
+    options: OpenStateMachineOptions = {},
+  ): Promise<StateMachine> {
+    const rows: HistoryRow[] = [];
+    for (const row of new History(storage.db).present()) {
+      rows.push(row);
+      if (rows.length % LOAD_ROWS === 0) await options.pause?.();
+    }
+    return new StateMachine({ db: storage.db, window: options.window }, rows);
   }
 
   get revision(): Revision {
@@ -83,6 +118,16 @@ export class StateMachine {
 
   get appliedTerm(): number {
     return this.#numbers.appliedTerm;
+  }
+
+  /** Who replicates the state, as the last applied config entry says. */
+  get group(): StoredGroup {
+    return this.#group;
+  }
+
+  /** Applied index at which the state was installed from a peer; 0 when it grew here. */
+  get installedIndex(): number {
+    return this.history.installedIndex();
   }
 
   get numbers(): Readonly<ReplicatedNumbers> {
@@ -109,19 +154,53 @@ export class StateMachine {
   /**
    * Applies the next entry in one SQLite transaction and publishes its events to the window.
    * An entry without data only moves the applied index. A refusal is a result, not an error.
-   * @throws Error when the entry is of a newer version, or SQLite fails: the caller must stop.
+   * @throws StateFullError when there is no space: nothing of the entry counts, in memory neither,
+   * and the same entry may be applied again later. Error when the entry is of a newer version, or
+   * SQLite fails otherwise: the caller must stop.
    */
   apply(entry: AppliedEntry): CommandResult[] {
     const expected = this.#numbers.appliedIndex + 1;
     assert(entry.index === expected, `entry ${entry.index} is applied where ${expected} is next`);
     const commands = entry.data.length === 0 ? [] : decodeCommands(entry.data);
-    const draft: Draft = { rows: [], granted: [], revoked: [], events: [] };
+    const draft: Draft = { rows: [], granted: [], revoked: [], ended: [], events: [] };
+    const before = { ...this.#numbers };
     const results = commands.map((command) => this.#run(command, draft));
     this.#numbers.appliedIndex = entry.index;
     this.#numbers.appliedTerm = entry.term;
-    this.history.commit(draft, this.#numbers);
+    try {
+      this.history.commit(draft, this.#numbers);
+    } catch (error) {
+      this.#undo(draft, before);
+      throw stateError(error);
+    }
     for (const event of draft.events) this.window.push(event);
     return results;
+  }
+
+  /**
+   * Applies a config entry: the group as it is from here on becomes part of the state, and the
+   * applied index moves, in one transaction. Same entry, same group, same state on every replica.
+   * @throws Error below feature level 2, or when the group's name would change; as `apply` else.
+   */
+  applyConfig(entry: Omit<AppliedEntry, "data">, group: StoredGroup): void {
+    const { appliedIndex, featureLevel } = this.#numbers;
+    const expected = appliedIndex + 1;
+    assert(entry.index === expected, `entry ${entry.index} is applied where ${expected} is next`);
+    if (featureLevel < CONFIG_LEVEL) {
+      throw new Error(`a config entry needs feature level ${CONFIG_LEVEL}, not ${featureLevel}`);
+    }
+    const { clusterId } = this.#group;
+    if (clusterId !== "" && clusterId !== group.clusterId) {
+      throw new Error(`the group is ${clusterId}; an entry calls it ${group.clusterId}`);
+    }
+    const numbers = { ...this.#numbers, appliedIndex: entry.index, appliedTerm: entry.term };
+    try {
+      this.history.commit({ rows: [], granted: [], revoked: [], group }, numbers);
+    } catch (error) {
+      throw stateError(error);
+    }
+    Object.assign(this.#numbers, numbers);
+    this.#group = { clusterId: group.clusterId, members: group.members.slice() };
   }
 
   #run(command: Command, draft: Draft): CommandResult {
@@ -246,6 +325,7 @@ export class StateMachine {
     }
     this.#leases.delete(id);
     draft.revoked.push(id);
+    draft.ended.push(lease);
     return { type: "done" };
   }
 
@@ -257,10 +337,30 @@ export class StateMachine {
     return { type: "done" };
   }
 
+  /** Memory as it was before the entry, the latest change first. */
+  #undo(draft: Draft, before: ReplicatedNumbers): void {
+    for (const lease of draft.ended) this.#leases.set(lease.id, lease);
+    for (const { kv, previous, type } of draft.events.toReversed()) {
+      if (type === "put" && kv.lease !== undefined) {
+        this.#leases.get(kv.lease)?.keys.delete(kv.key);
+      }
+      if (previous === undefined) this.#keys.delete(kv.key);
+      else this.#keys.set(kv.key, previous);
+      if (previous?.lease !== undefined) this.#leases.get(previous.lease)?.keys.add(kv.key);
+    }
+    for (const { id } of draft.granted) this.#leases.delete(id);
+    Object.assign(this.#numbers, before);
+  }
+
   #nextRevision(): Revision {
     this.#numbers.revision = (this.#numbers.revision + 1) as Revision;
     return this.#numbers.revision;
   }
+}
+
+function stateError(error: unknown): unknown {
+  if (!isSqliteFull(error)) return error;
+  return new StateFullError(`no space for the state: ${String(error)}`, { cause: error });
 }
 
 /** The key a put's row stands for. */

@@ -1,9 +1,14 @@
 import Database from "better-sqlite3";
 import { closeSync, fsyncSync, openSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
+import { openDatabase } from "./database.ts";
+import { History } from "./history.ts";
+import { finishInstall, incomingFile } from "./install-file.ts";
 import { unreachable } from "../lib/index.ts";
 import { PRIVATE_FILE } from "./private-file.ts";
-import type { CheckpointOutcome } from "./state-storage.ts";
+import { isSqliteFull, StateFileError } from "./state-error.ts";
+import { checkStateFile, readStatePoint } from "./state-point.ts";
+import type { CheckpointOutcome, StatePoint } from "./state-storage.ts";
 
 interface CheckpointRow {
   readonly busy: number;
@@ -15,7 +20,18 @@ interface CheckpointRow {
 export type StateTask =
   | { readonly type: "checkpoint" }
   | { readonly type: "restart-wal" }
-  | { readonly type: "snapshot"; readonly path: string };
+  | { readonly type: "snapshot"; readonly path: string }
+  /** Verifies a peer's file and marks it as installed. */
+  | { readonly type: "check"; readonly path: string }
+  /** Keeps a connection, so that closing the owner's does not checkpoint on the event loop. */
+  | { readonly type: "hold" }
+  /** Gives that connection up and puts the checked file in the state's place. */
+  | { readonly type: "replace"; readonly path: string };
+
+export type StateTaskResult =
+  | { readonly type: "checkpoint"; readonly outcome: CheckpointOutcome }
+  | { readonly type: "point"; readonly point: StatePoint }
+  | { readonly type: "done" };
 
 export interface StateWorkerRequest {
   readonly database: string;
@@ -23,8 +39,12 @@ export interface StateWorkerRequest {
 }
 
 export type StateWorkerResponse =
-  | { readonly type: "done"; readonly outcome: CheckpointOutcome }
-  | { readonly type: "failed"; readonly message: string };
+  | { readonly type: "done"; readonly result: StateTaskResult }
+  | {
+      readonly type: "failed";
+      readonly reason: "full" | "state-file" | "other";
+      readonly message: string;
+    };
 
 /** Writers wait while the log restarts: a foreign reader may not hold them up for longer. */
 const BUSY_TIMEOUT_MS = 1_000;
@@ -32,63 +52,147 @@ const BUSY_TIMEOUT_MS = 1_000;
 declare const self: Worker;
 
 if (!Bun.isMainThread) {
+  const held: Held = { db: undefined };
   self.addEventListener("message", (event: MessageEvent<StateWorkerRequest>) => {
-    self.postMessage(answer(event.data), []);
+    self.postMessage(answer(event.data, held), []);
   });
 }
 
-function answer(request: StateWorkerRequest): StateWorkerResponse {
+/** What the worker keeps between two tasks. */
+interface Held {
+  db: Database.Database | undefined;
+}
+
+function answer(request: StateWorkerRequest, held: Held): StateWorkerResponse {
   try {
-    return { type: "done", outcome: runStateTask(request) };
+    return { type: "done", result: runStateTask(request, held) };
   } catch (error) {
-    return { type: "failed", message: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    if (isSqliteFull(error)) return { type: "failed", reason: "full", message };
+    const reason = error instanceof StateFileError ? "state-file" : "other";
+    return { type: "failed", reason, message };
   }
 }
 
 /** Everything on the state file that waits for the disk. Blocks. */
-export function runStateTask({ database, task }: StateWorkerRequest): CheckpointOutcome {
-  const db = new Database(database, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
+function runStateTask(request: StateWorkerRequest, held: Held): StateTaskResult {
+  const { database, task } = request;
+  switch (task.type) {
+    case "checkpoint":
+      return { type: "checkpoint", outcome: onState(database, checkpointPassively) };
+    case "restart-wal":
+      return { type: "checkpoint", outcome: onState(database, restart) };
+    case "snapshot":
+      return { type: "point", point: onState(database, (db) => snapshot(db, task.path)) };
+    case "check":
+      return { type: "point", point: checkIncoming(task.path) };
+    case "hold":
+      held.db = new Database(database, { fileMustExist: true });
+      // A connection that has read nothing does not count yet.
+      held.db.pragma("wal_autocheckpoint = 0");
+      held.db.prepare("SELECT id FROM local").get();
+      return { type: "done" };
+    case "replace":
+      held.db?.close();
+      held.db = undefined;
+      replace(database, task.path);
+      return { type: "done" };
+    default:
+      return unreachable(task);
+  }
+}
+
+function onState<Result>(path: string, work: (db: Database.Database) => Result): Result {
+  const db = new Database(path, { timeout: BUSY_TIMEOUT_MS, fileMustExist: true });
   try {
     db.pragma("wal_autocheckpoint = 0");
     db.pragma("synchronous = NORMAL");
-    switch (task.type) {
-      case "checkpoint":
-        return checkpoint(db, "PASSIVE");
-      case "restart-wal":
-        return restart(db);
-      case "snapshot":
-        return snapshot(db, task.path);
-      default:
-        return unreachable(task);
-    }
+    return work(db);
   } finally {
     db.close();
   }
 }
 
+function checkpointPassively(db: Database.Database): CheckpointOutcome {
+  return checkpoint(db, "PASSIVE");
+}
+
+/**
+ * A checkpoint that finds no space has synced the write-ahead log and lost nothing of it: pages it
+ * did move are moved again by the next one.
+ */
 function checkpoint(db: Database.Database, mode: "PASSIVE" | "TRUNCATE"): CheckpointOutcome {
-  const rows = db.pragma(`wal_checkpoint(${mode})`) as CheckpointRow[];
-  const row = rows[0];
-  return row?.busy === 0 && row.log === row.checkpointed ? "complete" : "partial";
+  try {
+    const rows = db.pragma(`wal_checkpoint(${mode})`) as CheckpointRow[];
+    const row = rows[0];
+    return row?.busy === 0 && row.log === row.checkpointed ? "complete" : "partial";
+  } catch (error) {
+    if (isSqliteFull(error)) return "full";
+    throw error;
+  }
 }
 
 /** Empties the write-ahead log and makes its first write, which syncs the new header, here. */
 function restart(db: Database.Database): CheckpointOutcome {
   const outcome = checkpoint(db, "TRUNCATE");
-  if (outcome === "complete") db.exec("UPDATE local SET wal_starts = wal_starts + 1");
-  return outcome;
+  if (outcome !== "complete") return outcome;
+  try {
+    db.exec("UPDATE local SET wal_starts = wal_starts + 1");
+    return outcome;
+  } catch (error) {
+    if (isSqliteFull(error)) return "full";
+    throw error;
+  }
 }
 
-function snapshot(db: Database.Database, path: string): CheckpointOutcome {
+/** The point is read from the copy: what it holds is decided when the copying begins. */
+function snapshot(db: Database.Database, path: string): StatePoint {
   const partial = `${path}.partial`;
   rmSync(partial, { force: true });
   // SQLite fills an empty file, but would make one that everybody may read.
   closeSync(openSync(partial, "wx", PRIVATE_FILE));
-  db.prepare("VACUUM INTO ?").run(partial);
-  sync(partial);
-  renameSync(partial, path);
-  sync(dirname(path));
-  return "complete";
+  try {
+    db.prepare("VACUUM INTO ?").run(partial);
+    const point = onState(partial, readStatePoint);
+    sync(partial);
+    renameSync(partial, path);
+    sync(dirname(path));
+    return point;
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
+}
+
+/** Reads the whole file. It is migrated, marked and synced before anything is given up for it. */
+function checkIncoming(path: string): StatePoint {
+  try {
+    return openIncoming(path);
+  } catch (error) {
+    if (error instanceof StateFileError || isSqliteFull(error)) throw error;
+    throw new StateFileError(`state file ${path}: ${String(error)}`, { cause: error });
+  }
+}
+
+function openIncoming(path: string): StatePoint {
+  const db = openDatabase(path);
+  let point: StatePoint;
+  try {
+    point = checkStateFile(db);
+    new History(db).markInstalled(point.appliedIndex);
+    db.pragma("wal_checkpoint(TRUNCATE)");
+  } finally {
+    db.close();
+  }
+  sync(path);
+  return point;
+}
+
+/** The second name is the decision: from then on the old state counts for nothing. */
+function replace(database: string, path: string): void {
+  renameSync(path, incomingFile(database));
+  sync(dirname(database));
+  finishInstall(database);
 }
 
 function sync(path: string): void {

@@ -29,9 +29,11 @@ export interface DiskFile {
   read(offset: number, length: number): Promise<Uint8Array>;
   /**
    * Resolves when these bytes are on the medium. A rejection leaves unknown what is there: it is
-   * fatal, never retried.
+   * fatal, never retried, unless it says that the disk is full (see isDiskFull).
    */
   writeDurably(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Makes the file end here, durably; a rejection is as final as of a write. */
+  cutDurably(size: number): Promise<void>;
   /** Makes durable what an earlier process wrote; a rejection is as final as of a write. */
   datasync(): Promise<void>;
   close(): Promise<void>;
@@ -39,4 +41,16 @@ export interface DiskFile {
 
 export interface DirectoryLock {
   release(): Promise<void>;
+}
+
+/** No space for this write. Nothing of it counts, and it may be tried again when there is space. */
+export class DiskFullError extends Error {
+  override readonly name = "DiskFullError";
+  readonly code = "ENOSPC";
+}
+
+/** Whether an error of the operating system means that there is no space, or none for this user. */
+export function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  return error.code === "ENOSPC" || error.code === "EDQUOT";
 }

@@ -134,6 +134,11 @@ export class FaultyDisk implements Disk {
         return content.bytes.slice(offset, offset + length);
       },
       writeDurably: (offset, bytes) => this.#write(content, offset, bytes),
+      cutDurably: async (size) => {
+        await this.#step();
+        content.bytes = content.bytes.slice(0, size);
+        content.durable = content.durable.slice(0, size);
+      },
       datasync: async () => {
         await this.#step();
         content.durable = content.bytes.slice();
