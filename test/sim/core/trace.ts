@@ -1,0 +1,39 @@
+/** How many of the last events a failure shows. */
+const SHOWN = 120;
+
+/**
+ * What happened, in order: as one number that differs when any event differs, and, when a seed is
+ * replayed for a reader, as lines.
+ */
+export class Trace {
+  hash = 0;
+  #recording = false;
+  #lines: string[] = [];
+
+  reset(options: { readonly recording: boolean }): void {
+    this.hash = 0x811c9dc5 | 0;
+    this.#recording = options.recording;
+    this.#lines = [];
+  }
+
+  get recording(): boolean {
+    return this.#recording;
+  }
+
+  /** Mixes numbers into the hash (FNV-1a, a word at a time). */
+  mix(a: number, b: number, c: number): void {
+    let hash = Math.imul(this.hash ^ a, 0x01000193);
+    hash = Math.imul(hash ^ b, 0x01000193);
+    this.hash = Math.imul(hash ^ c, 0x01000193) ^ (hash >>> 15);
+  }
+
+  /** Only called while recording. */
+  line(text: string): void {
+    this.#lines.push(text);
+    if (this.#lines.length > 4 * SHOWN) this.#lines = this.#lines.slice(-SHOWN);
+  }
+
+  lastLines(): readonly string[] {
+    return this.#lines.slice(-SHOWN);
+  }
+}

@@ -1,0 +1,43 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { CreateRaft } from "../core/group.ts";
+
+const SOURCES = join(import.meta.dir, "../../../src");
+
+/** A deliberate bug: `find` stands once in that file of src/raft. */
+export interface Mutation {
+  readonly name: string;
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** A core with a bug, in a directory of its own; the product's files are not touched. */
+export interface PatchedRaft {
+  readonly createRaft: CreateRaft;
+  remove(): void;
+}
+
+/** @throws Error when the text to replace does not stand there exactly once. */
+export async function patchRaft(mutation: Mutation): Promise<PatchedRaft> {
+  const directory = mkdtempSync(join(tmpdir(), "kubun-mutation-"));
+  for (const room of ["lib", "raft"]) {
+    cpSync(join(SOURCES, room), join(directory, room), { recursive: true });
+  }
+  const path = join(directory, "raft", mutation.file);
+  writeFileSync(path, mutate(readFileSync(path, "utf8"), mutation));
+  const module = (await import(join(directory, "raft/index.ts"))) as { createRaft: CreateRaft };
+  return {
+    createRaft: module.createRaft,
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+function mutate(source: string, { name, file, find, replace }: Mutation): string {
+  const parts = source.split(find);
+  if (parts.length !== 2) {
+    throw new Error(`${name}: ${file} has ${parts.length - 1} places like ${find}, not one`);
+  }
+  return parts.join(replace);
+}
