@@ -23,7 +23,13 @@ export interface KubeletOptions {
   readonly logDirectory: string;
   /** InternalIP of the node. */
   readonly nodeAddress: string;
-  readonly podCidr: string;
+  /**
+   * The range of a node that brings its own, which is told with the node's creation. Without it
+   * pods wait for the range that the cluster gives (`spec.podCIDR`).
+   */
+  readonly podCidr?: string;
+  /** "host:port" where this node answers the others; told as an annotation. */
+  readonly peerAddress?: string;
   readonly capacity: NodeCapacity;
   /** For example `v1.36.0+kubun0.1.0`. */
   readonly kubeletVersion: string;

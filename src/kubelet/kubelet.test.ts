@@ -280,3 +280,59 @@ describe("a node", () => {
     });
   });
 });
+
+describe("a node of a larger cluster", () => {
+  let node: TestNode;
+  afterEach(() => node.dispose());
+
+  const readiness = async (): Promise<string | undefined> => {
+    const { status } = await node.client.resource(NODES).get(NODE_NAME);
+    return status?.conditions?.find(({ type }) => type === "Ready")?.status;
+  };
+
+  test("createKubelet: waits for the range that the cluster gives the node", async () => {
+    node = await TestNode.create({ ownRange: "no" });
+    const started = node.start();
+    const nodes = node.client.resource(NODES);
+    const found = await eventually(() => nodes.get(NODE_NAME).catch(() => undefined));
+    expect(found.spec?.podCIDR).toBeUndefined();
+    expect(found.metadata.annotations).toMatchObject({
+      "kubun.dev/peer-address": "127.0.0.1:10250",
+    });
+    await node.createPod("web");
+    expect(await readiness()).toBeUndefined();
+    const spec = { podCIDR: "127.142.16.0/20", podCIDRs: ["127.142.16.0/20"] };
+    await nodes.patch(NODE_NAME, { spec }, { type: "merge" });
+    await started;
+    expect(await readiness()).toBe("True");
+    const pod = await node.ready("web");
+    expect(pod.status?.podIP).toMatch(/^127\.142\.16\./);
+  });
+
+  test("createKubelet: cut off, it keeps its pods; back, the deleted ones end first", async () => {
+    node = await TestNode.create();
+    await node.start();
+    for (const name of ["kept", "evicted", "gone"]) await node.createPod(name);
+    const [kept, , gone] = await Promise.all(
+      ["kept", "evicted", "gone"].map((name) => node.ready(name)),
+    );
+    node.cut();
+    const pods = node.client.resource(PODS, "default");
+    await pods.delete("evicted");
+    await pods.delete("gone", { gracePeriodSeconds: 0 });
+    const conditions = [{ type: "Ready", status: "Unknown" }];
+    const options = { type: "strategic", subresource: "status" } as const;
+    await node.client.resource(NODES).patch(NODE_NAME, { status: { conditions } }, options);
+    if (kept === undefined || gone === undefined) throw new Error("no pod");
+    expect(await node.fetch(kept, "/")).toContain("Hello");
+    expect(await node.fetch(gone, "/")).toContain("Hello");
+    node.mend();
+    await eventually(async () => (await readiness()) === "True");
+    const running = (await node.runtime.listContainers()).filter(
+      ({ state }) => state === "running",
+    );
+    expect(running.map(({ podUid }) => podUid)).toEqual([kept.metadata.uid ?? ""]);
+    expect(await node.fetch(kept, "/")).toContain("Hello");
+    await eventually(async () => (await pods.list()).items.length === 1);
+  });
+});

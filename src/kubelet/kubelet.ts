@@ -1,6 +1,8 @@
 import type { Hono } from "hono";
 import type { Pod, RuntimeClass, Service } from "../api/index.ts";
+import { parseRfc3339 } from "../apimachinery/index.ts";
 import {
+  type Client,
   createEventRecorder,
   createInformer,
   type Informer,
@@ -28,7 +30,10 @@ import { StatusWriter } from "./status-writer.ts";
 export interface Kubelet {
   /** GET /containerLogs/{namespace}/{pod}/{container}, /pods, /healthz. */
   readonly app: Hono;
-  /** Resolves when the node is registered and the first sync of its pods began. */
+  /**
+   * Resolves when the node is registered and the first sync of its pods began; it is ready then,
+   * unless pods have to end first.
+   */
   start(signal: AbortSignal): Promise<void>;
   /** Resolves when every pod worker rests: nothing more is written after an abort. */
   drained(): Promise<void>;
@@ -45,6 +50,11 @@ export function createKubelet(options: KubeletOptions): Kubelet {
 const RELIST_INTERVAL_MS = 60_000;
 /** How long {@link Kubelet.terminateAll} lets programs end by themselves. */
 const TERMINATE_ALL_GRACE_MS = 3000;
+/** How long pods that were deleted while the node was cut off may keep it from being ready. */
+const SETTLE_LIMIT_MS = 30_000;
+const SETTLE_POLL_MS = 50;
+/** For a pod whose grace period passed while nobody could tell it. */
+const OVERDUE_GRACE_MS = 1000;
 
 class NodeAgent implements Kubelet {
   readonly app: Hono;
@@ -61,6 +71,8 @@ class NodeAgent implements Kubelet {
   readonly #statuses: StatusWriter;
   readonly #puller: ImagePuller;
   readonly #sync: PodSync;
+  /** Pods known to be gone that the cache, which is behind, may still tell of. */
+  readonly #buried = new Set<string>();
   /** Container id → state at the last relist. */
   #listed = new Map<string, string>();
 
@@ -94,7 +106,7 @@ class NodeAgent implements Kubelet {
     for (const informer of [this.#pods, this.#services, this.#runtimeClasses]) {
       informer.start(closing);
     }
-    const registration = new NodeRegistration(this.#options);
+    const registration = new NodeRegistration(this.#options, (until) => this.#settle(until));
     await Promise.all([
       registration.register(closing),
       this.#pods.synced(),
@@ -102,15 +114,21 @@ class NodeAgent implements Kubelet {
       this.#runtimeClasses.synced(),
     ]);
     if (closing.aborted) return;
-    void registration.run(closing);
     void this.#followRuntime(closing);
     void this.#relistForever(closing);
-    await this.#removeOrphans();
+    await this.#removeOrphans(this.#pods.lister.list());
     this.#pods.addHandler({
       onAdd: (pod) => this.#update(pod),
       onUpdate: (_, pod) => this.#update(pod),
-      onDelete: (pod) => this.#gone(pod),
+      onDelete: (pod) => {
+        this.#buried.delete(pod.metadata.uid ?? "");
+        this.#gone(pod);
+      },
     });
+    const told = registration.tellReady(closing);
+    void told.then(() => registration.run(closing));
+    const isEnding = ({ metadata }: Pod): boolean => metadata.deletionTimestamp !== undefined;
+    if (!this.#pods.lister.list().some(isEnding)) await told;
   }
 
   async drained(): Promise<void> {
@@ -132,11 +150,55 @@ class NodeAgent implements Kubelet {
     this.#finishing.add(this.#statuses.close());
   }
 
+  /**
+   * While the node was cut off its pods may have been deleted and replaced elsewhere. They end
+   * before the node counts as ready again: the cache, which may be behind, is not asked.
+   */
+  async #settle(signal: AbortSignal): Promise<void> {
+    const { client, clock, logger } = this.#options;
+    const pods = await this.#listPods(client);
+    const current = new Map(pods.map((pod) => [pod.metadata.uid ?? "", pod]));
+    const ending: string[] = [];
+    for (const [uid, { memory }] of this.#workers) {
+      const pod = current.get(uid);
+      if (pod !== undefined && pod.metadata.deletionTimestamp === undefined) continue;
+      ending.push(uid);
+      if (pod === undefined) {
+        this.#buried.add(uid);
+        this.#gone(memory.pod);
+      } else {
+        this.#update(pod);
+        if (isOverdue(pod, clock.now())) void this.#hurry(uid, OVERDUE_GRACE_MS);
+      }
+    }
+    await this.#removeOrphans(pods);
+    if (ending.length > 0) logger.info("pods that were deleted meanwhile end", { uids: ending });
+    const untilMs = clock.monotonic() + SETTLE_LIMIT_MS;
+    while (!signal.aborted && clock.monotonic() < untilMs && (await this.#runAnyOf(ending))) {
+      await sleep(clock, SETTLE_POLL_MS, signal);
+    }
+  }
+
+  async #listPods(client: Client): Promise<readonly Pod[]> {
+    const fieldSelector = `spec.nodeName=${this.#options.nodeName}`;
+    return (await client.resource(PODS).list({ fieldSelector })).items;
+  }
+
+  async #runAnyOf(uids: readonly string[]): Promise<boolean> {
+    if (uids.length === 0) return false;
+    const containers = await this.#options.runtime.listContainers();
+    return containers.some(({ podUid, state }) => state === "running" && uids.includes(podUid));
+  }
+
   #update(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
+    if (this.#buried.has(uid)) return;
     const worker = this.#workers.get(uid);
     if (worker === undefined) return this.#begin(pod);
     const before = worker.memory.pod;
+    // A deletion is never taken back: this state is older than what was seen before.
+    const stale = before.metadata.deletionTimestamp !== undefined;
+    if (stale && pod.metadata.deletionTimestamp === undefined) return;
     worker.memory.pod = pod;
     if (pod.metadata.deletionTimestamp !== undefined) {
       worker.memory.interruption.abort();
@@ -211,10 +273,11 @@ class NodeAgent implements Kubelet {
     }
   }
 
-  /** Pods that vanished while no kubelet ran. */
-  async #removeOrphans(): Promise<void> {
+  /** Pods that vanished while no kubelet ran, or while it reached nobody. */
+  async #removeOrphans(pods: readonly Pod[]): Promise<void> {
     const { runtime, logger } = this.#options;
-    const known = new Set(this.#pods.lister.list().map(({ metadata }) => metadata.uid));
+    const known = new Set(pods.map(({ metadata }) => metadata.uid));
+    for (const uid of this.#workers.keys()) known.add(uid);
     for (const sandbox of await runtime.listPodSandboxes()) {
       if (known.has(sandbox.uid)) continue;
       const pod = `${sandbox.namespace}/${sandbox.name}`;
@@ -287,4 +350,9 @@ class NodeAgent implements Kubelet {
       handlerOf: (name) => this.#runtimeClasses.lister.get("", name)?.handler,
     });
   }
+}
+
+/** The deletion's time includes its grace period. */
+function isOverdue({ metadata }: Pod, nowMs: number): boolean {
+  return parseRfc3339(metadata.deletionTimestamp ?? "") < nowMs;
 }

@@ -10,12 +10,25 @@ const KIBI = 1024;
 
 /** The Node object as it is created; a node that exists keeps its spec and others' labels. */
 export function nodeObject(options: KubeletOptions): Node {
+  const { nodeName, podCidr } = options;
+  const annotations = nodeAnnotations(options);
   return {
     apiVersion: "v1",
     kind: "Node",
-    metadata: { name: options.nodeName, labels: nodeLabels(options) },
-    spec: { podCIDR: options.podCidr, podCIDRs: [options.podCidr] },
+    metadata: {
+      name: nodeName,
+      labels: nodeLabels(options),
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    },
+    ...(podCidr === undefined ? {} : { spec: { podCIDR: podCidr, podCIDRs: [podCidr] } }),
   };
+}
+
+/** Where the cluster's other processes reach this node: how traffic for its pods arrives. */
+export const PEER_ADDRESS_ANNOTATION = "kubun.dev/peer-address";
+
+export function nodeAnnotations({ peerAddress }: KubeletOptions): Record<string, string> {
+  return peerAddress === undefined ? {} : { [PEER_ADDRESS_ANNOTATION]: peerAddress };
 }
 
 export function nodeLabels(options: KubeletOptions): Record<string, string> {

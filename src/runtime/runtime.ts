@@ -10,6 +10,12 @@ export interface ContainerRuntime {
   /** RuntimeClass handlers that this runtime serves; the first is the default. */
   readonly handlers: readonly string[];
 
+  /**
+   * Where pod addresses come from from now on; pods that have one keep it. Without a range no
+   * sandbox can be run. Errors: `invalid-config`.
+   */
+  updateRuntimeConfig(config: RuntimeConfig): Promise<void>;
+
   /** Gives the pod its address and directories. Errors: `unsupported`, `exhausted`. */
   runPodSandbox(config: PodSandboxConfig): Promise<PodSandbox>;
   /** Stops every container of the sandbox at once. Idempotent. */
@@ -58,6 +64,11 @@ export interface ContainerRuntime {
 
 /** How many events a consumer may leave unread. */
 export const MAX_PENDING_EVENTS = 4096;
+
+export interface RuntimeConfig {
+  /** The node's range, IPv4, for example `127.42.16.0/20`. */
+  readonly podCidr: string;
+}
 
 export interface PodSandboxConfig {
   readonly name: string;

@@ -10,7 +10,7 @@ import {
 } from "../../apiserver/index.ts";
 import { type Client, createClient, EVENTS, PODS } from "../../client/index.ts";
 import { type ImageStore, openImageStore } from "../../images/index.ts";
-import { type Logger, silentLogger } from "../../lib/index.ts";
+import { type Fetch, type Logger, silentLogger } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { createDisk, createProcessSpawner, systemClock, systemRandom } from "../../os/index.ts";
 import { createRegistry } from "../../registry/index.ts";
@@ -29,7 +29,11 @@ export const IMAGE = "hello-http:v1";
 export class TestNode {
   readonly root = mkdtempSync(join(tmpdir(), "kubun-node-"));
   readonly client: Client;
+  /** The kubelet's own way to the API, which {@link cut} cuts. */
+  readonly #kubeletClient: Client;
+  readonly #link: Link;
   readonly images: ImageStore;
+  readonly #podCidr: string | undefined;
   /** Of the store and the images. */
   readonly #directory: string;
   readonly #store: Store;
@@ -42,19 +46,28 @@ export class TestNode {
     directory: string;
     store: Store;
     client: Client;
+    kubeletClient: Client;
+    link: Link;
     images: ImageStore;
     logger: Logger;
+    podCidr: string | undefined;
   }) {
     this.#directory = parts.directory;
     this.#store = parts.store;
     this.client = parts.client;
+    this.#kubeletClient = parts.kubeletClient;
+    this.#link = parts.link;
+    this.#podCidr = parts.podCidr;
     this.images = parts.images;
     this.#logger = parts.logger;
     this.runtime = this.#newRuntime();
     this.kubelet = this.#newKubelet();
   }
 
-  static async create(options: { logger?: Logger } = {}): Promise<TestNode> {
+  /** `ownRange: "no"` leaves the node without a range until its object is given one. */
+  static async create(
+    options: { logger?: Logger; ownRange?: "yes" | "no" } = {},
+  ): Promise<TestNode> {
     const { logger = silentLogger } = options;
     const directory = mkdtempSync(join(tmpdir(), "kubun-api-"));
     const clock = systemClock;
@@ -88,14 +101,32 @@ export class TestNode {
     });
     const fetch = async (request: Request) => app.fetch(request);
     const client = createClient({ fetch, token: TOKEN, userAgent: "test", clock });
+    const link = new Link(fetch);
+    const kubeletClient = createClient({
+      fetch: (request) => link.fetch(request),
+      token: TOKEN,
+      userAgent: "kubelet",
+      clock,
+    });
     const images = openImageStore({ directory: join(directory, "images"), logger, clock });
     await images.pushModule(IMAGE, await Bun.file(MODULE).bytes());
-    return new TestNode({ directory, store, client, images, logger });
+    const podCidr = options.ownRange === "no" ? undefined : "127.142.0.0/16";
+    const parts = { directory, store, client, kubeletClient, link, images, logger, podCidr };
+    return new TestNode(parts);
   }
 
   async start(): Promise<void> {
     await this.runtime.start();
     await this.kubelet.start(this.#abort.signal);
+  }
+
+  /** From here on the kubelet reaches no API server, until {@link mend}. */
+  cut(): void {
+    this.#link.cut();
+  }
+
+  mend(): void {
+    this.#link.mend();
   }
 
   /** Ends the kubelet as a server does that leaves its pods running, and starts another. */
@@ -188,7 +219,7 @@ export class TestNode {
       stateDirectory: join(this.root, "runtime"),
       socketDirectory: join(this.root, "s"),
       images: this.images,
-      podCidr: "127.142.0.0/16",
+      ...(this.#podCidr === undefined ? {} : { podCidr: this.#podCidr }),
       spawner: createProcessSpawner(),
       workerCommand: [process.execPath, join(source, "cmd", "wasi-worker.ts")],
       clock: systemClock,
@@ -201,7 +232,7 @@ export class TestNode {
   #newKubelet(): Kubelet {
     return createKubelet({
       nodeName: NODE_NAME,
-      client: this.client,
+      client: this.#kubeletClient,
       runtime: this.runtime,
       clock: systemClock,
       random: systemRandom,
@@ -209,10 +240,35 @@ export class TestNode {
       rootDirectory: join(this.root, "kubelet"),
       logDirectory: join(this.root, "logs"),
       nodeAddress: "127.0.0.1",
-      podCidr: "127.142.0.0/16",
+      ...(this.#podCidr === undefined ? {} : { podCidr: this.#podCidr }),
+      peerAddress: "127.0.0.1:10250",
       capacity: { cpuMillis: 4000, memoryBytes: 2 ** 33, ephemeralStorageBytes: 2 ** 34 },
       kubeletVersion: "v1.36.0+kubun",
     });
+  }
+}
+
+/** A connection that can be cut: requests fail, and what is under way breaks. */
+class Link {
+  readonly #fetch: Fetch;
+  #connected = new AbortController();
+
+  constructor(fetch: Fetch) {
+    this.#fetch = fetch;
+  }
+
+  cut(): void {
+    this.#connected.abort(new Error("the link is cut"));
+  }
+
+  mend(): void {
+    this.#connected = new AbortController();
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const { signal } = this.#connected;
+    signal.throwIfAborted();
+    return this.#fetch(new Request(request, { signal: AbortSignal.any([request.signal, signal]) }));
   }
 }
 

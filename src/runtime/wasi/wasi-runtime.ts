@@ -14,6 +14,7 @@ import {
   type PodSandbox,
   type PodSandboxConfig,
   type PullOptions,
+  type RuntimeConfig,
   RuntimeError,
   type StopOptions,
 } from "../runtime.ts";
@@ -37,8 +38,8 @@ export interface WasiRuntimeOptions {
   /** Unix sockets; keep it short, because their paths may have 107 bytes at most. */
   readonly socketDirectory: string;
   readonly images: Pick<ImageStore, "pull" | "get" | "list" | "remove">;
-  /** IPv4, for example `127.42.0.0/24`. */
-  readonly podCidr: string;
+  /** IPv4, for example `127.42.0.0/24`; told later by `updateRuntimeConfig` when absent. */
+  readonly podCidr?: string;
   readonly spawner: ProcessSpawner;
   /** Program and arguments of a worker; the control socket's path is appended. */
   readonly workerCommand: readonly string[];
@@ -76,7 +77,9 @@ class WorkerRuntime implements WasiRuntime {
   readonly handlers = WASI_HANDLERS;
   readonly #options: WasiRuntimeOptions;
   readonly #directory: StateDirectory;
-  readonly #addresses: AddressPool;
+  #podCidr: string | undefined;
+  /** Absent until the node's range is known. */
+  #addresses: AddressPool | undefined;
   readonly #pool: WarmPool;
   readonly #events = new EventBroadcast();
   readonly #sandboxes = new Map<string, SandboxRecord>();
@@ -88,7 +91,7 @@ class WorkerRuntime implements WasiRuntime {
   constructor(options: WasiRuntimeOptions) {
     this.#options = options;
     this.#directory = new StateDirectory(options);
-    this.#addresses = new AddressPool(options.podCidr, this.#directory.addressCursor);
+    if (options.podCidr !== undefined) this.#giveAddressesOf(options.podCidr);
     const launcher = { ...options, ...this.#directoryPlaces() };
     this.#pool = new WarmPool({
       size: options.warmWorkers ?? DEFAULT_WARM_WORKERS,
@@ -110,14 +113,18 @@ class WorkerRuntime implements WasiRuntime {
   async start(): Promise<void> {
     for (const sandbox of this.#directory.loadSandboxes()) {
       this.#sandboxes.set(sandbox.id, sandbox);
-      if (!this.#addresses.hold(sandbox.ip)) {
-        this.#options.logger.warn("a pod's address is not free", { ...sandbox });
-      }
+      this.#hold(sandbox);
     }
     const records = this.#directory.loadContainers();
     await Promise.all(records.map((record) => this.#adopt(record)));
     this.#sweep();
     this.#pool.open();
+  }
+
+  async updateRuntimeConfig({ podCidr }: RuntimeConfig): Promise<void> {
+    if (podCidr === this.#podCidr) return;
+    this.#giveAddressesOf(podCidr);
+    for (const sandbox of this.#sandboxes.values()) this.#hold(sandbox);
   }
 
   shutdown(): void {
@@ -133,6 +140,9 @@ class WorkerRuntime implements WasiRuntime {
       throw new RuntimeError("unsupported", why);
     }
     const { name, namespace, uid, attempt } = config;
+    if (this.#addresses === undefined) {
+      throw new RuntimeError("exhausted", "the node has no range of pod addresses yet");
+    }
     const ip = this.#addresses.take();
     this.#directory.saveAddressCursor(this.#addresses.cursor);
     const sandbox: SandboxRecord = {
@@ -169,7 +179,7 @@ class WorkerRuntime implements WasiRuntime {
     if (sandbox === undefined) return;
     this.#sandboxes.delete(sandboxId);
     this.#directory.removeSandbox(sandbox);
-    this.#addresses.release(sandbox.ip);
+    this.#addresses?.release(sandbox.ip);
   }
 
   async podSandboxStatus(sandboxId: string): Promise<PodSandbox> {
@@ -291,6 +301,16 @@ class WorkerRuntime implements WasiRuntime {
 
   endpoint(ip: string, port: number): string | undefined {
     return this.#endpoints.get(`${ip}:${port}`);
+  }
+
+  #giveAddressesOf(podCidr: string): void {
+    this.#addresses = new AddressPool(podCidr, this.#directory.addressCursor);
+    this.#podCidr = podCidr;
+  }
+
+  #hold(sandbox: SandboxRecord): void {
+    if (this.#addresses === undefined || this.#addresses.hold(sandbox.ip)) return;
+    this.#options.logger.warn("a pod's address is not free", { ...sandbox });
   }
 
   async #adopt(record: ContainerRecord): Promise<void> {
