@@ -6,6 +6,7 @@ import { startDeploymentController } from "./deployment/controller.ts";
 import { startEndpointSliceController } from "./endpoint-slice/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
 import { startNamespaceController } from "./namespace/controller.ts";
+import { startNodeIpamController } from "./node-ipam/controller.ts";
 import { startNodeLifecycleController } from "./node-lifecycle/controller.ts";
 import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSetController } from "./replica-set/controller.ts";
@@ -18,12 +19,14 @@ export interface ControllersOptions {
   readonly logger: Logger;
   /** The certificate (PEM) that pods trust the API server by, published to every namespace. */
   readonly rootCa?: string;
+  /** Nodes get their pod addresses from this range, "127.42.0.0/16"; none are given without it. */
+  readonly clusterCidr?: string;
   readonly signal: AbortSignal;
 }
 
 /** Starts every controller, all on one set of informers; they run until the signal aborts. */
 export function startControllers(options: ControllersOptions): void {
-  const { client, clock, random, logger, signal, rootCa } = options;
+  const { client, clock, random, logger, signal, rootCa, clusterCidr } = options;
   const informers = new SharedInformers({ client, clock, random, logger });
   const context: ControllerContext = { client, informers, clock, random, logger, signal };
   startServiceAccountController(context, rootCa === undefined ? {} : { rootCa });
@@ -31,6 +34,7 @@ export function startControllers(options: ControllersOptions): void {
   startReplicaSetController(context);
   startEndpointSliceController(context);
   startNamespaceController(context);
+  if (clusterCidr !== undefined) startNodeIpamController(context, { clusterCidr });
   startNodeLifecycleController(context);
   startPodGc(context);
   // Last, so that it shares the informers of the others instead of watching beside them.

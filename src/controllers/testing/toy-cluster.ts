@@ -22,14 +22,20 @@ export class ToyCluster {
   #addresses = 0;
   #heardMs = 0;
 
-  constructor(options: { readonly nodes?: readonly string[]; readonly rootCa?: string } = {}) {
+  constructor(
+    options: {
+      readonly nodes?: readonly string[];
+      readonly rootCa?: string;
+      readonly clusterCidr?: string;
+    } = {},
+  ) {
     this.seed(NAMESPACES, { metadata: { name: "default" }, spec: { finalizers: ["kubernetes"] } });
     for (const name of options.nodes ?? ["n1"]) this.seed(NODES, toyNode(name));
     const { client, clock } = this;
     const common = { client, clock, logger: silentLogger, signal: this.#stop.signal };
     const random = new SeededRandom(11);
-    const { rootCa } = options;
-    startControllers({ ...common, random, ...(rootCa === undefined ? {} : { rootCa }) });
+    const { nodes: _, ...settings } = options;
+    startControllers({ ...common, random, ...settings });
     startScheduler({ ...common, random });
   }
 
