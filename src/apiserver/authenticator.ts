@@ -7,16 +7,36 @@ export interface Authenticator {
 
 const BEARER = "Bearer ";
 
+/** The bearer token of a request. */
+export function bearerOf(request: Request): string | undefined {
+  const header = request.headers.get("authorization");
+  if (header === null || !header.startsWith(BEARER)) return undefined;
+  return header.slice(BEARER.length).trim();
+}
+
 /** Bearer tokens from a fixed table: token → user. The map may be changed while in use. */
 export function tokenAuthenticator(tokens: ReadonlyMap<string, User>): Authenticator {
   return {
     authenticate(request) {
-      const header = request.headers.get("authorization");
-      if (header === null || !header.startsWith(BEARER)) return undefined;
+      const token = bearerOf(request);
+      if (token === undefined) return undefined;
       // A Map's lookup compares hashes first, so that its duration does not tell how much matched.
-      const user = tokens.get(header.slice(BEARER.length).trim());
+      const user = tokens.get(token);
       if (user === undefined || user.groups.includes(AUTHENTICATED)) return user;
       return { ...user, groups: [...user.groups, AUTHENTICATED] };
+    },
+  };
+}
+
+/** The first that knows who it is decides. */
+export function firstAuthenticator(...authenticators: readonly Authenticator[]): Authenticator {
+  return {
+    authenticate(request) {
+      for (const authenticator of authenticators) {
+        const user = authenticator.authenticate(request);
+        if (user !== undefined) return user;
+      }
+      return undefined;
     },
   };
 }

@@ -1,7 +1,7 @@
 export type { NodeConnector } from "./api-request.ts";
 export { createApiServer } from "./api-server.ts";
 export type { ApiServerOptions, VersionInfo } from "./api-server.ts";
-export { tokenAuthenticator } from "./authenticator.ts";
+export { firstAuthenticator, tokenAuthenticator } from "./authenticator.ts";
 export type { Authenticator } from "./authenticator.ts";
 export { componentAuthorizer } from "./authorizer.ts";
 export type { Attributes, Authorizer } from "./authorizer.ts";
@@ -9,5 +9,35 @@ export { bootstrap } from "./bootstrap.ts";
 export type { BootstrapOptions } from "./bootstrap.ts";
 export { createForwarding } from "./forwarding.ts";
 export type { Forwarding, ForwardingOptions, PeerIdentity } from "./forwarding.ts";
-export { ADMINISTRATORS, ANONYMOUS, AUTHENTICATED } from "./user.ts";
+export { JoinLimiter } from "./joining/join-limiter.ts";
+export type { BucketLimit, JoinLimiterOptions } from "./joining/join-limiter.ts";
+export {
+  isExpired,
+  listJoinTokens,
+  newJoinToken,
+  revokeJoinToken,
+  ROLE_LABEL,
+  secretOfToken,
+  storeJoinToken,
+  TOKEN_NAMESPACE,
+  tokenOfSecret,
+  tokenSecretName,
+  verifyJoinToken,
+} from "./joining/join-tokens.ts";
+export type { JoinRole, JoinToken } from "./joining/join-tokens.ts";
+export {
+  createNodeCredential,
+  credentialSecretName,
+  nodeAuthenticator,
+  revokeNodeCredential,
+} from "./joining/node-credentials.ts";
+export type { CredentialIssuer } from "./joining/node-credentials.ts";
+export {
+  ADMINISTRATORS,
+  ANONYMOUS,
+  AUTHENTICATED,
+  nodeNameOf,
+  NODES,
+  nodeUserName,
+} from "./user.ts";
 export type { User } from "./user.ts";
