@@ -5,7 +5,7 @@ import type { CreateRaft } from "./group.ts";
 import { asIndex, asMember, asTerm } from "./ledger.ts";
 import { Pace } from "./pace.ts";
 import type { SimMember } from "./sim-member.ts";
-import type { Statistics } from "./statistics.ts";
+import type { CoreStatistics } from "./core-statistics.ts";
 import { check, Violation } from "./violation.ts";
 import { Workload } from "./workload.ts";
 
@@ -45,7 +45,7 @@ export class CoreSimulation {
     );
   }
 
-  get statistics(): Statistics {
+  get statistics(): CoreStatistics {
     return this.#group.statistics;
   }
 
@@ -58,7 +58,7 @@ export class CoreSimulation {
       this.#play();
       this.#converged();
       const acknowledged = this.#workload.verify();
-      for (let count = 0; count < acknowledged; count++) statistics.count("acknowledged");
+      statistics.count("acknowledged", acknowledged);
     } catch (error) {
       violation =
         error instanceof Violation
@@ -122,7 +122,7 @@ export class CoreSimulation {
       if (step === FAULTS_END) this.#faults.end();
       if (step === LAST_PROPOSAL) this.#proposeLast();
     }
-    statistics.steps += END;
+    statistics.virtualSeconds += END / STEPS_A_SECOND;
   }
 
   #operate(step: number): void {

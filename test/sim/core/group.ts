@@ -13,7 +13,7 @@ import { Network } from "./network.ts";
 import { Prng } from "./prng.ts";
 import { Safety } from "./safety.ts";
 import { SimMember } from "./sim-member.ts";
-import { Statistics } from "./statistics.ts";
+import { createCoreStatistics } from "./core-statistics.ts";
 import { Trace } from "./trace.ts";
 import { check } from "./violation.ts";
 
@@ -40,7 +40,7 @@ export class Group {
   readonly queue = new EventQueue<unknown>();
   readonly network = new Network();
   readonly ledger = new Ledger();
-  readonly statistics = new Statistics();
+  readonly statistics = createCoreStatistics();
   readonly trace = new Trace();
   /** By id; the first place is empty. */
   readonly members: SimMember[] = [];
@@ -259,7 +259,7 @@ export class Group {
   #send(member: SimMember, message: Message): void {
     const { network, prng, queue, statistics } = this;
     this.#safety.sends(member, message);
-    statistics.messages += 1;
+    statistics.count("message sent");
     const { from, to } = message;
     if (message.type === "install-snapshot") {
       statistics.count("snapshot sent");

@@ -2,7 +2,7 @@ import type { Message, Ready } from "../../../src/raft/index.ts";
 import type { Ledger } from "./ledger.ts";
 import { quorumOf } from "./majority.ts";
 import type { SimMember } from "./sim-member.ts";
-import type { Statistics } from "./statistics.ts";
+import type { CoreStatistics } from "./core-statistics.ts";
 import { check } from "./violation.ts";
 
 /**
@@ -12,9 +12,9 @@ import { check } from "./violation.ts";
 export class Safety {
   readonly #ledger: Ledger;
   readonly #members: readonly SimMember[];
-  readonly #statistics: Statistics;
+  readonly #statistics: CoreStatistics;
 
-  constructor(ledger: Ledger, members: readonly SimMember[], statistics: Statistics) {
+  constructor(ledger: Ledger, members: readonly SimMember[], statistics: CoreStatistics) {
     this.#ledger = ledger;
     this.#members = members;
     this.#statistics = statistics;

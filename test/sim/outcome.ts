@@ -1,0 +1,21 @@
+/** What came of one seed. */
+export interface SeedOutcome {
+  readonly seed: number;
+  /** Differs when anything that happened differs. */
+  readonly traceHash: number;
+  readonly violation?: Error;
+  /** The last events, when the run was recorded. */
+  readonly lines: readonly string[];
+}
+
+export interface Simulation {
+  readonly statistics: {
+    readonly seeds: number;
+    readonly virtualSeconds: number;
+    lines(): string[];
+  };
+  run(
+    seed: number,
+    options?: { readonly recording?: boolean },
+  ): SeedOutcome | Promise<SeedOutcome>;
+}
