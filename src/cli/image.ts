@@ -2,6 +2,7 @@ import { z } from "zod";
 import { formatReference, ImageError, parseReference, wasmArtifact } from "../images/index.ts";
 import type { Reference, WasmArtifact } from "../images/index.ts";
 import type { ClusterConnection } from "./cluster-connection.ts";
+import { textTable } from "./text-table.ts";
 import { CommandError } from "./usage-error.ts";
 
 /** An image of the cluster's registry and where it is named. */
@@ -79,11 +80,7 @@ export async function listImages(cluster: ClusterConnection): Promise<ListedImag
 /** What `kubun image list` prints. */
 export function describeImages(images: readonly ListedImage[]): string {
   const rows = images.map((image) => [image.repository, image.tag, image.digest.slice(0, 19)]);
-  const table = [["NAME", "TAG", "DIGEST"], ...rows];
-  const widths = [0, 1].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  return table
-    .map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("   ")}\n`)
-    .join("");
+  return textTable(["NAME", "TAG", "DIGEST"], rows);
 }
 
 async function getJson<T>(

@@ -20,3 +20,4 @@ export { describeStatus } from "./status.ts";
 export { applyObjects } from "./apply-objects.ts";
 export { describeImages, listImages, pushImage } from "./image.ts";
 export type { ListedImage } from "./image.ts";
+export { textTable } from "./text-table.ts";
