@@ -298,27 +298,69 @@ describe("startControllers", () => {
   });
 
   test("startControllers: a silent node loses its pods, then returns", async () => {
-    const cluster = new ToyCluster({ nodes: ["n1"] });
-    cluster.seed(DEPLOYMENTS, deployment(1));
+    const cluster = new ToyCluster({ nodes: ["n1", "n2"] });
+    const old = { ...deployment(1) };
+    cluster.seed(DEPLOYMENTS, old);
     await cluster.run(20_000);
-    cluster.agent = "silent";
+    const [victim] = cluster.all<Pod>(PODS);
+    const lost = victim?.spec?.nodeName ?? "";
+    const node = () => cluster.all<Node>(NODES).find(({ metadata }) => metadata.name === lost);
+    const doomed = () =>
+      cluster.all<Pod>(PODS).filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
+    cluster.lost.add(lost);
     await cluster.run(60_000, 1000);
-    const node = () => cluster.all<Node>(NODES)[0];
     expect(node()?.status?.conditions?.[0]).toMatchObject({ type: "Ready", status: "Unknown" });
     expect(node()?.spec?.taints?.map(({ key, effect }) => `${key}:${effect}`)).toEqual([
       "node.kubernetes.io/unreachable:NoSchedule",
       "node.kubernetes.io/unreachable:NoExecute",
     ]);
     expect(cluster.all<Pod>(PODS)[0]?.status?.conditions?.at(-1)?.status).toBe("False");
-    expect(cluster.events).toContain("NodeNotReady: Node n1 status is now: NodeNotReady");
-    expect(cluster.all<Pod>(PODS).every(({ metadata }) => !metadata.deletionTimestamp)).toBe(true);
+    expect(cluster.events).toContain(`NodeNotReady: Node ${lost} status is now: NodeNotReady`);
+    expect(doomed()).toEqual([]);
     await cluster.run(300_000, 1000);
-    const doomed = cluster.all<Pod>(PODS).filter(({ metadata }) => metadata.deletionTimestamp);
-    expect(doomed.length).toBe(1);
-    cluster.agent = "ready";
+    // Its node cannot say that it ended, so that it stays; the other one is there already.
+    expect(doomed().map(({ metadata }) => metadata.uid)).toEqual([victim?.metadata.uid]);
+    const replacement = cluster.all<Pod>(PODS).find(({ spec }) => spec?.nodeName !== lost);
+    expect(replacement?.metadata.uid).not.toBe(victim?.metadata.uid);
+    expect(replacement?.status?.phase).toBe("Running");
+    await cluster.run(120_000, 1000);
+    expect(doomed()).toHaveLength(1);
+    cluster.lost.clear();
     await cluster.run(30_000);
     expect(node()?.spec?.taints ?? []).toEqual([]);
-    expect(cluster.all<Pod>(PODS).map(({ spec }) => spec?.nodeName)).toEqual(["n1"]);
+    expect(cluster.names(PODS)).toEqual([replacement?.metadata.name ?? ""]);
+    cluster.stop();
+  });
+
+  test("startControllers: a lost node that is deleted takes its pods with it", async () => {
+    const cluster = new ToyCluster({ nodes: ["n1", "n2"] });
+    cluster.seed(DEPLOYMENTS, deployment(1));
+    await cluster.run(20_000);
+    const lost = cluster.all<Pod>(PODS)[0]?.spec?.nodeName ?? "";
+    cluster.lost.add(lost);
+    await cluster.run(360_000, 1000);
+    expect(cluster.all<Pod>(PODS)).toHaveLength(2);
+    await cluster.client.resource(NODES).delete(lost);
+    await cluster.run(30_000, 1000);
+    expect(cluster.all<Pod>(PODS).map(({ spec }) => spec?.nodeName)).toEqual([
+      lost === "n1" ? "n2" : "n1",
+    ]);
+    cluster.stop();
+  });
+
+  test("startControllers: when no node can be heard, no pod is evicted", async () => {
+    const cluster = new ToyCluster({ nodes: ["n1", "n2"] });
+    cluster.seed(DEPLOYMENTS, deployment(2));
+    await cluster.run(20_000);
+    cluster.agent = "silent";
+    await cluster.run(600_000, 1000);
+    const taints = cluster.all<Node>(NODES).flatMap(({ spec }) => spec?.taints ?? []);
+    expect(taints.map(({ effect }) => effect)).toEqual(["NoSchedule", "NoSchedule"]);
+    expect(cluster.all<Pod>(PODS).filter(({ metadata }) => metadata.deletionTimestamp)).toEqual([]);
+    cluster.agent = "ready";
+    cluster.lost.add("n1");
+    await cluster.run(20_000);
+    expect(cluster.all<Node>(NODES).map(({ spec }) => spec?.taints?.length ?? 0)).toEqual([2, 0]);
     cluster.stop();
   });
 

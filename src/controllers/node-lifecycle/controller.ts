@@ -17,9 +17,11 @@ import { deleteExactly } from "../delete-exactly.ts";
 import { deepEqual } from "../deep-equal.ts";
 import { podCondition } from "../pod-state.ts";
 import { runController } from "../run-controller.ts";
+import { EvictionPace, judgeDisruption, zoneOf } from "./disruption.ts";
+import type { Disruption } from "./disruption.ts";
 import { planEviction } from "./eviction.ts";
-import { planNode } from "./health.ts";
-import type { NodeAction } from "./health.ts";
+import { awaitsEviction, NODE_GRACE_MS, planNode, readinessIn } from "./health.ts";
+import type { EvictionLeave, NodeAction } from "./health.ts";
 import { Heartbeats } from "./heartbeats.ts";
 
 export const MONITOR_INTERVAL_MS = 5000;
@@ -39,6 +41,10 @@ class NodeLifecycleController {
   readonly #pods: Informer<Pod>;
   readonly #recorder: EventRecorder;
   readonly #heartbeats: Heartbeats;
+  readonly #pace = new EvictionPace();
+  /** Evictions for lost nodes begin here at the earliest: a new leader hears everybody first. */
+  readonly #notBeforeMs: number;
+  #disruption: Disruption | undefined;
 
   constructor(context: ControllerContext) {
     this.#context = context;
@@ -46,6 +52,7 @@ class NodeLifecycleController {
     this.#pods = context.informers.for(PODS);
     this.#recorder = recorderFor(context, "node-controller");
     this.#heartbeats = new Heartbeats(context.clock);
+    this.#notBeforeMs = context.clock.now() + NODE_GRACE_MS;
   }
 
   start(): void {
@@ -119,20 +126,53 @@ class NodeLifecycleController {
         // What could not be heard is no silence.
         this.#heartbeats.grantAll();
       }
+      this.#judge(queue);
       for (const name of this.#nodes.lister.keys()) {
         if (this.#heartbeats.isOverdue(name)) queue.add(name);
       }
     }
   }
 
-  async #reconcileNode(name: string): Promise<void> {
+  /** Looks at all nodes together: whether those that are silent may be given up. */
+  #judge(queue: WorkQueue): void {
+    const before = this.#disruption;
+    const isReady = ({ metadata, status }: Node): boolean =>
+      readinessIn(status?.conditions) === "True" &&
+      !this.#heartbeats.isOverdue(metadata.name ?? "");
+    this.#disruption = judgeDisruption(this.#nodes.lister.list(), isReady);
+    if (before === undefined || before.everywhere === this.#disruption.everywhere) return;
+    const { everywhere } = this.#disruption;
+    this.#context.logger.warn(
+      everywhere ? "no node is ready: no pod is evicted" : "nodes are ready again",
+    );
+    if (!everywhere) this.#heartbeats.startOver();
+    for (const name of this.#nodes.lister.keys()) queue.add(name);
+  }
+
+  /** Counts when it allows: nodes are given up one after another. */
+  #evictionLeave(node: Node, silentMs: number): { leave: EvictionLeave; waitMs: number } {
+    const held = { leave: "held", waitMs: MONITOR_INTERVAL_MS } as const;
+    if (this.#disruption === undefined) return held;
+    if (this.#disruption.everywhere) return { leave: "lifted", waitMs: 0 };
+    if (!awaitsEviction({ node, silentMs })) return { leave: "held", waitMs: 0 };
+    const rate = this.#disruption.rates.get(zoneOf(node)) ?? 0;
+    const waitMs = this.#pace.take(zoneOf(node), rate, this.#context.clock.monotonic());
+    if (waitMs === 0) return { leave: "allowed", waitMs };
+    return waitMs === Infinity ? held : { leave: "held", waitMs };
+  }
+
+  async #reconcileNode(name: string): Promise<ReconcileResult> {
     const node = this.#nodes.lister.get("", name);
-    if (node === undefined) return;
+    if (node === undefined) return {};
     const nowMs = this.#context.clock.now();
     const silentMs = this.#heartbeats.silentMs(name);
-    for (const action of planNode({ node, silentMs, nowMs })) {
-      if ((await this.#doNode(node, action)) === "changed-meanwhile") return;
+    const { leave, waitMs } = this.#evictionLeave(node, silentMs);
+    for (const action of planNode({ node, silentMs, nowMs, eviction: leave })) {
+      if ((await this.#doNode(node, action)) === "changed-meanwhile") return {};
     }
+    return leave === "held" && awaitsEviction({ node, silentMs }) && waitMs > 0
+      ? { requeueAfterMs: waitMs }
+      : {};
   }
 
   async #doNode(node: Node, action: NodeAction): Promise<"done" | "changed-meanwhile"> {
@@ -202,7 +242,8 @@ class NodeLifecycleController {
     const taints = this.#nodeTaints(pod);
     const nowMs = this.#context.clock.now();
     const firstSeenMs = (taint: { key: string }) => this.#heartbeats.taintSeenMs(nodeName, taint);
-    const plan = planEviction({ pod, taints, firstSeenMs, nowMs });
+    const notBeforeMs = this.#notBeforeMs;
+    const plan = planEviction({ pod, taints, firstSeenMs, notBeforeMs, nowMs });
     switch (plan.type) {
       case "keep":
         return {};

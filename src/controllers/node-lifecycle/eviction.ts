@@ -1,5 +1,8 @@
 import { parseRfc3339 } from "../../apimachinery/index.ts";
 import type { Pod, Taint, Toleration } from "../../api/index.ts";
+import { NOT_READY_TAINT, UNREACHABLE_TAINT } from "./health.ts";
+
+const LOST_TAINTS = new Set([NOT_READY_TAINT, UNREACHABLE_TAINT]);
 
 export type EvictionPlan =
   | { readonly type: "keep" }
@@ -11,6 +14,8 @@ export interface EvictionObserved {
   readonly taints: readonly Taint[];
   /** When a taint without timeAdded was first seen; wall clock. */
   readonly firstSeenMs: (taint: Taint) => number;
+  /** Nobody is evicted for a lost node before: it may only be this process that is new. */
+  readonly notBeforeMs: number;
   readonly nowMs: number;
 }
 
@@ -24,12 +29,17 @@ export function planEviction(observed: EvictionObserved): EvictionPlan {
   let endMs = Infinity;
   for (const taint of taints.filter(({ effect }) => effect === "NoExecute")) {
     const tolerations = (pod.spec?.tolerations ?? []).filter((one) => covers(one, taint));
-    if (tolerations.length === 0) return { type: "evict" };
+    if (tolerations.length === 0) {
+      endMs = Math.min(endMs, LOST_TAINTS.has(taint.key) ? observed.notBeforeMs : nowMs);
+      continue;
+    }
     const limits = tolerations.flatMap(({ tolerationSeconds }) => tolerationSeconds ?? []);
     if (limits.length === 0) continue;
     const addedMs = parseRfc3339(taint.timeAdded ?? "");
     const sinceMs = Number.isNaN(addedMs) ? observed.firstSeenMs(taint) : addedMs;
-    endMs = Math.min(endMs, sinceMs + Math.max(0, Math.min(...limits)) * 1000);
+    const limitMs = Math.max(0, Math.min(...limits)) * 1000;
+    const earliestMs = LOST_TAINTS.has(taint.key) ? observed.notBeforeMs : 0;
+    endMs = Math.min(endMs, Math.max(sinceMs + limitMs, earliestMs));
   }
   if (endMs === Infinity) return { type: "keep" };
   return endMs <= nowMs ? { type: "evict" } : { type: "wait", forMs: endMs - nowMs };

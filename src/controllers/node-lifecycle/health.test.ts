@@ -1,19 +1,31 @@
 import { describe, expect, test } from "bun:test";
 import type { Node, Pod, Taint, Toleration } from "../../api/index.ts";
 import { ManualClock } from "../../lib/index.ts";
+import {
+  EvictionPace,
+  EVICTIONS_PER_SECOND,
+  judgeDisruption,
+  REDUCED_EVICTIONS_PER_SECOND,
+} from "./disruption.ts";
 import { planEviction } from "./eviction.ts";
 import { NODE_GRACE_MS, planNode } from "./health.ts";
+import type { EvictionLeave } from "./health.ts";
 import { Heartbeats } from "./heartbeats.ts";
 
 const nowMs = Date.UTC(2026, 0, 1);
+const eviction = "allowed";
 
 function node(ready: string | undefined, spec: Node["spec"] = {}): Node {
   const conditions = ready === undefined ? [] : [{ type: "Ready", status: ready }];
   return { metadata: { name: "n" }, spec, status: { conditions } };
 }
 
-const taintKeys = (observed: Node, silentMs = 0): string[] | undefined => {
-  const action = planNode({ node: observed, silentMs, nowMs }).find(
+const taintKeys = (
+  observed: Node,
+  silentMs = 0,
+  leave: EvictionLeave = eviction,
+): string[] | undefined => {
+  const action = planNode({ node: observed, silentMs, nowMs, eviction: leave }).find(
     ({ type }) => type === "taints",
   );
   if (action?.type !== "taints") return undefined;
@@ -24,11 +36,13 @@ const taintKeys = (observed: Node, silentMs = 0): string[] | undefined => {
 
 describe("planNode", () => {
   test("planNode: leaves a node that lives and is ready alone", () => {
-    expect(planNode({ node: node("True"), silentMs: NODE_GRACE_MS - 1, nowMs })).toEqual([]);
+    expect(planNode({ node: node("True"), silentMs: NODE_GRACE_MS - 1, nowMs, eviction })).toEqual(
+      [],
+    );
   });
 
   test("planNode: after the grace period all that the node told is unknown", () => {
-    const actions = planNode({ node: node("True"), silentMs: NODE_GRACE_MS, nowMs });
+    const actions = planNode({ node: node("True"), silentMs: NODE_GRACE_MS, nowMs, eviction });
     expect(actions.map(({ type }) => type)).toEqual([
       "conditions",
       "taints",
@@ -65,6 +79,18 @@ describe("planNode", () => {
     expect(taintKeys(node(undefined))).toBeUndefined();
   });
 
+  test("planNode: evictions are announced with leave, kept without, and taken back", () => {
+    expect(taintKeys(node("Unknown"), 0, "held")).toEqual(["unreachable:NoSchedule"]);
+    const taints: Taint[] = (["NoSchedule", "NoExecute"] as const).map((effect) => ({
+      key: "node.kubernetes.io/unreachable",
+      effect,
+    }));
+    const given = node("Unknown", { taints });
+    expect(taintKeys(given, 0, "held")).toBeUndefined();
+    expect(taintKeys(given, 0, "lifted")).toEqual(["unreachable:NoSchedule"]);
+    expect(taintKeys(node("True", { taints }), 0, "held")).toEqual([]);
+  });
+
   test("planNode: pressure keeps new pods away", () => {
     const observed = node("True");
     observed.status?.conditions?.push({ type: "DiskPressure", status: "True" });
@@ -76,8 +102,18 @@ describe("planEviction", () => {
   const taint: Taint = { key: "k", effect: "NoExecute", timeAdded: "2026-01-01T00:00:00Z" };
   const decide = (tolerations: Toleration[], taints: Taint[], atMs = nowMs) => {
     const pod: Pod = { metadata: { name: "p" }, spec: { containers: [], tolerations } };
-    return planEviction({ pod, taints, firstSeenMs: () => nowMs - 5000, nowMs: atMs });
+    const times = { firstSeenMs: () => nowMs - 5000, notBeforeMs: nowMs + 20_000, nowMs: atMs };
+    return planEviction({ pod, taints, ...times });
   };
+
+  test("planEviction: for a lost node nobody goes before all nodes had time to be heard", () => {
+    const lost: Taint = { ...taint, key: "node.kubernetes.io/unreachable" };
+    expect(decide([], [lost])).toEqual({ type: "wait", forMs: 20_000 });
+    expect(decide([], [lost, taint])).toEqual({ type: "evict" });
+    const short: Toleration = { operator: "Exists", tolerationSeconds: 5 };
+    expect(decide([short], [lost], nowMs + 10_000)).toEqual({ type: "wait", forMs: 10_000 });
+    expect(decide([short], [lost], nowMs + 20_000)).toEqual({ type: "evict" });
+  });
 
   test("planEviction: at once, after a while, or never, as the tolerations say", () => {
     const forSeconds = (tolerationSeconds: number): Toleration => ({
@@ -99,6 +135,43 @@ describe("planEviction", () => {
       type: "wait",
       forMs: 295_000,
     });
+  });
+});
+
+describe("judgeDisruption", () => {
+  const zones = (...health: readonly (readonly [zone: string, ready: number, lost: number])[]) => {
+    const nodes = health.flatMap(([zone, ready, lost]) =>
+      Array.from({ length: ready + lost }, (_, index): Node => {
+        const labels = { "topology.kubernetes.io/zone": zone };
+        return { ...node(index < ready ? "True" : "Unknown"), metadata: { name: "n", labels } };
+      }),
+    );
+    const isReady = ({ status }: Node): boolean => status?.conditions?.[0]?.status === "True";
+    const { everywhere, rates } = judgeDisruption(nodes, isReady);
+    return everywhere ? "everywhere" : [...rates.values()];
+  };
+
+  test("judgeDisruption: as much as is lost, so careful is the eviction", () => {
+    expect(zones(["a", 3, 0])).toEqual([EVICTIONS_PER_SECOND]);
+    expect(zones(["a", 1, 2])).toEqual([EVICTIONS_PER_SECOND]);
+    expect(zones(["a", 2, 3])).toEqual([0]);
+    expect(zones(["a", 3, 3])).toEqual([EVICTIONS_PER_SECOND]);
+    expect(zones(["a", 20, 40])).toEqual([REDUCED_EVICTIONS_PER_SECOND]);
+    expect(zones(["a", 0, 1])).toBe("everywhere");
+    expect(zones(["a", 0, 3], ["b", 0, 1])).toBe("everywhere");
+    expect(zones(["a", 0, 3], ["b", 1, 0])).toEqual([EVICTIONS_PER_SECOND, EVICTIONS_PER_SECOND]);
+    expect(zones()).toEqual([]);
+  });
+});
+
+describe("EvictionPace", () => {
+  test("EvictionPace: one node of a zone after another, zones beside each other", () => {
+    const pace = new EvictionPace();
+    expect(pace.take("a", 0.1, 0)).toBe(0);
+    expect(pace.take("a", 0.1, 4000)).toBe(6000);
+    expect(pace.take("b", 0.1, 4000)).toBe(0);
+    expect(pace.take("a", 0.1, 10_000)).toBe(0);
+    expect(pace.take("a", 0, 30_000)).toBe(Infinity);
   });
 });
 

@@ -33,7 +33,15 @@ export interface NodeObserved {
   readonly silentMs: number;
   /** Wall clock. */
   readonly nowMs: number;
+  /** Whether its pods may be evicted for its being lost; asked only when that would begin. */
+  readonly eviction: EvictionLeave;
 }
+
+/**
+ * allowed: the node may be given up. held: not now. lifted: what was announced is taken back,
+ * because all nodes are lost at once.
+ */
+export type EvictionLeave = "allowed" | "held" | "lifted";
 
 export type NodeAction =
   | { readonly type: "conditions"; readonly conditions: readonly NodeCondition[] }
@@ -49,7 +57,7 @@ export function planNode(observed: NodeObserved): readonly NodeAction[] {
   const conditions = isSilent ? silentConditions(observed) : (node.status?.conditions ?? []);
   const readiness = readinessIn(conditions);
   const wasReady = readinessIn(node.status?.conditions) === "True";
-  const taints = wantedTaints(node, conditions, observed.nowMs);
+  const taints = wantedTaints(node, conditions, observed);
   return [
     ...(deepEqual(conditions, node.status?.conditions ?? [])
       ? []
@@ -84,6 +92,19 @@ function silentConditions({ node, nowMs }: NodeObserved): readonly NodeCondition
   return [...others, ...posted].sort((a, b) => place(a) - place(b));
 }
 
+/** Whether the node is lost and no eviction of its pods has been announced for it. */
+export function awaitsEviction({
+  node,
+  silentMs,
+}: Pick<NodeObserved, "node" | "silentMs">): boolean {
+  const readiness = silentMs >= NODE_GRACE_MS ? "Unknown" : readinessIn(node.status?.conditions);
+  const announced = (node.spec?.taints ?? []).some(
+    ({ key, effect }) =>
+      effect === "NoExecute" && (key === NOT_READY_TAINT || key === UNREACHABLE_TAINT),
+  );
+  return (readiness === "Unknown" || readiness === "False") && !announced;
+}
+
 export function readinessIn(conditions: readonly NodeCondition[] | undefined): string | undefined {
   return conditions?.find(({ type }) => type === "Ready")?.status;
 }
@@ -92,13 +113,14 @@ export function readinessIn(conditions: readonly NodeCondition[] | undefined): s
 function wantedTaints(
   node: Node,
   conditions: readonly NodeCondition[],
-  nowMs: number,
+  { eviction, nowMs }: Pick<NodeObserved, "eviction" | "nowMs">,
 ): readonly Taint[] {
   const known = node.spec?.taints ?? [];
-  const ours = ourTaints(node, conditions).map((taint): Taint => {
+  const ours = ourTaints(node, conditions).flatMap((taint): Taint[] => {
     const same = known.find(({ key, effect }) => key === taint.key && effect === taint.effect);
-    if (same !== undefined) return same;
-    return taint.effect === "NoExecute" ? { ...taint, timeAdded: rfc3339(nowMs) } : taint;
+    if (taint.effect !== "NoExecute") return [same ?? taint];
+    if (same !== undefined) return eviction === "lifted" ? [] : [same];
+    return eviction === "allowed" ? [{ ...taint, timeAdded: rfc3339(nowMs) }] : [];
   });
   const kept = known.filter(
     ({ key, effect }) =>

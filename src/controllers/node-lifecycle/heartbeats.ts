@@ -52,6 +52,11 @@ export class Heartbeats {
     }
   }
 
+  /** Every node, those given up too, gets the whole grace period: none could be heard. */
+  startOver(): void {
+    for (const seen of this.#nodes.values()) seen.atMs = this.#clock.monotonic();
+  }
+
   forget(node: string): void {
     this.#nodes.delete(node);
     this.#taints.delete(node);

@@ -7,6 +7,7 @@ import { isPodFinished } from "../pod-state.ts";
 import { MAX_FINISHED_PODS, planPodGc } from "./plan.ts";
 import type { PodRemoval } from "./plan.ts";
 
+const OUT_OF_SERVICE_TAINT = "node.kubernetes.io/out-of-service";
 const INTERVAL_MS = 20_000;
 /** Removals a round; what is left comes with the next. */
 const MAX_REMOVALS = 500;
@@ -46,7 +47,9 @@ class PodGarbageCollector {
       this.#noteMissing();
       const pods = this.#pods.lister.list();
       const missingForMs = (name: string) => this.#missingForMs(name);
-      const observed = { pods, missingForMs, maxFinishedPods: MAX_FINISHED_PODS };
+      const isOutOfService = (name: string) => this.#isOutOfService(name);
+      const limits = { maxFinishedPods: MAX_FINISHED_PODS };
+      const observed = { pods, missingForMs, isOutOfService, ...limits };
       for (const removal of planPodGc(observed).slice(0, MAX_REMOVALS)) {
         try {
           await this.#remove(removal);
@@ -83,6 +86,16 @@ class PodGarbageCollector {
     return this.#nodes.lister.get("", nodeName) !== undefined;
   }
 
+  /** Kubernetes' way to give up pods of a machine that is surely off, without its object. */
+  #isOutOfService(nodeName: string): boolean {
+    const node = this.#nodes.lister.get("", nodeName);
+    const ready = node?.status?.conditions?.find(({ type }) => type === "Ready");
+    return (
+      ready?.status !== "True" &&
+      (node?.spec?.taints ?? []).some(({ key }) => key === OUT_OF_SERVICE_TAINT)
+    );
+  }
+
   #missingForMs(nodeName: string): number | undefined {
     const sinceMs = this.#missing.get(nodeName);
     return sinceMs === undefined ? undefined : this.#context.clock.monotonic() - sinceMs;
@@ -94,7 +107,7 @@ class PodGarbageCollector {
     if (why === "node-gone" && (await this.#isThere(pod.spec?.nodeName ?? ""))) return;
     const pods = client.resource(PODS, namespace);
     try {
-      if (why === "node-gone" && !isPodFinished(pod)) {
+      if ((why === "node-gone" || why === "out-of-service") && !isPodFinished(pod)) {
         // Whoever counts the pod should see that it failed, not that it was taken back.
         const patch = { metadata: { uid }, status: { phase: "Failed", reason: "NodeLost" } };
         await pods.patch(name, patch, { type: "merge", subresource: "status" });

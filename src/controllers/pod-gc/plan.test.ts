@@ -19,6 +19,7 @@ const plan = (pods: readonly Pod[], maxFinishedPods = 10): string[] =>
   planPodGc({
     pods,
     missingForMs: (name) => (name === "gone" ? QUARANTINE_MS : name === "new" ? 1 : undefined),
+    isOutOfService: (name) => name === "off",
     maxFinishedPods,
   }).map(({ pod: { metadata }, why }) => `${metadata.name} ${why}`);
 
@@ -31,6 +32,13 @@ describe("planPodGc", () => {
     const pods = [pod("a", "new"), pod("b", "n1")];
     for (const { metadata } of pods) metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
     expect(plan(pods)).toEqual(["a node-gone"]);
+  });
+
+  test("planPodGc: a deleted pod does not wait for a node that is out of service", () => {
+    const pods = [pod("a", "off"), pod("b", "n1"), pod("c", "off")];
+    for (const { metadata } of pods.slice(0, 2))
+      metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+    expect(plan(pods)).toEqual(["a out-of-service"]);
   });
 
   test("planPodGc: the oldest finished pods beyond the limit go", () => {

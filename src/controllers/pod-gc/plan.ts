@@ -11,12 +11,14 @@ export interface PodGcObserved {
   readonly pods: readonly Pod[];
   /** For how long the node of this name has been missing; undefined when it exists. */
   readonly missingForMs: (nodeName: string) => number | undefined;
+  /** Somebody vouches that the node is off: it has the taint out-of-service. */
+  readonly isOutOfService: (nodeName: string) => boolean;
   readonly maxFinishedPods: number;
 }
 
 export interface PodRemoval {
   readonly pod: Pod;
-  readonly why: "finished" | "node-gone" | "never-scheduled";
+  readonly why: "finished" | "node-gone" | "out-of-service" | "never-scheduled";
 }
 
 /** Pods that nobody else will take away. */
@@ -30,6 +32,8 @@ export function planPodGc(observed: PodGcObserved): readonly PodRemoval[] {
     // Of a pod that is to go anyway nothing is lost if the node comes back.
     if (missingMs !== undefined && (doomed || missingMs >= QUARANTINE_MS)) {
       removals.push({ pod, why: "node-gone" });
+    } else if (doomed && nodeName !== "" && observed.isOutOfService(nodeName)) {
+      removals.push({ pod, why: "out-of-service" });
     } else if (nodeName === "" && doomed) {
       removals.push({ pod, why: "never-scheduled" });
     } else if (isPodFinished(pod) && !doomed) {

@@ -19,6 +19,8 @@ export class ToyCluster {
   readonly #stop = new AbortController();
   /** Whether the node agents work, and whether their pods pass their readiness probe. */
   agent: "ready" | "never-ready" | "silent" = "ready";
+  /** Nodes whose agents do nothing, whatever the others do. */
+  readonly lost = new Set<string>();
   #addresses = 0;
   #heardMs = 0;
 
@@ -70,7 +72,7 @@ export class ToyCluster {
   }
 
   #agentRound(): void {
-    const nodes = new Set(this.names(NODES));
+    const nodes = new Set(this.names(NODES).filter((name) => !this.lost.has(name)));
     for (const pod of this.all<Pod>(PODS)) {
       if (!nodes.has(pod.spec?.nodeName ?? "")) continue;
       if (pod.metadata.deletionTimestamp !== undefined) this.api.remove(PODS, pod);
@@ -79,6 +81,7 @@ export class ToyCluster {
     if (this.clock.now() - this.#heardMs < HEARTBEAT_MS) return;
     this.#heardMs = this.clock.now();
     for (const node of this.all<Node>(NODES)) {
+      if (!nodes.has(node.metadata.name ?? "")) continue;
       this.api.change<Node>(NODES, node, ({ status }) => {
         for (const condition of status?.conditions ?? []) {
           condition.lastHeartbeatTime = rfc3339(this.clock.now());
