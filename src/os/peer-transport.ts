@@ -1,21 +1,48 @@
-import type { Clock, Logger, Random } from "../lib/index.ts";
-import type { MemberId, Message, PeerTransport } from "../store/index.ts";
+import type { CancelTimer, Clock, Fetch, Logger, Random } from "../lib/index.ts";
+import type {
+  MemberId,
+  Message,
+  PeerHandlers,
+  PeerTransport,
+  SnapshotFile,
+} from "../store/index.ts";
+import { assert, unreachable } from "../lib/index.ts";
 import type { KeyPair } from "./certificates.ts";
-import type { NodeLink } from "./peer/node-link.ts";
+import { CalmWarnings } from "./peer/calm-warnings.ts";
+import { HttpClient } from "./peer/http-client.ts";
+import { HttpServer } from "./peer/http-server.ts";
+import { MessageHub } from "./peer/message-hub.ts";
+import type { MessageCodec } from "./peer/message-peer.ts";
+import {
+  ANY_PEER,
+  type DialTunnel,
+  type NodeLink,
+  type PeerExpectation,
+  type PeerHttpHandler,
+  type PeerIdentity,
+  type TunnelHandler,
+} from "./peer/node-link.ts";
+import { PeerDialer } from "./peer/peer-dialer.ts";
+import { memberOf, mismatch } from "./peer/peer-identity.ts";
+import { PeerListener, type Refusal } from "./peer/peer-listener.ts";
+import type { PeerSocket } from "./peer/peer-socket.ts";
+import type { Preface } from "./peer/preface.ts";
+import { SnapshotReceiver } from "./peer/snapshot-receiver.ts";
+import { SnapshotSender } from "./peer/snapshot-sender.ts";
+import { TunnelDialer } from "./peer/tunnel-dialer.ts";
+import { TunnelServer } from "./peer/tunnel-server.ts";
 
-/** How messages look on the wire; the consensus core's room has it. */
-export interface MessageCodec {
-  encode(message: Message): Uint8Array;
-  /** Throws on anything that is not a message. */
-  decode(bytes: Uint8Array): Message;
-}
+export type { MessageCodec } from "./peer/message-peer.ts";
+
+/** Idle and silent connections are looked for this often. */
+const SWEEP_MS = 2_000;
 
 export interface PeerTransportOptions {
   readonly identity: {
     /** Absent on an agent: it carries no messages, and `start` must not be called. */
     readonly memberId?: MemberId;
     readonly clusterId: string;
-    /** Issued by `ca` for both uses, with the name {@link PEER_SERVER_NAME}. */
+    /** Issued by `ca` for both usages, with the name PEER_SERVER_NAME. */
     readonly keyPair: KeyPair;
     /** PEM; may hold several. */
     readonly ca: string;
@@ -34,5 +61,159 @@ export interface PeerTransportOptions {
  * returns; throws what binding throws (EADDRINUSE). `close` ends both the transport and the link.
  */
 export function createPeerTransport(options: PeerTransportOptions): PeerTransport & NodeLink {
-  throw new Error(`not there yet: ${options.listenHost}`);
+  return new TlsPeerTransport(options);
+}
+
+class TlsPeerTransport implements PeerTransport, NodeLink {
+  readonly #options: PeerTransportOptions;
+  readonly #dialer: PeerDialer;
+  readonly #listener: PeerListener;
+  readonly #httpServer: HttpServer;
+  readonly #httpClient: HttpClient;
+  readonly #tunnelServer: TunnelServer;
+  readonly #tunnelDialer: TunnelDialer;
+  readonly #hub: MessageHub | undefined;
+  readonly #sender: SnapshotSender | undefined;
+  #receiver: SnapshotReceiver | undefined;
+  #addresses: ReadonlyMap<MemberId, string> = new Map();
+  #cancelSweep: CancelTimer | undefined;
+
+  constructor(options: PeerTransportOptions) {
+    this.#options = options;
+    const { identity, clock, random, logger, codec } = options;
+    const { memberId: self, clusterId } = identity;
+    const tls = {
+      cert: identity.keyPair.certificate,
+      key: identity.keyPair.privateKey,
+      ca: identity.ca,
+    };
+    const warnings = new CalmWarnings(logger, clock);
+    const dialer = new PeerDialer(tls, clock);
+    this.#dialer = dialer;
+    this.#httpServer = new HttpServer(clock, logger);
+    this.#httpClient = new HttpClient(dialer, clock, clusterId);
+    this.#tunnelServer = new TunnelServer(clock);
+    this.#tunnelDialer = new TunnelDialer(dialer, clusterId);
+    if (self !== undefined) {
+      const common = { self, clusterId, dialer, clock, random };
+      this.#hub = new MessageHub({ ...common, codec, logger, warnings });
+      this.#sender = new SnapshotSender({
+        ...common,
+        addressOf: (member) => this.#addresses.get(member),
+      });
+    }
+    this.#listener = new PeerListener({
+      hostname: options.listenHost,
+      port: options.port,
+      tls,
+      clusterId,
+      clock,
+      warnings,
+      accept: (preface, peer, connection) => this.#accept(preface, peer, connection),
+    });
+    this.#sweepLater();
+  }
+
+  get port(): number {
+    return this.#listener.port;
+  }
+
+  start(handlers: PeerHandlers, options: { readonly snapshotDirectory: string }): Promise<void> {
+    assert(this.#hub !== undefined, "an agent carries no messages");
+    this.#receiver = new SnapshotReceiver({
+      directory: options.snapshotDirectory,
+      handlers,
+      clock: this.#options.clock,
+      logger: this.#options.logger,
+    });
+    this.#hub.start(handlers);
+    return Promise.resolve();
+  }
+
+  setPeers(peers: ReadonlyMap<MemberId, string>): void {
+    this.#addresses = new Map(peers);
+    this.#hub?.setPeers(this.#addresses);
+  }
+
+  send(to: MemberId, messages: readonly Message[]): void {
+    this.#hub?.send(to, messages);
+  }
+
+  sendSnapshot(to: MemberId, file: SnapshotFile, signal: AbortSignal): Promise<void> {
+    assert(this.#sender !== undefined, "an agent sends no snapshots");
+    return this.#sender.send(to, file, signal);
+  }
+
+  serveHttp(handler: PeerHttpHandler): void {
+    this.#httpServer.handler = handler;
+  }
+
+  serveTunnel(handler: TunnelHandler): void {
+    this.#tunnelServer.handler = handler;
+  }
+
+  fetchFrom(address: string, expect: PeerExpectation): Fetch {
+    return this.#httpClient.fetchFrom(address, expect);
+  }
+
+  readonly dialTunnel: DialTunnel = (address, target, data, handler, expect) =>
+    this.#tunnelDialer.dial(address, target, data, handler, expect);
+
+  close(): Promise<void> {
+    this.#cancelSweep?.();
+    this.#hub?.close();
+    this.#sender?.close();
+    this.#receiver?.close();
+    this.#httpClient.close();
+    this.#httpServer.close();
+    this.#tunnelServer.close();
+    this.#dialer.close();
+    this.#listener.close();
+    return Promise.resolve();
+  }
+
+  #accept(preface: Preface, peer: PeerIdentity, connection: PeerSocket): Refusal | undefined {
+    const stranger = mismatch(peer, ANY_PEER);
+    if (stranger !== undefined) return { refused: stranger };
+    switch (preface.protocol) {
+      case "http":
+        return this.#httpServer.accept(connection, peer);
+      case "tunnel":
+        return this.#tunnelServer.accept(connection, preface, peer);
+      case "messages":
+      case "snapshot":
+        return this.#acceptMember(preface, peer, connection);
+      default:
+        return unreachable(preface);
+    }
+  }
+
+  #acceptMember(
+    preface: Extract<Preface, { protocol: "messages" | "snapshot" }>,
+    peer: PeerIdentity,
+    connection: PeerSocket,
+  ): Refusal | undefined {
+    const { memberId: self } = this.#options.identity;
+    const from = memberOf(peer);
+    if (from === undefined || from !== preface.from) {
+      return { refused: `the certificate is ${peer.commonName}'s, not member ${preface.from}'s` };
+    }
+    if (self !== preface.to) return { refused: `this is not member ${preface.to}` };
+    if (this.#hub === undefined || this.#receiver === undefined) {
+      return { refused: "this member starts", temporary: true };
+    }
+    return preface.protocol === "messages"
+      ? this.#hub.accept(from, connection)
+      : this.#receiver.accept(preface, from, connection);
+  }
+
+  #sweepLater(): void {
+    this.#cancelSweep = this.#options.clock.after(SWEEP_MS, () => {
+      this.#sweepLater();
+      this.#httpClient.sweep();
+      this.#httpServer.sweep();
+      this.#sender?.sweep();
+      this.#receiver?.sweep();
+    });
+  }
 }

@@ -180,10 +180,7 @@ class HttpClientConnection implements FrameUser {
   #exchange: Exchange | undefined;
   #sinceMs = 0;
 
-  constructor(
-    frame: (user: FrameUser) => FramedConnection,
-    options: HttpClientConnectionOptions,
-  ) {
+  constructor(frame: (user: FrameUser) => FramedConnection, options: HttpClientConnectionOptions) {
     this.#options = options;
     this.#framed = frame(this);
   }

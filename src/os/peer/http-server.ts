@@ -12,6 +12,7 @@ import {
 import { HTTP_PING_AFTER_MS, HTTP_SILENCE_MS } from "./http-client.ts";
 import type { PeerHttpHandler, PeerIdentity } from "./node-link.ts";
 import { PeerError } from "./peer-error.ts";
+import { answerLine, type Refusal } from "./peer-listener.ts";
 import type { PeerSocket } from "./peer-socket.ts";
 
 /** Connections that serve HTTP at once; more are refused. */
@@ -33,12 +34,14 @@ export class HttpServer {
     return this.#connections.size;
   }
 
-  accept(connection: PeerSocket, peer: PeerIdentity): { readonly refused: string } | undefined {
+  accept(connection: PeerSocket, peer: PeerIdentity): Refusal | undefined {
     const { handler } = this;
-    if (handler === undefined) return { refused: "no requests are served here yet" };
+    if (handler === undefined)
+      return { refused: "no requests are served here yet", temporary: true };
     if (this.#connections.size >= MAX_HTTP_CONNECTIONS) {
-      return { refused: `${MAX_HTTP_CONNECTIONS} connections are open` };
+      return { refused: `${MAX_HTTP_CONNECTIONS} connections are open`, temporary: true };
     }
+    connection.write(answerLine({ ok: true }));
     const served = new HttpServerConnection({
       connection,
       clock: this.#clock,
@@ -132,9 +135,7 @@ class HttpServerConnection implements FrameUser {
       if (payload.length > MAX_HEAD_BYTES) throw new Error("the head is too long");
       head = requestHeadSchema.parse(JSON.parse(payload.toString()));
       // A handler that loses interest in the body loses the connection, which must not wait.
-      body = head.body
-        ? new IncomingBody(this.#framed, () => this.#framed.resume())
-        : undefined;
+      body = head.body ? new IncomingBody(this.#framed, () => this.#framed.resume()) : undefined;
       request = new Request(`http://peer${head.target}`, {
         method: head.method,
         headers: head.headers,

@@ -97,7 +97,6 @@ class Dial implements SocketUser {
   readonly #line = new LineReader();
   readonly #cancelDeadline: CancelTimer;
   #settled = false;
-  #refusal: string | undefined;
 
   constructor(options: DialOptions, clock: Clock) {
     this.#options = options;
@@ -137,7 +136,7 @@ class Dial implements SocketUser {
       return;
     }
     if (!answer.ok) {
-      this.fail("refused", answer.reason);
+      this.fail(answer.temporary === true ? "unreachable" : "refused", answer.reason);
       return;
     }
     this.#settle();
@@ -149,8 +148,8 @@ class Dial implements SocketUser {
   }
 
   onEnd(): void {
-    // A TLS 1.3 server tells only after the handshake that it refuses our certificate.
-    this.fail("refused", "the peer ended the connection without an answer");
+    // It went away, or refuses our certificate: TLS 1.3 tells that only after the handshake.
+    this.fail("unreachable", "the peer ended the connection without an answer");
   }
 
   onClose(error: Error | undefined): void {

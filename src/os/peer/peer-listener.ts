@@ -19,12 +19,18 @@ export interface TlsMaterial {
   readonly ca: string;
 }
 
+/** Why a peer's connection is not taken; temporary: it may ask again soon. */
+export interface Refusal {
+  readonly refused: string;
+  readonly temporary?: boolean;
+}
+
 /** Takes a verified peer's connection over and answers, or says why not. */
 export type Accept = (
   preface: Preface,
   peer: PeerIdentity,
   connection: PeerSocket,
-) => { readonly refused: string } | undefined;
+) => Refusal | undefined;
 
 export interface PeerListenerOptions {
   readonly hostname: string;
@@ -139,12 +145,12 @@ class Greeting implements SocketUser {
       // What a peer says before its preface is answered belongs to nobody.
       if (read.rest.length > 0) throw new Error("bytes behind the preface");
     } catch (error) {
-      this.#refuse(peer, error instanceof Error ? error.message : String(error));
+      this.#refuse(peer, { refused: error instanceof Error ? error.message : String(error) });
       return;
     }
     this.#leave();
     const refusal = this.#admit(preface, peer);
-    if (refusal !== undefined) this.#refuse(peer, refusal.refused);
+    if (refusal !== undefined) this.#refuse(peer, refusal);
   }
 
   onDrain(): void {
@@ -164,7 +170,7 @@ class Greeting implements SocketUser {
     this.connection.destroy();
   }
 
-  #admit(preface: Preface, peer: PeerIdentity): { readonly refused: string } | undefined {
+  #admit(preface: Preface, peer: PeerIdentity): Refusal | undefined {
     const { clusterId } = this.#options;
     if (preface.cluster !== clusterId) {
       return { refused: `this is cluster ${clusterId}, not ${preface.cluster}` };
@@ -172,10 +178,13 @@ class Greeting implements SocketUser {
     return this.#options.accept(preface, peer, this.connection);
   }
 
-  #refuse(peer: PeerIdentity, reason: string): void {
-    this.#options.warnings.warn("peer connection refused", { peer: peer.commonName, reason });
+  #refuse(peer: PeerIdentity, refusal: Refusal): void {
+    const { refused: reason, temporary = false } = refusal;
+    if (!temporary) {
+      this.#options.warnings.warn("peer connection refused", { peer: peer.commonName, reason });
+    }
     this.#leave();
-    this.connection.write(answerLine({ ok: false, reason }));
+    this.connection.write(answerLine({ ok: false, reason, temporary }));
     this.connection.user = new Farewell(this.connection, this.#options.clock);
     this.connection.finish();
   }

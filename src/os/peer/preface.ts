@@ -45,7 +45,12 @@ const prefaceSchema = z.discriminatedUnion("protocol", [
 
 const answerSchema = z.union([
   z.object({ ok: z.literal(true), offset: wholeNumber.optional() }),
-  z.object({ ok: z.literal(false), reason: z.string() }),
+  z.object({
+    ok: z.literal(false),
+    reason: z.string(),
+    /** Worth asking again soon. */
+    temporary: z.boolean().optional(),
+  }),
 ]);
 
 /** The first line a dialler sends: what this connection is for. */

@@ -1,6 +1,6 @@
 import type { CancelTimer, Clock } from "../../lib/index.ts";
 import type { PeerIdentity, TunnelHandler, TunnelTarget } from "./node-link.ts";
-import { answerLine } from "./peer-listener.ts";
+import { answerLine, type Refusal } from "./peer-listener.ts";
 import { PEER_SOCKET_EVENTS, PeerSocket, type SocketUser } from "./peer-socket.ts";
 
 /** Tunnels into this node at once; more are refused. */
@@ -24,14 +24,12 @@ export class TunnelServer {
     return this.#tunnels.size;
   }
 
-  accept(
-    connection: PeerSocket,
-    target: TunnelTarget,
-    peer: PeerIdentity,
-  ): { readonly refused: string } | undefined {
-    if (this.#tunnels.size >= MAX_TUNNELS) return { refused: `${MAX_TUNNELS} tunnels are open` };
+  accept(connection: PeerSocket, target: TunnelTarget, peer: PeerIdentity): Refusal | undefined {
+    if (this.#tunnels.size >= MAX_TUNNELS)
+      return { refused: `${MAX_TUNNELS} tunnels are open`, temporary: true };
     const unix = this.handler?.(target, peer);
-    if (unix === undefined) return { refused: `no pod here serves ${target.ip}:${target.port}` };
+    if (unix === undefined)
+      return { refused: `no pod here serves ${target.ip}:${target.port}`, temporary: true };
     const tunnel: Tunnel = new Tunnel(connection, this.#clock, () => this.#tunnels.delete(tunnel));
     this.#tunnels.add(tunnel);
     tunnel.connect(unix);
@@ -55,8 +53,16 @@ class Tunnel {
   constructor(remote: PeerSocket, clock: Clock, onGone: () => void) {
     this.#remote = remote;
     this.#onGone = onGone;
-    this.#local = new PeerSocket(this.#side(() => this.#remote, () => this.#local));
-    remote.user = this.#side(() => this.#local, () => this.#remote);
+    this.#local = new PeerSocket(
+      this.#side(
+        () => this.#remote,
+        () => this.#local,
+      ),
+    );
+    remote.user = this.#side(
+      () => this.#local,
+      () => this.#remote,
+    );
     this.#cancelDeadline = clock.after(ENDPOINT_DEADLINE_MS, () => {
       if (!this.#open) this.#refuse("the pod does not take the connection");
     });
