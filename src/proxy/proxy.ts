@@ -4,6 +4,7 @@ import {
   ENDPOINT_SLICES,
   INGRESS_CLASSES,
   INGRESSES,
+  NODES,
   SERVICES,
   type ApiResource,
   type Client,
@@ -15,8 +16,10 @@ import { IngressStatusWriter } from "./ingress-status.ts";
 import { MAX_SPLICES, ServiceListeners, type BindFailure } from "./l4/service-listeners.ts";
 import { MAX_CLIENT_CONNECTIONS } from "./l7/ingress-context.ts";
 import { IngressServer } from "./l7/ingress-server.ts";
-import type { EndpointSocket } from "./net/endpoint-dialer.ts";
+import { createEndpointDial, type EndpointSocket } from "./net/endpoint-dialer.ts";
 import { EndpointStates } from "./net/endpoint-states.ts";
+import { PeerAddresses } from "./net/peer-addresses.ts";
+import type { RemoteDialer } from "./net/remote-dialer.ts";
 import { RoutingBuilder } from "./routing/routing-builder.ts";
 
 /** Changes that come within this time are one new table. */
@@ -33,12 +36,16 @@ export interface ProxyOptions {
   readonly logger: Logger;
   /** The Unix socket of a pod's port when the pod runs here; undefined means TCP to ip:port. */
   readonly endpointSocket: EndpointSocket;
+  /** The way to pods of other nodes; without it there is only this one. */
+  readonly remote?: { readonly nodeName: string; readonly dialer: RemoteDialer };
   /** The address NodePorts listen on. */
   readonly nodePortAddress: string;
   /** Port 0 picks a free one. */
   readonly ingress: { readonly hostname: string; readonly port: number };
   /** Shown in the status of Ingresses; the ingress hostname unless given. */
   readonly ingressAddress?: string;
+  /** Of several proxies one writes the status of Ingresses; asked each time. Default: this one. */
+  readonly publishesIngressStatus?: () => boolean;
   /**
    * Connections of Services, and as many of Ingress, at the same time; further ones are turned
    * away. Each takes two descriptors.
@@ -76,6 +83,7 @@ class TableProxy implements Proxy {
   readonly #options: ProxyOptions;
   readonly #builder = new RoutingBuilder();
   readonly #states: EndpointStates;
+  readonly #peerAddresses = new PeerAddresses();
   readonly #ingress: IngressServer;
   readonly #services: ServiceListeners;
   readonly #events: EventRecorder;
@@ -86,13 +94,16 @@ class TableProxy implements Proxy {
   #synced = false;
 
   constructor(options: ProxyOptions) {
-    const { client, clock, logger, endpointSocket, nodePortAddress } = options;
+    const { client, clock, logger, endpointSocket, nodePortAddress, remote } = options;
     this.#options = options;
     this.#states = new EndpointStates(clock);
     const states = this.#states;
     const { maxConnections = Number.POSITIVE_INFINITY } = options;
     const maxClients = Math.min(maxConnections, MAX_CLIENT_CONNECTIONS);
-    const shared = { clock, logger, states, endpointSocket };
+    const peerAddressOf = (node: string) => this.#peerAddresses.of(node);
+    const nodes = remote === undefined ? {} : { remote: { ...remote, peerAddressOf } };
+    const dial = createEndpointDial({ endpointSocket, ...nodes });
+    const shared = { clock, logger, states, dial };
     this.#ingress = new IngressServer({ ...shared, maxConnections: maxClients });
     this.#events = createEventRecorder({ client, clock, logger, component: "kubun-proxy" });
     const address = options.ingressAddress ?? options.ingress.hostname;
@@ -127,6 +138,7 @@ class TableProxy implements Proxy {
         set: (ingressClass) => builder.setIngressClass(ingressClass),
         delete: (ingressClass) => builder.deleteIngressClass(ingressClass),
       }),
+      ...(this.#options.remote === undefined ? [] : [this.#followNodes(signal)]),
     ]);
     this.#synced = true;
     this.#rebuild();
@@ -168,6 +180,19 @@ class TableProxy implements Proxy {
     await informer.synced();
   }
 
+  /** Where nodes answer is looked up for each connection: no table depends on it. */
+  async #followNodes(signal: AbortSignal): Promise<void> {
+    const { client, clock, logger } = this.#options;
+    const nodes = createInformer(client, NODES, { clock, logger });
+    nodes.addHandler({
+      onAdd: (node) => this.#peerAddresses.set(node),
+      onUpdate: (_old, node) => this.#peerAddresses.set(node),
+      onDelete: (node) => this.#peerAddresses.delete(node),
+    });
+    nodes.start(signal);
+    await nodes.synced();
+  }
+
   /** Nothing is swapped before all kinds were listed: half a table would cut what works. */
   #scheduleRebuild(): void {
     if (this.#rebuildPending || !this.#synced) return;
@@ -188,7 +213,8 @@ class TableProxy implements Proxy {
   }
 
   #publishStatus(): void {
-    const { logger } = this.#options;
+    const { logger, publishesIngressStatus = () => true } = this.#options;
+    if (!publishesIngressStatus()) return;
     this.#statusWriter
       .publish(this.#builder.servedIngresses())
       .catch((error: unknown) => logger.warn("ingress status", { error: String(error) }));

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock, silentLogger } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
+import { createEndpointDial } from "../net/endpoint-dialer.ts";
 import { EndpointStates } from "../net/endpoint-states.ts";
 import type { Endpoint, RoutingTable, ServicePort } from "../routing/routing-table.ts";
 import { NO_RULES } from "../routing/ingress-rules.ts";
@@ -86,7 +87,7 @@ describe("l4", () => {
       clock: wallClock,
       logger: silentLogger,
       states,
-      endpointSocket: (ip) => join(directory, `${ip}.sock`),
+      dial: createEndpointDial({ endpointSocket: (ip) => join(directory, `${ip}.sock`) }),
       nodePortAddress: HOST,
       onBindFailure: (failure) => failures.push(failure),
     });

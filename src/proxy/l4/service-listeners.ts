@@ -1,6 +1,6 @@
 import type { Socket, SocketHandler, TCPSocketListener } from "bun";
-import type { Clock, Logger } from "../../lib/index.ts";
-import type { EndpointSocket } from "../net/endpoint-dialer.ts";
+import type { CancelTimer, Clock, Logger } from "../../lib/index.ts";
+import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointStates } from "../net/endpoint-states.ts";
 import type { RoutingTable, ServicePort } from "../routing/routing-table.ts";
 import { ClientAffinity } from "./client-affinity.ts";
@@ -20,10 +20,19 @@ export interface ServiceListenersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly states: EndpointStates;
-  readonly endpointSocket: EndpointSocket;
+  readonly dial: EndpointDial;
   readonly nodePortAddress: string;
   readonly onBindFailure: (failure: BindFailure) => void;
   readonly maxSplices?: number;
+}
+
+/** An address that somebody else holds is asked for again this often. */
+export const BIND_RETRY_MS = 5_000;
+
+interface Failed {
+  readonly version: string;
+  /** Another process has it, such as the proxy of another node on this machine: it may end. */
+  readonly held: boolean;
 }
 
 interface Bound {
@@ -37,8 +46,9 @@ export class ServiceListeners {
   readonly #options: ServiceListenersOptions;
   readonly #context: SpliceContext;
   readonly #bound = new Map<string, Bound>();
-  /** What could not be bound, and for which version of the Service port: not tried again for it. */
-  readonly #failed = new Map<string, string>();
+  /** What could not be bound, and for which version of the Service port: told once for it. */
+  readonly #failed = new Map<string, Failed>();
+  #cancelRetry: CancelTimer | undefined;
   #table: RoutingTable | undefined;
 
   constructor(options: ServiceListenersOptions) {
@@ -46,7 +56,8 @@ export class ServiceListeners {
     this.#context = {
       states: options.states,
       affinity: new ClientAffinity(options.clock, options.states),
-      endpointSocket: options.endpointSocket,
+      dial: options.dial,
+      clock: options.clock,
       connections: new Set(),
       portOf: (key) => this.#table?.ports.get(key),
     };
@@ -72,9 +83,11 @@ export class ServiceListeners {
       if (bound === undefined) this.#listen(spec);
       else bound.portKey = spec.servicePort.key;
     }
+    this.#retryLater();
   }
 
   close(): void {
+    this.#cancelRetry?.();
     for (const { listener } of this.#bound.values()) listener.stop(false);
     this.#bound.clear();
     for (const splice of this.#context.connections) splice.cut();
@@ -82,7 +95,9 @@ export class ServiceListeners {
 
   #listen(spec: ListenerSpec): void {
     const version = versionOf(spec.servicePort);
-    if (this.#failed.get(spec.key) === version) return;
+    const failed = this.#failed.get(spec.key);
+    const told = failed?.version === version;
+    if (told && !failed.held) return;
     try {
       const listener = Bun.listen<SpliceSide>({
         hostname: spec.address,
@@ -93,9 +108,18 @@ export class ServiceListeners {
       this.#bound.set(spec.key, { listener, portKey: spec.servicePort.key });
       this.#failed.delete(spec.key);
     } catch (error) {
-      this.#failed.set(spec.key, version);
-      this.#options.onBindFailure({ spec, message: bindMessage(spec, error) });
+      this.#failed.set(spec.key, { version, held: codeOf(error) === "EADDRINUSE" });
+      if (!told) this.#options.onBindFailure({ spec, message: bindMessage(spec, error) });
     }
+  }
+
+  #retryLater(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    if (![...this.#failed.values()].some(({ held }) => held)) return;
+    this.#cancelRetry = this.#options.clock.after(BIND_RETRY_MS, () => {
+      if (this.#table !== undefined) this.update(this.#table);
+    });
   }
 
   #handler(key: string): SocketHandler<SpliceSide> {
@@ -118,7 +142,7 @@ function versionOf(port: ServicePort): string {
 }
 
 function bindMessage(spec: ListenerSpec, error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  const code = codeOf(error);
   const place = `${spec.kind} ${spec.key}`;
   switch (code) {
     case "EACCES":
@@ -130,4 +154,8 @@ function bindMessage(spec: ListenerSpec, error: unknown): string {
     default:
       return `${place} cannot be listened on: ${code}`;
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }

@@ -1,18 +1,22 @@
 import type { Socket, SocketHandler } from "bun";
+import type { CancelTimer, Clock } from "../../lib/index.ts";
 import type { ServicePort } from "../routing/routing-table.ts";
-import { dialEndpoint, type EndpointSocket } from "../net/endpoint-dialer.ts";
+import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
 import { Outlet } from "../net/outlet.ts";
 import type { ClientAffinity } from "./client-affinity.ts";
 
 /** Endpoints tried for one connection. */
 export const MAX_ATTEMPTS = 4;
+/** An endpoint of another machine that takes no connection by then counts as one that refused. */
+export const CONNECT_TIMEOUT_MS = 5_000;
 
 /** What all connections of the Service listeners share. */
 export interface SpliceContext {
   readonly states: EndpointStates;
   readonly affinity: ClientAffinity;
-  readonly endpointSocket: EndpointSocket;
+  readonly dial: EndpointDial;
+  readonly clock: Clock;
   readonly connections: Set<Splice>;
   /** The Service port as of now; undefined once it is gone. */
   portOf(key: string): ServicePort | undefined;
@@ -37,6 +41,9 @@ export class Splice {
   #toEndpoint: Outlet | undefined;
   #endpointSocket: Socket<SpliceSide> | undefined;
   #endpoint: EndpointState | undefined;
+  /** The attempt under way: what comes of earlier ones is too late. */
+  #attemptSide: SpliceSide | undefined;
+  #cancelTimeout: CancelTimer | undefined;
   #closed = false;
 
   constructor(context: SpliceContext, client: Socket<SpliceSide>, portKey: string) {
@@ -55,10 +62,12 @@ export class Splice {
 
   opened(side: SpliceSide, socket: Socket<SpliceSide>): void {
     if (side.from === "client") return;
-    if (this.#closed) {
+    if (this.#closed || side !== this.#attemptSide) {
       socket.terminate();
       return;
     }
+    this.#cancelTimeout?.();
+    if (this.#endpoint !== undefined) this.#context.states.markAlive(this.#endpoint);
     this.#endpointSocket = socket;
     this.#toEndpoint = new Outlet(socket);
     this.#client.resume();
@@ -87,6 +96,7 @@ export class Splice {
 
   closedBy(side: SpliceSide, error: Error | undefined): void {
     if (this.#closed) return;
+    if (side.from === "endpoint" && side !== this.#attemptSide) return;
     if (side.from === "endpoint" && this.#endpointSocket === undefined) {
       this.#refused();
       return;
@@ -105,7 +115,7 @@ export class Splice {
   }
 
   #attempt(): void {
-    const { states, affinity, endpointSocket } = this.#context;
+    const { states, affinity, dial, clock } = this.#context;
     const port = this.#context.portOf(this.#portKey);
     const usable = port !== undefined && this.#tried.size < MAX_ATTEMPTS;
     const address = this.#client.remoteAddress;
@@ -122,10 +132,15 @@ export class Splice {
     this.#endpoint = state;
     state.active++;
     const side: SpliceSide = { splice: this, from: "endpoint" };
-    dialEndpoint(state.endpoint, endpointSocket, side, SPLICE_HANDLER);
+    this.#attemptSide = side;
+    const distance = dial(state.endpoint, side, SPLICE_HANDLER);
+    if (distance === "near") return;
+    this.#cancelTimeout = clock.after(CONNECT_TIMEOUT_MS, () => this.#refused());
   }
 
   #refused(): void {
+    this.#attemptSide = undefined;
+    this.#cancelTimeout?.();
     const state = this.#endpoint;
     if (state !== undefined) {
       this.#context.states.markFailed(state);
@@ -143,6 +158,7 @@ export class Splice {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#cancelTimeout?.();
     this.#leave();
     this.#context.connections.delete(this);
   }

@@ -107,6 +107,7 @@ export class Exchange implements UpstreamUser {
   }
 
   onUpstreamOpen(): void {
+    if (this.#endpoint !== undefined) this.#context.states.markAlive(this.#endpoint);
     this.#send();
     this.#client.onExchangeAccepting();
   }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock, silentLogger, type Clock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
+import { createEndpointDial } from "../net/endpoint-dialer.ts";
 import { EndpointStates } from "../net/endpoint-states.ts";
 import { RoutingBuilder } from "../routing/routing-builder.ts";
 import {
@@ -32,8 +33,8 @@ describe("l7", () => {
 
   function start(clock: Clock = wallClock, options: { maxConnections?: number } = {}): void {
     states = new EndpointStates(clock);
-    const endpointSocket = (ip: string): string => unixPath(ip);
-    server = new IngressServer({ clock, logger: silentLogger, states, endpointSocket, ...options });
+    const dial = createEndpointDial({ endpointSocket: (ip: string): string => unixPath(ip) });
+    server = new IngressServer({ clock, logger: silentLogger, states, dial, ...options });
     port = server.listen({ hostname: "127.0.0.1", port: 0 });
     builder = new RoutingBuilder();
     builder.setService(service("d/web", { clusterIP: "127.43.0.5", ports: [{ port: 80 }] }));

@@ -1,6 +1,6 @@
 import type { Socket, TCPSocketListener } from "bun";
 import type { CancelTimer, Clock, Logger } from "../../lib/index.ts";
-import type { EndpointSocket } from "../net/endpoint-dialer.ts";
+import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
 import { NO_RULES } from "../routing/ingress-rules.ts";
 import type { RoutingTable } from "../routing/routing-table.ts";
@@ -21,7 +21,7 @@ export interface IngressServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly states: EndpointStates;
-  readonly endpointSocket: EndpointSocket;
+  readonly dial: EndpointDial;
   readonly timeouts?: Partial<IngressTimeouts>;
   readonly maxConnections?: number;
 }
@@ -43,7 +43,7 @@ export class IngressServer {
       logger: options.logger,
       timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
       states: options.states,
-      pool: new UpstreamPool(options.clock, options.endpointSocket),
+      pool: new UpstreamPool(options.clock, options.dial),
       clients: new Set(),
       scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
     };

@@ -1,5 +1,5 @@
 import type { Clock } from "../../lib/index.ts";
-import { dialEndpoint, type EndpointSocket } from "../net/endpoint-dialer.ts";
+import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState } from "../net/endpoint-states.ts";
 import { UPSTREAM_HANDLER, UpstreamConnection, type UpstreamUser } from "./upstream-connection.ts";
 
@@ -16,14 +16,14 @@ export const FRESH_IDLE_MS = 1_000;
 /** Connections to endpoints between two uses. */
 export class UpstreamPool {
   readonly #clock: Clock;
-  readonly #endpointSocket: EndpointSocket;
+  readonly #dial: EndpointDial;
   /** The most recently used one is at the end, and is taken first. */
   readonly #idle = new Map<EndpointState, UpstreamConnection[]>();
   readonly #open = new Set<UpstreamConnection>();
 
-  constructor(clock: Clock, endpointSocket: EndpointSocket) {
+  constructor(clock: Clock, dial: EndpointDial) {
     this.#clock = clock;
-    this.#endpointSocket = endpointSocket;
+    this.#dial = dial;
   }
 
   /** Connections of any state. */
@@ -53,7 +53,7 @@ export class UpstreamPool {
     const connection = new UpstreamConnection(endpoint, this.#clock.monotonic(), this.#onGone);
     this.#open.add(connection);
     connection.use(user);
-    dialEndpoint(endpoint.endpoint, this.#endpointSocket, connection, UPSTREAM_HANDLER);
+    this.#dial(endpoint.endpoint, connection, UPSTREAM_HANDLER);
     return connection;
   }
 

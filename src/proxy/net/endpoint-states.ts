@@ -1,16 +1,24 @@
 import type { Clock } from "../../lib/index.ts";
 import type { Endpoint, RoutingTable, ServicePort } from "../routing/routing-table.ts";
 
-/** How long an endpoint that refused a connection is passed over while others are left. */
+/**
+ * How long an endpoint that refused a connection is passed over while others are left: twice as
+ * long each time in a row, because a machine that is off costs each try its time.
+ */
 export const FAILED_ENDPOINT_PAUSE_MS = 1_000;
+export const MAX_FAILED_ENDPOINT_PAUSE_MS = 30_000;
+
+const MAX_DOUBLINGS = 5;
 
 /** What the data path remembers about one endpoint, whatever Services it belongs to. */
 export interface EndpointState {
-  readonly endpoint: Endpoint;
+  endpoint: Endpoint;
   /** Connections or requests under way. */
   active: number;
   /** On the monotonic clock; 0 when it never failed. */
   failedUntilMs: number;
+  /** In a row. */
+  failures: number;
   /** It left the table: nothing new goes there, what is under way finishes. */
   retired: boolean;
 }
@@ -51,14 +59,30 @@ export class EndpointStates {
 
   stateOf(endpoint: Endpoint): EndpointState {
     const known = this.#states.get(endpoint.key);
-    if (known !== undefined) return known;
-    const state: EndpointState = { endpoint, active: 0, failedUntilMs: 0, retired: false };
+    if (known !== undefined) {
+      known.endpoint = endpoint;
+      return known;
+    }
+    const state: EndpointState = {
+      endpoint,
+      active: 0,
+      failedUntilMs: 0,
+      failures: 0,
+      retired: false,
+    };
     this.#states.set(endpoint.key, state);
     return state;
   }
 
   markFailed(state: EndpointState): void {
-    state.failedUntilMs = this.#clock.monotonic() + FAILED_ENDPOINT_PAUSE_MS;
+    const pauseMs = FAILED_ENDPOINT_PAUSE_MS * 2 ** state.failures;
+    state.failures = Math.min(state.failures + 1, MAX_DOUBLINGS);
+    state.failedUntilMs = this.#clock.monotonic() + Math.min(pauseMs, MAX_FAILED_ENDPOINT_PAUSE_MS);
+  }
+
+  markAlive(state: EndpointState): void {
+    state.failures = 0;
+    state.failedUntilMs = 0;
   }
 
   /** Forgets what left the table; answers the states that were retired by this. */

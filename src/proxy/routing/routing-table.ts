@@ -6,6 +6,8 @@ export interface Endpoint {
   readonly key: string;
   readonly ip: string;
   readonly port: number;
+  /** The node of the pod; absent for addresses outside. */
+  readonly node?: string;
 }
 
 /** One port of one Service. Its identity changes exactly when something in it does. */

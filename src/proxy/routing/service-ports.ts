@@ -55,10 +55,11 @@ function collectEndpoints(
     if (slice.addressType !== "IPv4") continue;
     const number = slicePort(port, slice);
     if (number === undefined) continue;
-    for (const { addresses, conditions } of slice.endpoints ?? []) {
+    for (const { addresses, conditions, nodeName } of slice.endpoints ?? []) {
       const ip = addresses[0];
       if (ip === undefined) continue;
-      const endpoint: Endpoint = { key: `${ip}:${number}`, ip, port: number };
+      const place = { key: `${ip}:${number}`, ip, port: number };
+      const endpoint: Endpoint = nodeName === undefined ? place : { ...place, node: nodeName };
       // An unknown condition counts as ready (the EndpointSlice API's own reading).
       if (conditions?.ready !== false) ready.set(endpoint.key, endpoint);
       else if (conditions.serving !== false && conditions.terminating === true) {
@@ -90,6 +91,9 @@ export function sameServicePort(left: ServicePort, right: ServicePort): boolean 
     left.nodePort === right.nodePort &&
     left.affinitySeconds === right.affinitySeconds &&
     left.endpoints.length === right.endpoints.length &&
-    left.endpoints.every((endpoint, index) => endpoint.key === right.endpoints[index]?.key)
+    left.endpoints.every((endpoint, index) => {
+      const other = right.endpoints[index];
+      return endpoint.key === other?.key && endpoint.node === other.node;
+    })
   );
 }
