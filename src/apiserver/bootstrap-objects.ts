@@ -13,11 +13,17 @@ export interface BootstrapObject {
     | { readonly rule: "recreate"; readonly field: readonly string[] };
 }
 
+/** Where an API server is reached from nodes, an IPv4 address. */
+export interface ServerEndpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
 export interface BootstrapAddresses {
   readonly serviceCidr: string;
   readonly kubernetesServiceIp: string;
-  readonly advertiseAddress: string;
-  readonly advertisePort: number;
+  /** At least one; the endpoints of the kubernetes Service. */
+  readonly servers: readonly ServerEndpoint[];
 }
 
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -34,9 +40,18 @@ export function bootstrapObjects(addresses: BootstrapAddresses): readonly Bootst
     recreated(serviceCidr(addresses.serviceCidr), "spec", "cidrs"),
     recreated(kubernetesService(addresses), "spec", "clusterIP"),
     { object: kubernetesEndpoints(addresses), existing: { rule: "replace" } },
-    { object: kubernetesEndpointSlice(addresses), existing: { rule: "replace" } },
+    ...kubernetesEndpointSlices(addresses).map((object): BootstrapObject => ({
+      object,
+      existing: { rule: "replace" },
+    })),
   ];
 }
+
+/** The labels of the slices above; others that have them are of servers that are gone. */
+export const KUBERNETES_SLICE_LABELS: Readonly<Record<string, string>> = {
+  "kubernetes.io/service-name": KUBERNETES,
+  "endpointslice.kubernetes.io/managed-by": "apiserver.kubun.dev",
+};
 
 function keep(object: KubeObject): BootstrapObject {
   return { object, existing: { rule: "keep" } };
@@ -106,36 +121,47 @@ function kubernetesService(addresses: BootstrapAddresses): KubeObject {
           name: "https",
           port: HTTPS_PORT,
           protocol: "TCP",
-          targetPort: addresses.advertisePort,
+          targetPort: addresses.servers[0]?.port ?? HTTPS_PORT,
         },
       ],
     },
   };
 }
 
-function kubernetesEndpoints({ advertiseAddress, advertisePort }: BootstrapAddresses): KubeObject {
+function kubernetesEndpoints({ servers }: BootstrapAddresses): KubeObject {
   const labels = { "endpointslice.kubernetes.io/skip-mirror": "true" };
   return {
     kind: "Endpoints",
     apiVersion: "v1",
     metadata: { name: KUBERNETES, namespace: "default", labels },
-    subsets: [
-      {
-        addresses: [{ ip: advertiseAddress }],
-        ports: [{ name: "https", port: advertisePort, protocol: "TCP" }],
-      },
-    ],
+    subsets: [...byPort(servers)].map(([port, addresses]) => ({
+      addresses: addresses.map((ip) => ({ ip })),
+      ports: [{ name: "https", port, protocol: "TCP" }],
+    })),
   };
 }
 
-function kubernetesEndpointSlice(addresses: BootstrapAddresses): KubeObject {
-  const labels = { "kubernetes.io/service-name": KUBERNETES };
-  return {
+/** One slice for each port that servers have: the ports of a slice are those of all its endpoints. */
+function kubernetesEndpointSlices({ servers }: BootstrapAddresses): KubeObject[] {
+  return [...byPort(servers)].map(([port, addresses], index) => ({
     kind: "EndpointSlice",
     apiVersion: "discovery.k8s.io/v1",
-    metadata: { name: KUBERNETES, namespace: "default", labels },
+    metadata: {
+      name: index === 0 ? KUBERNETES : `${KUBERNETES}-${port}`,
+      namespace: "default",
+      labels: { ...KUBERNETES_SLICE_LABELS },
+    },
     addressType: "IPv4",
-    endpoints: [{ addresses: [addresses.advertiseAddress], conditions: { ready: true } }],
-    ports: [{ name: "https", port: addresses.advertisePort, protocol: "TCP" }],
-  };
+    endpoints: addresses.map((address) => ({
+      addresses: [address],
+      conditions: { ready: true },
+    })),
+    ports: [{ name: "https", port, protocol: "TCP" }],
+  }));
+}
+
+function byPort(servers: readonly ServerEndpoint[]): ReadonlyMap<number, string[]> {
+  const ports = new Map<number, string[]>();
+  for (const { address, port } of servers) ports.set(port, [...(ports.get(port) ?? []), address]);
+  return ports;
 }

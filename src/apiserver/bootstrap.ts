@@ -9,26 +9,53 @@ import {
 } from "../apimachinery/index.ts";
 import { assert, type Logger } from "../lib/index.ts";
 import type { Registry, ResourceRegistry } from "../registry/index.ts";
-import { type BootstrapObject, bootstrapObjects } from "./bootstrap-objects.ts";
+import {
+  type BootstrapObject,
+  bootstrapObjects,
+  KUBERNETES_SLICE_LABELS,
+  type ServerEndpoint,
+} from "./bootstrap-objects.ts";
 import { complete } from "./object-intake.ts";
+import { bootstrapPolicy } from "./rbac/bootstrap-policy.ts";
 
 export interface BootstrapOptions {
   readonly registry: Registry;
   readonly logger: Logger;
-  /** Where the API server itself is reached from nodes: the endpoint of the kubernetes Service. */
-  readonly advertiseAddress: string;
-  readonly advertisePort: number;
+  /** Where the API servers are reached from nodes: the endpoints of the kubernetes Service. */
+  readonly servers: readonly ServerEndpoint[];
 }
 
 /** Creates what every cluster has and is missing here. Safe to run at every start. */
 export async function bootstrap(options: BootstrapOptions): Promise<void> {
-  const { registry, logger, advertiseAddress, advertisePort } = options;
+  const { registry, logger, servers } = options;
   const { serviceCidr, kubernetesServiceIp } = registry;
-  const addresses = { serviceCidr, kubernetesServiceIp, advertiseAddress, advertisePort };
-  for (const wanted of bootstrapObjects(addresses)) {
+  const objects = bootstrapObjects({ serviceCidr, kubernetesServiceIp, servers });
+  for (const wanted of objects) {
     const { kind, metadata } = wanted.object;
     const done = await ensure(registry, wanted);
     if (done !== "kept") logger.debug("bootstrap", { done, kind, name: metadata.name });
+  }
+  await bootstrapPolicy(registry);
+  await removeFormerSlices(registry, objects);
+}
+
+/** Servers that are gone are no endpoints any more. */
+async function removeFormerSlices(
+  registry: Registry,
+  objects: readonly BootstrapObject[],
+): Promise<void> {
+  const wanted = objects.map(({ object }) => object).filter(({ kind }) => kind === "EndpointSlice");
+  const [slice] = wanted;
+  if (slice === undefined) return;
+  const names = new Set(wanted.map(({ metadata }) => metadata.name));
+  const slices = resourceOf(registry, slice);
+  const { items } = await slices.list({ namespace: "default" });
+  for (const { object } of items) {
+    const { name = "", labels = {} } = object.metadata;
+    const ours = Object.entries(KUBERNETES_SLICE_LABELS).every(
+      ([key, text]) => labels[key] === text,
+    );
+    if (ours && !names.has(name)) await slices.delete("default", name);
   }
 }
 

@@ -58,7 +58,7 @@ async function startCluster(): Promise<Cluster> {
     nodeConnector: () => undefined,
     version: { major: "1", minor: "36", gitVersion: "v1.36.0", gitCommit: "", platform: "test" },
   });
-  await bootstrap({ registry, logger, advertiseAddress: "127.0.0.1", advertisePort: 6443 });
+  await bootstrap({ registry, logger, servers: [{ address: "127.0.0.1", port: 6443 }] });
   const client = createClient({
     fetch: async (request) => app.fetch(request),
     token: TOKEN,

@@ -43,7 +43,7 @@ export async function apiFixture(
     serviceCidr: "127.43.0.0/16",
     nodePortRange: { from: 30_000, to: 32_767 },
   });
-  await bootstrap({ registry, logger, advertiseAddress: "127.0.0.1", advertisePort: 6443 });
+  await bootstrap({ registry, logger, servers: [{ address: "127.0.0.1", port: 6443 }] });
   const { node, ...rest } = options;
   const app = createApiServer({
     registry,
