@@ -1,7 +1,9 @@
 import type { ResourceDefinition } from "../api/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
 import type { Registry, ResourceRegistry } from "../registry/index.ts";
+import type { Authenticator } from "./authenticator.ts";
 import type { Media } from "./media-type.ts";
+import type { AccessControl } from "./rbac/access-control.ts";
 import type { ResourceTarget } from "./request-target.ts";
 import type { User } from "./user.ts";
 
@@ -15,6 +17,8 @@ export interface ApiContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly nodeConnector: NodeConnector;
+  readonly access: AccessControl;
+  readonly authenticator: Authenticator;
 }
 
 /** One authorized request to a resource. */

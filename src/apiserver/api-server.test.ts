@@ -5,6 +5,7 @@ import { MAX_BODY_BYTES } from "./request-body.ts";
 import { apiFixture, MAPS, podBody, PODS, USER_TOKEN } from "./testing/api-fixture.ts";
 
 const NOBODY = { authorization: "Bearer nobody" };
+const NO_CREDENTIALS = { authorization: "" };
 const BOB = { authorization: `Bearer ${USER_TOKEN}` };
 
 test("createApiServer: answers health and version to everybody", async () => {
@@ -18,7 +19,7 @@ test("createApiServer: answers health and version to everybody", async () => {
   expect((await send("GET", "/readyz", undefined, NOBODY)).text).toBe("ok");
   const verbose = await send("GET", "/healthz?verbose", undefined, NOBODY);
   expect(verbose.text).toBe("[+]ping ok\nhealthz check passed\n");
-  const version = await send("GET", "/version", undefined, NOBODY);
+  const version = await send("GET", "/version", undefined, NO_CREDENTIALS);
   expect(version.json).toMatchObject({ major: "1", minor: "36", gitVersion: "v1.36.0" });
 });
 
@@ -45,6 +46,7 @@ test("createApiServer: refuses everything else to those it does not know", async
   for (const path of ["/api", "/apis", "/openapi/v2", PODS, "/nothing", "/"]) {
     const refused = await send("GET", path, undefined, NOBODY);
     expect(refused.status).toBe(401);
+    expect((await send("GET", path, undefined, NO_CREDENTIALS)).status).toBe(401);
     expect(refused.json).toEqual({
       kind: "Status",
       apiVersion: "v1",
@@ -78,7 +80,7 @@ test("createApiServer: forbids in Kubernetes' words", async () => {
       "at the cluster scope",
   );
   expect(await message("GET", `${PODS}/p/log`)).toContain('cannot get resource "pods/log"');
-  expect(await message("GET", "/apis")).toBe('forbidden: User "bob" cannot get path "/apis"');
+  expect(await message("GET", "/metrics")).toBe('forbidden: User "bob" cannot get path "/metrics"');
 });
 
 test("createApiServer: knows unknown paths, resources and methods", async () => {

@@ -6,7 +6,7 @@ import type { Registry } from "../registry/index.ts";
 import { answerError, answerObject, wantsPretty } from "./answer.ts";
 import type { ApiContext, ApiRequest, NodeConnector } from "./api-request.ts";
 import type { Authenticator } from "./authenticator.ts";
-import { type Authorizer, componentAuthorizer } from "./authorizer.ts";
+import type { Authorizer } from "./authorizer.ts";
 import { DiscoveryHandler } from "./discovery/discovery-handler.ts";
 import { servedGroupVersions } from "./discovery/plain-discovery.ts";
 import { answerCheck, answerHealth, type Checks } from "./health.ts";
@@ -30,7 +30,8 @@ import {
   notServed,
   verbOf,
 } from "./resource-dispatch.ts";
-import type { User } from "./user.ts";
+import { createAccessControl } from "./rbac/access-control.ts";
+import { ANONYMOUS, type User } from "./user.ts";
 import { WatchLines } from "./watch-handler.ts";
 
 /** What /version answers; kubectl compares major and minor with its own. */
@@ -49,7 +50,7 @@ export interface ApiServerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly authenticator: Authenticator;
-  /** Administrators and components only, unless given. */
+  /** Administrators, nodes and the roles in the registry, unless given. */
   readonly authorizer?: Authorizer;
   readonly nodeConnector: NodeConnector;
   readonly version: VersionInfo;
@@ -76,7 +77,6 @@ export function createApiServer(options: ApiServerOptions): Hono {
       return answerCheck(req.param("check"), checks) ?? pageNotFound();
     });
   }
-  app.get("/version", () => answerVersion(options.version));
   // One route for everything else: paths are read by one parser, for authorization and handlers.
   app.all("*", ({ req, env }) => server.serve(req.raw, originOf(env)));
   return app;
@@ -103,7 +103,6 @@ type Authorized = Pick<ApiRequest, "context" | "request" | "target" | "query" | 
 
 class ApiServer {
   readonly #options: ApiServerOptions;
-  readonly #authorizer: Authorizer;
   readonly #negotiator = new Negotiator();
   readonly #discovery: DiscoveryHandler;
   readonly #lines = new WatchLines();
@@ -112,15 +111,16 @@ class ApiServer {
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
-    this.#authorizer = options.authorizer ?? componentAuthorizer;
     const version = options.version.gitVersion;
     this.#discovery = new DiscoveryHandler({
       version,
       negotiator: this.#negotiator,
       pause: () => sleep(options.clock, 0),
     });
-    const { registry, clock, random, logger, nodeConnector } = options;
-    this.#context = { registry, clock, random, logger, nodeConnector };
+    const { registry, clock, random, logger, nodeConnector, authenticator, authorizer } = options;
+    const roles = createAccessControl(registry);
+    const access = authorizer === undefined ? roles : { ...roles, decide: authorizer.decide };
+    this.#context = { registry, clock, random, logger, nodeConnector, access, authenticator };
   }
 
   /** Never rejects: whatever goes wrong becomes an answer. */
@@ -144,15 +144,14 @@ class ApiServer {
       // The term in which the request begins, before anything waits.
       const registry = this.#options.registry.fenced(origin.term);
       const context = { ...this.#context, registry };
-      const sender = origin.user ?? this.#options.authenticator.authenticate(request);
-      if (sender === undefined) throw unauthorized();
-      const user = actingUser(request.headers, sender, this.#authorizer);
+      const user = actingUser(request.headers, this.#senderOf(request, origin), context.access);
       const target = parseTarget(pathnameOf(request.url));
       if (target === undefined) return pageNotFound();
       const query = queryOf(request.url);
       const verb = this.#authorize(user, request, target, query);
       if (target.type === "path") {
         if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed();
+        if (target.path === "/version") return await answerVersion(this.#options.version);
         return (await this.#discovery.answer(request, target.path, query)) ?? pathAnswer(target);
       }
       if (!isLogText(target)) media = this.#negotiator.negotiate(request);
@@ -163,12 +162,23 @@ class ApiServer {
     }
   }
 
+  /** Who brings no credentials at all is anonymous; unknown ones are refused. */
+  #senderOf(request: Request, origin: RequestOrigin): User {
+    const known = origin.user ?? this.#options.authenticator.authenticate(request);
+    if (known !== undefined) return known;
+    if (request.headers.has("authorization")) throw unauthorized();
+    return ANONYMOUS;
+  }
+
   #authorize(user: User, request: Request, target: RequestTarget, query: URLSearchParams): string {
     const verb =
       target.type === "path" ? request.method.toLowerCase() : verbOf(request.method, target, query);
     if (verb === undefined) throw methodNotAllowed();
-    const attributes = attributesOf(target, verb);
-    if (!this.#authorizer.allows(user, attributes)) throw forbiddenError(user.name, attributes);
+    const attributes = attributesOf(target, verb, query);
+    const { allowed, reason } = this.#context.access.decide(user, attributes);
+    // Who showed no credentials is told to; Kubernetes says 403 here, which asks nobody to log in.
+    if (!allowed && user === ANONYMOUS) throw unauthorized();
+    if (!allowed) throw forbiddenError(user.name, attributes, reason);
     return verb;
   }
 

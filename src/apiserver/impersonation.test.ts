@@ -27,8 +27,10 @@ test("actingUser: only who may impersonate can", async () => {
 test("actingUser: a service account brings its groups, and extras need a user", async () => {
   const { send } = await apiFixture({
     authorizer: {
-      allows: ({ groups }, { verb }) =>
-        verb === "impersonate" || groups.includes("system:serviceaccounts:apps"),
+      decide: ({ groups }, { verb }) => ({
+        allowed: verb === "impersonate" || groups.includes("system:serviceaccounts:apps"),
+        reason: "",
+      }),
     },
   });
   const account = { "impersonate-user": "system:serviceaccount:apps:web" };

@@ -25,7 +25,8 @@ export function actingUser(headers: Headers, sender: User, authorizer: Authorize
   const extra = extraOf(headers);
   const assertAllowed = (resource: string, asked: string, more: Partial<Asked> = {}): void => {
     const attributes: Attributes = { ...IMPERSONATE, resource, name: asked, ...more };
-    if (!authorizer.allows(sender, attributes)) throw forbiddenError(sender.name, attributes);
+    const { allowed, reason } = authorizer.decide(sender, attributes);
+    if (!allowed) throw forbiddenError(sender.name, attributes, reason);
   };
   const account = serviceAccountOf(name);
   if (account === undefined) assertAllowed("users", name);

@@ -3,8 +3,7 @@ export { createApiServer } from "./api-server.ts";
 export type { ApiServerOptions, VersionInfo } from "./api-server.ts";
 export { firstAuthenticator, tokenAuthenticator } from "./authenticator.ts";
 export type { Authenticator } from "./authenticator.ts";
-export { componentAuthorizer } from "./authorizer.ts";
-export type { Attributes, Authorizer } from "./authorizer.ts";
+export type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 export { bootstrap } from "./bootstrap.ts";
 export type { BootstrapOptions } from "./bootstrap.ts";
 export { createForwarding } from "./forwarding.ts";
@@ -27,8 +26,10 @@ export {
 export type { JoinRole, JoinToken } from "./joining/join-tokens.ts";
 export {
   createNodeCredential,
+  credentialSecret,
   credentialSecretName,
   nodeAuthenticator,
+  nodeToken,
   revokeNodeCredential,
 } from "./joining/node-credentials.ts";
 export type { CredentialIssuer } from "./joining/node-credentials.ts";

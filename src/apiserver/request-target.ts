@@ -63,10 +63,28 @@ export function queryOf(url: string): URLSearchParams {
 const NO_QUERY = new URLSearchParams();
 
 /** What authorization is asked about a target. */
-export function attributesOf(target: RequestTarget, verb: string): Attributes {
+export function attributesOf(
+  target: RequestTarget,
+  verb: string,
+  query: URLSearchParams = NO_QUERY,
+): Attributes {
   if (target.type === "path") return { type: "path", verb, path: target.path };
   const { rest: _rest, watchPath: _watchPath, ...attributes } = target;
-  return { ...attributes, verb };
+  const fieldSelector = OF_COLLECTIONS.has(verb) ? query.get("fieldSelector") : null;
+  if (fieldSelector === null) return { ...attributes, verb };
+  // Who selects one name asks for one object, so that rules about names hold for watches too.
+  const name = attributes.name || nameSelectedBy(fieldSelector);
+  return { ...attributes, verb, name, fieldSelector };
+}
+
+const OF_COLLECTIONS: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
+
+function nameSelectedBy(fieldSelector: string): string {
+  for (const term of fieldSelector.split(",")) {
+    const [, name] = /^metadata\.name==?([^=\\]+)$/.exec(term) ?? [];
+    if (name !== undefined) return name;
+  }
+  return "";
 }
 
 function splitPath(pathname: string): string[] | undefined {

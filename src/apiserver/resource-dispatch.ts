@@ -168,16 +168,17 @@ function notImplemented(resource: string, subresource: string): StatusError {
 }
 
 /** The refusal of a request that its user may not make, in Kubernetes' words. */
-export function forbiddenError(user: string, attributes: Attributes): StatusError {
+export function forbiddenError(user: string, attributes: Attributes, reason: string): StatusError {
   const who = `User ${JSON.stringify(user)} cannot ${attributes.verb}`;
+  const because = reason === "" ? "" : `: ${reason}`;
   if (attributes.type === "path") {
-    const why = `${who} path ${JSON.stringify(attributes.path)}`;
+    const why = `${who} path ${JSON.stringify(attributes.path)}${because}`;
     return forbidden({ group: "", resource: "" }, "", why);
   }
   const { group, resource, subresource, namespace, name } = attributes;
   const full = subresource === "" ? resource : `${resource}/${subresource}`;
   const scope = namespace === "" ? "at the cluster scope" : `in the namespace "${namespace}"`;
-  const why = `${who} resource "${full}" in API group "${group}" ${scope}`;
+  const why = `${who} resource "${full}" in API group "${group}" ${scope}${because}`;
   const error = forbidden({ group, resource: full }, name, why);
   // Details name the resource alone, the message the subresource too.
   error.status.details = { ...error.status.details, kind: resource };

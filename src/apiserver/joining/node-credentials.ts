@@ -32,8 +32,7 @@ export async function createNodeCredential(
   nodeName: string,
   { existing }: { readonly existing: "replace" | "refuse" },
 ): Promise<string> {
-  const token = `kubun-node.${nodeName}.${hexOf(random.bytes(SECRET_BYTES))}`;
-  if (!TOKEN.test(token)) throw new RangeError(`${JSON.stringify(nodeName)} is no name of a node`);
+  const token = nodeToken(nodeName, hexOf(random.bytes(SECRET_BYTES)));
   const secrets = resourceOf(registry, SECRETS);
   const name = credentialSecretName(nodeName);
   const secret = credentialSecret(nodeName, token);
@@ -87,7 +86,15 @@ function userOfToken(token: string, present: PresentObjects): User | undefined {
   return { name: nodeUserName(nodeName), groups: [NODES, AUTHENTICATED] };
 }
 
-function credentialSecret(nodeName: string, token: string): Secret {
+/** The bearer token of a node: its name and 64 hexadecimal digits that only the node has. */
+export function nodeToken(nodeName: string, secret: string): string {
+  const token = `kubun-node.${nodeName}.${secret}`;
+  if (!TOKEN.test(token)) throw new RangeError(`${JSON.stringify(nodeName)} is no name of a node`);
+  return token;
+}
+
+/** What the cluster keeps of a node's token: its hash. */
+export function credentialSecret(nodeName: string, token: string): Secret {
   return {
     kind: "Secret",
     apiVersion: "v1",

@@ -73,7 +73,8 @@ export async function apiFixture(
     clock,
     async send(method, path, body, headers = {}) {
       const all = new Headers(headers);
-      if (!all.has("authorization")) all.set("authorization", `Bearer ${ADMIN_TOKEN}`);
+      if (all.get("authorization") === "") all.delete("authorization");
+      else if (!all.has("authorization")) all.set("authorization", `Bearer ${ADMIN_TOKEN}`);
       const raw = typeof body === "string" || body instanceof Uint8Array;
       if (body !== undefined && !all.has("content-type")) {
         all.set("content-type", "application/json");

@@ -1,0 +1,72 @@
+import type { Container, Pod, PodSpec, Volume } from "../api/index.ts";
+
+/** Whether a pod needs an object of its namespace to run: what its node must be able to read. */
+export function podUses(
+  { metadata, spec }: Readonly<Pod>,
+  resource: string,
+  name: string,
+): boolean {
+  if (spec === undefined) return false;
+  switch (resource) {
+    case "secrets":
+      return secretsOf(spec).includes(name);
+    case "configmaps":
+      return configMapsOf(spec).includes(name);
+    case "serviceaccounts":
+      return spec.serviceAccountName === name;
+    case "persistentvolumeclaims":
+      return claimsOf(metadata.name ?? "", spec).includes(name);
+    default:
+      return false;
+  }
+}
+
+function secretsOf(spec: PodSpec): (string | undefined)[] {
+  return [
+    ...(spec.imagePullSecrets ?? []).map((reference) => reference.name),
+    ...containersOf(spec).flatMap(({ env = [], envFrom = [] }) => [
+      ...env.map(({ valueFrom }) => valueFrom?.secretKeyRef?.name),
+      ...envFrom.map(({ secretRef }) => secretRef?.name),
+    ]),
+    ...(spec.volumes ?? []).flatMap(secretsOfVolume),
+  ];
+}
+
+function secretsOfVolume(volume: Volume): (string | undefined)[] {
+  return [
+    volume.secret?.secretName,
+    ...(volume.projected?.sources ?? []).map(({ secret }) => secret?.name),
+    volume.azureFile?.secretName,
+    volume.cephfs?.secretRef?.name,
+    volume.csi?.nodePublishSecretRef?.name,
+    volume.flexVolume?.secretRef?.name,
+    volume.iscsi?.secretRef?.name,
+    volume.rbd?.secretRef?.name,
+    volume.scaleIO?.secretRef?.name,
+    volume.storageos?.secretRef?.name,
+  ];
+}
+
+function configMapsOf(spec: PodSpec): (string | undefined)[] {
+  return [
+    ...containersOf(spec).flatMap(({ env = [], envFrom = [] }) => [
+      ...env.map(({ valueFrom }) => valueFrom?.configMapKeyRef?.name),
+      ...envFrom.map(({ configMapRef }) => configMapRef?.name),
+    ]),
+    ...(spec.volumes ?? []).flatMap(({ configMap, projected }) => [
+      configMap?.name,
+      ...(projected?.sources ?? []).map((source) => source.configMap?.name),
+    ]),
+  ];
+}
+
+function claimsOf(podName: string, spec: PodSpec): (string | undefined)[] {
+  return (spec.volumes ?? []).map(({ name, persistentVolumeClaim, ephemeral }) =>
+    ephemeral === undefined ? persistentVolumeClaim?.claimName : `${podName}-${name}`,
+  );
+}
+
+function containersOf(spec: PodSpec): Pick<Container, "env" | "envFrom">[] {
+  const { containers = [], initContainers = [], ephemeralContainers = [] } = spec;
+  return [...containers, ...initContainers, ...ephemeralContainers];
+}
