@@ -1,245 +1,664 @@
-import { assert } from "../lib/index.ts";
-import type { Logger } from "../lib/index.ts";
-import { commandMaxBytes, encodeCommands, StoreError } from "../mvcc/index.ts";
-import type { Command, CommandResult, StateMachine } from "../mvcc/index.ts";
-import type { SoloEntry, SoloRaftCore, SoloReadState } from "../raft/index.ts";
-import type { SegmentedLog } from "./log/segmented-log.ts";
+import { assert, sleep } from "../lib/index.ts";
+import type { Clock, Logger, Random } from "../lib/index.ts";
+import { StoreError } from "../mvcc/index.ts";
+import type { Command, CommandResult } from "../mvcc/index.ts";
+import { decodeConfigChange } from "../raft/index.ts";
+import type {
+  ConfigStep,
+  LogEntry,
+  LogIndex,
+  LogLoad,
+  MemberId,
+  Message,
+  RaftCore,
+  RaftStatus,
+  Ready,
+  SnapshotPoint,
+  Term,
+} from "../raft/index.ts";
+import { isDiskFull } from "./disk-full.ts";
+import { ElectionHurry } from "./election-hurry.ts";
+import { changedGroup, decodeContext, encodeContext, isAlone } from "./group-record.ts";
+import type { GroupRecord } from "./group-record.ts";
+import { LeadershipView } from "./leadership-view.ts";
+import type { DurableLog, LogPoint } from "./log/log-types.ts";
+import { notLeaderError, Proposals } from "./proposals.ts";
+import type { DriverLimits } from "./proposals.ts";
+import { ReadBarrier } from "./read-barrier.ts";
+import { sendByPeer } from "./send-by-peer.ts";
+import type { PeerTransport } from "./peer-transport.ts";
+import type { Leadership, Member, StoreMode } from "./store.ts";
+import { Ticker } from "./ticker.ts";
 
-export interface DriverLimits {
-  /** Proposals that wait for a batch; more are refused as overloaded. */
-  readonly maxWaiting: number;
-  readonly maxWaitingBytes: number;
-  /** A batch takes no further command when it has so many, or so many bytes. */
-  readonly maxBatchCommands: number;
-  readonly maxBatchBytes: number;
+/** A disk without space is tried again after this. */
+const FULL_RETRY_MS = 2_000;
+const READ_CONTEXTS = 2 ** 48;
+
+/** What committed entries change: the state machine, or a witness's note of who is a member. */
+export interface Applier {
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  /** @throws an error of a full disk before anything changed: it is tried again */
+  apply(entry: LogEntry): readonly CommandResult[];
+  applyConfig(entry: LogEntry, group: GroupRecord): void;
 }
 
-export const DRIVER_LIMITS: DriverLimits = {
-  maxWaiting: 16_384,
-  maxWaitingBytes: 64 * 1024 * 1024,
-  maxBatchCommands: 512,
-  maxBatchBytes: 1024 * 1024,
-};
+/** State by wire, for members that the log cannot bring up to date. */
+export interface SnapshotExchange {
+  /** The core wants this member to get the state. */
+  send(to: MemberId): void;
+  /** Takes over what was received for this point, log included; gives its group. */
+  install(point: SnapshotPoint): Promise<GroupRecord>;
+}
 
 export interface DriverOptions {
-  readonly core: SoloRaftCore;
-  readonly log: SegmentedLog;
-  readonly machine: StateMachine;
+  readonly core: RaftCore;
+  readonly log: Pick<DurableLog, "append" | "read">;
+  readonly applier: Applier;
+  readonly group: GroupRecord;
+  readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly limits?: DriverLimits | undefined;
+  readonly transport?: PeerTransport | undefined;
+  readonly snapshots: SnapshotExchange;
   /** Called after every applied entry, before the proposers hear of it. */
-  readonly onApplied: () => void;
+  readonly onApplied: (entry: LogEntry) => void;
+  readonly onGroup: (group: GroupRecord) => void;
+  /** Called with every tick that the core was told. */
+  readonly onTick: () => void;
   /** Called once, when nothing can be written any more. */
   readonly onFatal: (error: Error) => void;
-}
-
-interface Proposal {
-  readonly command: Command;
-  readonly bytes: number;
-  readonly resolve: (result: CommandResult) => void;
-  readonly reject: (error: StoreError) => void;
-}
-
-interface WaitingRead {
-  readonly index: number;
-  readonly resolve: () => void;
-  readonly reject: (error: StoreError) => void;
+  /** Called once, when the group has removed this member. */
+  readonly onRemoved: () => void;
 }
 
 type Mode =
   | { readonly type: "open" }
+  | { readonly type: "full"; readonly error: Error }
   | { readonly type: "closed" }
-  | { readonly type: "read-only"; readonly error: Error };
+  | { readonly type: "removed" }
+  | { readonly type: "failed"; readonly error: Error };
 
 /**
- * Drives the core: what waits becomes one log entry (group commit), the entry is written while the
- * one before is applied, and proposers hear of it when both are done. One loop at a time, which
- * ends when there is nothing to do: an idle store has no timer and writes nothing.
+ * Drives the core: what waits becomes one log entry (group commit), which is written while the one
+ * before is applied and while the followers write it too. One loop at a time, which ends when there
+ * is nothing to do: a member that is alone has no timer and writes nothing when idle.
  */
 export class Driver {
   readonly #options: DriverOptions;
-  readonly #limits: DriverLimits;
+  readonly #core: RaftCore;
+  readonly #proposals: Proposals;
+  readonly #reads: ReadBarrier;
+  readonly #ticker: Ticker;
+  readonly #hurry: ElectionHurry;
+  readonly #closing = new AbortController();
+  readonly leadership: LeadershipView;
   #mode: Mode = { type: "open" };
-  #waiting: Proposal[] = [];
-  #waitingBytes = 0;
-  /** By log index: whom to tell when the entry is applied. */
-  readonly #proposed = new Map<number, readonly Proposal[]>();
-  #reads: WaitingRead[] = [];
-  readonly #asked = new Map<number, WaitingRead>();
-  #nextRead = 1;
+  #group: GroupRecord;
+  #alone: boolean;
   #loop: Promise<void> | undefined;
   /** Held while somebody else must be alone with the state. */
   #gate: Promise<void> | undefined;
+  /** Whoever brought a snapshot waits to hear whether it was wanted. */
+  #offered: PromiseWithResolvers<boolean> | undefined;
+  /** Resolves when a member that is alone leads, or cannot. */
+  #begun: PromiseWithResolvers<void> | undefined;
+  #outstanding = false;
+  /** Term and vote that are durable; the commit index alone is not worth a write. */
+  #durable: { readonly term: Term; readonly vote: MemberId | 0 };
 
-  constructor(options: DriverOptions) {
+  constructor(
+    options: DriverOptions,
+    durable: { readonly term: Term; readonly vote: MemberId | 0 },
+  ) {
+    const { core, clock, random, limits } = options;
     this.#options = options;
-    this.#limits = options.limits ?? DRIVER_LIMITS;
+    this.#core = core;
+    this.#durable = durable;
+    this.#group = options.group;
+    this.#alone = isAlone(options.group.configuration, core.id);
+    this.#proposals = new Proposals(limits);
+    this.#reads = new ReadBarrier(Math.floor(random.float() * READ_CONTEXTS));
+    this.#ticker = new Ticker(clock, (count) => this.#tick(count));
+    this.#hurry = new ElectionHurry({ core, clock, random, kick: () => this.#kick() });
+    this.leadership = new LeadershipView(this.#currentLeadership());
   }
 
-  get mode(): Mode["type"] {
-    return this.#mode.type;
+  /** Begins to take part: a member that is alone leads when the returned promise resolves. */
+  async start(): Promise<void> {
+    this.#setPeers();
+    this.#updateTicking();
+    if (this.#alone) this.#core.campaign();
+    this.#kick();
+    if (!this.#alone || this.leadership.now.self) return;
+    // A full disk keeps it from leading: reads are served meanwhile.
+    const begun = Promise.withResolvers<void>();
+    this.#begun = begun;
+    await begun.promise;
   }
 
-  /** Resolves when the command is durable and applied. @throws StoreError overloaded, … */
-  propose(command: Command): Promise<CommandResult> {
-    const refusal = this.#refusal();
-    if (refusal !== undefined) return Promise.reject(refusal);
-    const bytes = commandMaxBytes(command);
-    const { maxWaiting, maxWaitingBytes } = this.#limits;
-    const full = this.#waiting.length >= maxWaiting || this.#waitingBytes + bytes > maxWaitingBytes;
-    if (full) {
-      const waiting = `${this.#waiting.length} proposals of ${this.#waitingBytes} bytes wait`;
-      return Promise.reject(new StoreError("overloaded", `the store is overloaded: ${waiting}`));
+  get mode(): StoreMode {
+    switch (this.#mode.type) {
+      case "open":
+        return "read-write";
+      case "full":
+      case "failed":
+        return "read-only";
+      case "removed":
+      case "closed":
+        return "closed";
     }
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ command, bytes, resolve, reject });
-      this.#waitingBytes += bytes;
-      this.#kick();
-    });
+  }
+
+  /** No other member has a say or receives the log. */
+  get alone(): boolean {
+    return this.#alone;
+  }
+
+  get failed(): boolean {
+    return this.#mode.type === "failed";
+  }
+
+  get group(): GroupRecord {
+    return this.#group;
+  }
+
+  get term(): Term {
+    return this.#core.term;
+  }
+
+  get appliedPoint(): LogPoint {
+    const { appliedIndex, appliedTerm } = this.#options.applier;
+    return { index: appliedIndex as LogIndex, term: appliedTerm as Term };
+  }
+
+  status(): RaftStatus {
+    return this.#core.status();
+  }
+
+  /** Resolves when what the driver has to do now is done. */
+  async idle(): Promise<void> {
+    while (this.#loop !== undefined) await this.#loop;
+  }
+
+  /**
+   * Resolves when the command is durable on a majority and applied here.
+   * @param term the only term in which it may be written; 0 for any
+   * @throws StoreError overloaded, not-leader, unavailable, read-only, closed
+   */
+  propose(command: Command, term: Term | 0 = 0): Promise<CommandResult> {
+    const refusal = this.#refusal(term);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const result = this.#proposals.add(command, term);
+    this.#kick();
+    return result;
+  }
+
+  /** Resolves when the change is applied here. "busy": another one is under way. */
+  proposeConfig(
+    steps: readonly ConfigStep[],
+    members: readonly Member[],
+  ): Promise<"done"> | "busy" | { readonly type: "invalid"; readonly reason: string } {
+    const refusal = this.#refusal(0);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const result = this.#core.proposeConfig({ steps, context: encodeContext(members) });
+    switch (result.type) {
+      case "accepted": {
+        const { promise, resolve, reject } = Promise.withResolvers<"done">();
+        this.#proposals.track({ ...result, nowMs: this.#now() }, (outcome) => {
+          if (outcome instanceof StoreError) reject(outcome);
+          else resolve("done");
+        });
+        this.#kick();
+        return promise;
+      }
+      case "not-leader":
+        return Promise.reject(notLeaderError(this.#core.leader));
+      case "busy":
+        return "busy";
+      case "invalid":
+        return result;
+    }
   }
 
   /** Resolves when a read of the state sees all that was acknowledged before the call. */
   readIndex(): Promise<void> {
-    if (this.#mode.type === "closed") return Promise.reject(closedError());
-    const context = this.#nextRead++;
-    const now = this.#options.core.readIndex(context);
-    if (now !== undefined && now.index <= this.#options.machine.appliedIndex) {
-      return Promise.resolve();
-    }
-    return new Promise((resolve, reject) => {
-      const read = { index: now?.index ?? Infinity, resolve, reject };
-      if (now === undefined) this.#asked.set(context, read);
-      else this.#reads.push(read);
-      this.#kick();
-    });
+    const { type } = this.#mode;
+    if (type === "closed" || type === "removed") return Promise.reject(closedError());
+    // Nobody else acknowledges anything, and what was acknowledged here is applied here.
+    if (this.#alone) return Promise.resolve();
+    if (this.#mode.type === "failed") return Promise.reject(failedError(this.#mode.error));
+    const answered = this.#reads.add(this.#now());
+    this.#kick();
+    return answered;
   }
 
-  /** Runs the work while nothing is applied; proposals are written to the log meanwhile. */
+  transferLeadership(to: MemberId): void {
+    this.#core.transferLeadership(to);
+    this.#kick();
+  }
+
+  /** Entries up to the point are no longer in the log; the state stands for them. */
+  compacted(point: { readonly index: LogIndex; readonly term: Term }): void {
+    this.#core.compacted({ ...point, configuration: this.#group.configuration });
+  }
+
+  reportSnapshot(member: MemberId, outcome: "finished" | "failed"): void {
+    this.#core.reportSnapshot(member, outcome);
+    this.#kick();
+  }
+
+  /** Messages of a peer, in the order in which they came. */
+  receive(messages: readonly Message[]): void {
+    if (!this.#takesPart()) return;
+    for (const message of messages) {
+      if (message.to === this.#core.id) this.#core.step(message);
+    }
+    this.#updateLeadership();
+    this.#sendEarly();
+    this.#kick();
+  }
+
+  /**
+   * A peer's state arrived. Resolves with whether it was installed: the core does not want what
+   * the log brought meanwhile.
+   */
+  offerSnapshot(from: MemberId, snapshot: SnapshotPoint): Promise<boolean> {
+    if (!this.#takesPart() || this.#offered !== undefined) return Promise.resolve(false);
+    const offered = Promise.withResolvers<boolean>();
+    this.#offered = offered;
+    const { id: to, term } = this.#core;
+    this.receive([{ type: "install-snapshot", from, to, term, snapshot }]);
+    return offered.promise;
+  }
+
+  peerDown(peer: MemberId): void {
+    if (!this.#takesPart()) return;
+    this.#core.reportUnreachable(peer);
+    this.#hurry.peerDown(peer);
+    this.#kick();
+  }
+
+  /** Nothing is applied while the work runs. */
   async exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
-    assert(this.#gate === undefined, "one exclusive piece of work at a time");
-    const done = Promise.withResolvers<void>();
-    this.#gate = done.promise;
+    while (this.#gate !== undefined) await this.#gate;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#gate = promise;
     try {
       return await work();
     } finally {
       this.#gate = undefined;
-      done.resolve();
+      resolve();
     }
   }
 
-  /** Refuses what comes, and resolves when what came before is done. */
-  async close(): Promise<void> {
-    if (this.#mode.type === "open") this.#mode = { type: "closed" };
-    while (this.#loop !== undefined) await this.#loop;
-  }
-
-  /** Writes no more; reads go on. What was under way may or may not survive a restart. */
+  /** Nothing is written any more: what is on the medium is unknown. */
   fail(error: Error): void {
-    if (this.#mode.type === "read-only") return;
-    this.#mode = { type: "read-only", error };
-    this.#options.logger.error("the store is read-only until a restart", { error: error.message });
-    const refusal = readOnlyError(error);
-    const proposals = [...this.#proposed.values()].flat();
-    for (const proposal of [...proposals, ...this.#waiting]) proposal.reject(refusal);
-    for (const read of [...this.#asked.values(), ...this.#reads]) read.reject(refusal);
-    this.#proposed.clear();
-    this.#asked.clear();
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#reads = [];
+    if (this.#mode.type === "failed" || this.#mode.type === "closed") return;
+    this.#mode = { type: "failed", error };
+    this.#options.logger.error("the store takes no more writes", { error: error.message });
+    this.#stopTime();
+    this.#settleAll(failedError(error));
+    this.#updateLeadership();
     this.#options.onFatal(error);
   }
 
-  #refusal(): StoreError | undefined {
-    if (this.#mode.type === "closed") return closedError();
-    return this.#mode.type === "read-only" ? readOnlyError(this.#mode.error) : undefined;
+  /** Finishes what is under way; a leader hands over. */
+  async close(): Promise<void> {
+    if (this.#mode.type === "closed") return this.idle();
+    if (this.#mode.type === "open") {
+      if (!this.#alone) this.#handOver();
+      this.#mode = { type: "closed" };
+    }
+    this.#closing.abort();
+    this.#stopTime();
+    await this.idle();
+    this.#settleAll(closedError());
+    if (this.#mode.type !== "failed") this.#mode = { type: "closed" };
   }
 
   #kick(): void {
+    if (this.#mode.type === "failed" || this.#mode.type === "removed") return;
     this.#loop ??= this.#run();
   }
 
   async #run(): Promise<void> {
-    // Proposals made in the same turn of the event loop become one batch.
+    // What comes in the same turn of the event loop becomes one batch.
     await Promise.resolve();
     try {
-      while (this.#mode.type !== "read-only" && this.#proposeBatch()) await this.#step();
+      while (this.#takesPart() && this.#fill()) await this.#step();
     } catch (error) {
-      this.fail(error instanceof Error ? error : new Error(String(error)));
+      if (!this.#closing.signal.aborted || !isDiskFull(error)) this.fail(toError(error));
     } finally {
       // In the same turn in which nothing was left to do, or a proposal in between would be stuck.
       this.#loop = undefined;
     }
   }
 
+  /** Hands the core what waits. @returns whether there is something to do */
+  #fill(): boolean {
+    const { leader } = this.#core;
+    if (this.#proposals.waiting) this.#propose();
+    if (this.#reads.unasked && leader !== 0) this.#core.readIndex(this.#reads.ask(this.#now()));
+    if (this.#core.hasReady()) return true;
+    this.#answerOffer({ installed: false });
+    return false;
+  }
+
+  #propose(): void {
+    const batch = this.#proposals.take(this.#core.term, this.#core.leader);
+    if (batch === undefined) return;
+    const result = this.#core.propose(batch.data);
+    switch (result.type) {
+      case "accepted":
+        this.#proposals.proposed(batch, { ...result, nowMs: this.#now() });
+        return;
+      case "not-leader":
+        this.#proposals.refuse(batch, notLeaderError(this.#core.leader));
+        return;
+      case "busy":
+        this.#proposals.hold(batch);
+    }
+  }
+
   async #step(): Promise<void> {
-    const { core, log } = this.#options;
+    const core = this.#core;
     const ready = core.ready();
-    const written = ready.entries.length === 0 ? undefined : log.append(ready.entries);
+    this.#outstanding = true;
+    this.#send(ready.early);
+    if (ready.softState !== undefined) this.#leaderChanged();
+    if (ready.snapshot !== undefined) await this.#install(ready.snapshot);
+    else this.#answerOffer({ installed: false });
+    const written = this.#write(ready);
     // It is awaited below; a rejection meanwhile must not count as unhandled.
     written?.catch(() => undefined);
+    for (const load of ready.loads) void this.#load(load);
     for (const entry of ready.committed) {
       while (this.#gate !== undefined) await this.#gate;
-      if (this.mode === "read-only") return;
-      this.#apply(entry);
+      if (!this.#takesPart()) return;
+      if (!this.#tryApply(entry)) await this.#applyWithSpace(entry);
     }
-    this.#answerReads(ready.readStates);
-    await written;
+    this.#reads.answer(ready.readStates);
+    this.#reads.applied(this.#options.applier.appliedIndex);
+    if (written !== undefined) await written;
+    this.#send(ready.messages);
+    this.#outstanding = false;
     core.advance(ready);
+    this.#updateLeadership();
   }
 
-  /** @returns whether the core has work */
-  #proposeBatch(): boolean {
-    const { core } = this.#options;
-    if (this.#waiting.length > 0) {
-      const batch = this.#takeBatch();
-      const result = core.propose(encodeCommands(batch.map((proposal) => proposal.command)));
-      if (result.type === "accepted") this.#proposed.set(result.index, batch);
-      else for (const proposal of batch) proposal.reject(notLeaderError());
-    }
-    return core.hasReady();
+  /** Entries, and a term or vote that changed, in one durable write; undefined when there is none. */
+  #write(ready: Ready): Promise<void> | undefined {
+    const { hardState, entries } = ready;
+    const { term, vote } = hardState ?? this.#durable;
+    const changed = term !== this.#durable.term || vote !== this.#durable.vote;
+    if (entries.length === 0 && !changed) return undefined;
+    this.#durable = { term, vote };
+    const write = hardState === undefined ? { entries } : { entries, hardState };
+    return this.#options.log.append(write).catch((error: unknown) => {
+      if (!isDiskFull(error)) throw error;
+      return this.#whenSpace(error, () => this.#options.log.append(write));
+    });
   }
 
-  #takeBatch(): Proposal[] {
-    const { maxBatchCommands, maxBatchBytes } = this.#limits;
-    let count = 0;
-    let bytes = 0;
-    for (const proposal of this.#waiting) {
-      const full = count >= maxBatchCommands || bytes + proposal.bytes > maxBatchBytes;
-      if (full && count > 0) break;
-      count += 1;
-      bytes += proposal.bytes;
-    }
-    const batch = this.#waiting.splice(0, count);
-    this.#waitingBytes -= bytes;
-    return batch;
-  }
-
-  #apply(entry: SoloEntry): void {
-    const { machine, onApplied } = this.#options;
-    const results = machine.apply(entry);
-    onApplied();
-    const proposals = this.#proposed.get(entry.index);
-    if (proposals === undefined) return;
-    this.#proposed.delete(entry.index);
-    for (const [number, proposal] of proposals.entries()) {
-      const result = results[number];
-      assert(result !== undefined, `entry ${entry.index} gave no result for command ${number}`);
-      proposal.resolve(result);
+  /** @returns false when the disk is full: nothing has changed, and it has to be tried again */
+  #tryApply(entry: LogEntry): boolean {
+    try {
+      this.#apply(entry);
+      return true;
+    } catch (error) {
+      if (isDiskFull(error)) return false;
+      throw error;
     }
   }
 
-  #answerReads(states: readonly SoloReadState[]): void {
-    for (const state of states) {
-      const read = this.#asked.get(state.context);
-      this.#asked.delete(state.context);
-      if (read !== undefined) this.#reads.push({ ...read, index: state.index });
+  async #applyWithSpace(entry: LogEntry): Promise<void> {
+    await this.#whenSpace(new Error("the state file cannot grow: no space left"), () => {
+      this.#apply(entry);
+      return Promise.resolve();
+    });
+  }
+
+  #apply(entry: LogEntry): void {
+    const { applier, onApplied } = this.#options;
+    if (entry.type === "config") {
+      this.#applyConfig(entry);
+      onApplied(entry);
+      this.#proposals.applied(entry, []);
+      return;
     }
-    if (this.#reads.length === 0) return;
-    const applied = this.#options.machine.appliedIndex;
-    const answered = this.#reads.filter((read) => read.index <= applied);
-    this.#reads = this.#reads.filter((read) => read.index > applied);
-    for (const read of answered) read.resolve();
+    const results = applier.apply(entry);
+    onApplied(entry);
+    this.#proposals.applied(entry, results);
+  }
+
+  #applyConfig(entry: LogEntry): void {
+    const { applier, onGroup } = this.#options;
+    const leads = this.#core.role === "leader";
+    const successor = leads ? this.successor() : undefined;
+    const configuration = this.#core.applyConfig(entry);
+    const told = decodeContext(decodeConfigChange(entry.data).context);
+    const group = changedGroup(this.#group, configuration, told);
+    applier.applyConfig(entry, group);
+    const was = this.#group.members.some((member) => member.id === this.#core.id);
+    this.#group = group;
+    this.#alone = isAlone(configuration, this.#core.id);
+    const left = was && !group.members.some((member) => member.id === this.#core.id);
+    if (left && successor !== undefined) this.#askToCampaign(successor);
+    if (left) {
+      this.#proposals.applied(entry, []);
+      this.#leave();
+    } else {
+      this.#setPeers();
+      this.#updateTicking();
+    }
+    onGroup(group);
+  }
+
+  /** The group goes on without this member: it never votes, answers or campaigns again. */
+  #leave(): void {
+    this.#mode = { type: "removed" };
+    this.#options.logger.warn("this member was removed from its group");
+    this.#stopTime();
+    this.#settleAll(closedError());
+    this.#options.onRemoved();
+  }
+
+  async #install(point: SnapshotPoint): Promise<void> {
+    const { snapshots, onGroup } = this.#options;
+    const group = await this.#takeOver(() => snapshots.install(point));
+    this.#group = group;
+    this.#alone = isAlone(group.configuration, this.#core.id);
+    this.#proposals.skipped(point.index);
+    this.#setPeers();
+    this.#updateTicking();
+    onGroup(group);
+    this.#answerOffer({ installed: true });
+  }
+
+  async #takeOver(work: () => Promise<GroupRecord>): Promise<GroupRecord> {
+    let group: GroupRecord | undefined;
+    const install = async (): Promise<void> => {
+      group = await work();
+    };
+    await install().catch((error: unknown) => {
+      if (!isDiskFull(error)) throw error;
+      return this.#whenSpace(error, install);
+    });
+    assert(group !== undefined, "an installed state has a group");
+    return group;
+  }
+
+  #answerOffer({ installed }: { readonly installed: boolean }): void {
+    this.#offered?.resolve(installed);
+    this.#offered = undefined;
+  }
+
+  async #load(load: LogLoad): Promise<void> {
+    try {
+      const entries = await this.#options.log.read(load.from, load.maxBytes);
+      if (!this.#takesPart()) return;
+      const gone = entries === "compacted";
+      this.#core.supply(
+        gone ? { type: "compacted", from: load.from } : { type: "entries", entries },
+      );
+      this.#kick();
+    } catch (error) {
+      if (!this.#closing.signal.aborted) this.fail(toError(error));
+    }
+  }
+
+  /** Waits for space and tries again, as often as it takes; writers are refused meanwhile. */
+  async #whenSpace(cause: unknown, work: () => Promise<void>): Promise<void> {
+    const { clock, logger } = this.#options;
+    let error = toError(cause);
+    this.#becomeFull(error);
+    for (;;) {
+      await sleep(clock, FULL_RETRY_MS, this.#closing.signal);
+      if (this.#closing.signal.aborted) throw error;
+      try {
+        await work();
+        break;
+      } catch (again) {
+        if (!isDiskFull(again)) throw again;
+        error = toError(again);
+      }
+    }
+    if (this.#mode.type === "full") this.#mode = { type: "open" };
+    logger.info("the disk has space again: the store takes writes");
+  }
+
+  /** Peers elect a leader whose disk has room: this one can neither write nor send meanwhile. */
+  #becomeFull(error: Error): void {
+    if (this.#mode.type !== "open") return;
+    this.#mode = { type: "full", error };
+    this.#options.logger.error("the disk is full: the store only reads until there is space", {
+      error: error.message,
+    });
+    this.#proposals.refuseWaiting(fullError(error));
+    const fate = `whether this was written is unknown: ${error.message}`;
+    this.#proposals.abandon(new StoreError("unavailable", fate));
+    this.#handOver();
+    this.#updateLeadership();
+  }
+
+  #handOver(): void {
+    const successor = this.#core.role === "leader" ? this.successor() : undefined;
+    if (successor !== undefined) this.#askToCampaign(successor);
+  }
+
+  /** Sent past the core, which has nothing to add: at worst an election comes to nothing. */
+  #askToCampaign(to: MemberId): void {
+    const { id: from, term } = this.#core;
+    this.#options.transport?.send(to, [{ type: "timeout-now", from, to, term }]);
+  }
+
+  /** The voter that has most of the log and was heard lately. */
+  successor(): MemberId | undefined {
+    const { peers, configuration } = this.#core.status();
+    const { voters, witnesses } = configuration;
+    const able = peers.filter(
+      ({ member, active }) =>
+        active &&
+        member !== this.#core.id &&
+        voters.includes(member) &&
+        !witnesses.includes(member),
+    );
+    return able.sort((a, b) => b.match - a.match)[0]?.member;
+  }
+
+  #tick(count: number): void {
+    for (let number = 0; number < count; number++) this.#core.tick();
+    const now = this.#now();
+    this.#proposals.expire(now);
+    this.#reads.sweep(now);
+    this.#updateLeadership();
+    this.#options.onTick();
+    this.#sendEarly();
+    this.#kick();
+  }
+
+  #leaderChanged(): void {
+    this.#reads.askAnew();
+    this.#updateLeadership();
+  }
+
+  #currentLeadership(): Leadership {
+    const { role, term, leader } = this.#core;
+    // With the first entry of its own term, a leader has applied all that was committed before.
+    const own = role === "leader" && this.#options.applier.appliedTerm === term;
+    const self = own && (this.#mode.type === "open" || this.#mode.type === "full");
+    return { term, leader: leader === 0 ? undefined : leader, self };
+  }
+
+  #updateLeadership(): void {
+    const next = this.#currentLeadership();
+    if (this.leadership.now.self && !next.self && this.#mode.type === "open") {
+      this.#proposals.refuseWaiting(notLeaderError(this.#core.leader));
+    }
+    this.leadership.set(next);
+    if (next.self || this.#mode.type !== "open") this.#begun?.resolve();
+  }
+
+  #send(messages: readonly Message[]): void {
+    const { transport, snapshots } = this.#options;
+    if (messages.length === 0 || transport === undefined || this.#mode.type === "failed") return;
+    sendByPeer(messages, transport, (to) => snapshots.send(to));
+  }
+
+  /** A leader's heartbeats and appends leave also while its own disk is busy. */
+  #sendEarly(): void {
+    if (this.#outstanding) this.#send(this.#core.early());
+  }
+
+  #setPeers(): void {
+    const { transport } = this.#options;
+    if (transport === undefined || this.#group.members.length === 0) return;
+    const others = this.#group.members.filter((member) => member.id !== this.#core.id);
+    transport.setPeers(new Map(others.map((member) => [member.id, member.peerAddress])));
+  }
+
+  #updateTicking(): void {
+    if (this.#alone || !this.#takesPart() || this.#closing.signal.aborted) this.#ticker.stop();
+    else this.#ticker.run();
+  }
+
+  #stopTime(): void {
+    this.#ticker.stop();
+    this.#hurry.stop();
+  }
+
+  #takesPart(): boolean {
+    return this.#mode.type !== "failed" && this.#mode.type !== "removed";
+  }
+
+  #settleAll(error: StoreError): void {
+    this.#proposals.refuseWaiting(error);
+    const fate = `whether this was written is unknown: ${error.message}`;
+    this.#proposals.abandon(new StoreError("unavailable", fate));
+    this.#reads.rejectAll(error);
+    this.#answerOffer({ installed: false });
+  }
+
+  #refusal(term: Term | 0): StoreError | undefined {
+    switch (this.#mode.type) {
+      case "closed":
+      case "removed":
+        return closedError();
+      case "failed":
+        return failedError(this.#mode.error);
+      case "full":
+        return fullError(this.#mode.error);
+      case "open": {
+        const fits = term === 0 || term === this.#core.term;
+        return this.leadership.now.self && fits ? undefined : notLeaderError(this.#core.leader);
+      }
+    }
+  }
+
+  #now(): number {
+    return this.#options.clock.monotonic();
   }
 }
 
@@ -247,10 +666,14 @@ export function closedError(): StoreError {
   return new StoreError("closed", "the store is closed");
 }
 
-function readOnlyError(cause: Error): StoreError {
+function failedError(cause: Error): StoreError {
   return new StoreError("read-only", `the store cannot write any more: ${cause.message}`);
 }
 
-function notLeaderError(): StoreError {
-  return new StoreError("read-only", "this member is not the leader");
+function fullError(cause: Error): StoreError {
+  return new StoreError("read-only", `the store cannot write now: ${cause.message}`);
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }

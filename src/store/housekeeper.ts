@@ -1,9 +1,13 @@
 import { sleep } from "../lib/index.ts";
 import type { CancelTimer, Clock, Logger } from "../lib/index.ts";
-import type { Revision, StateMachine, StateStorage } from "../mvcc/index.ts";
-import type { LogIndex } from "../raft/index.ts";
+import type { Revision } from "../mvcc/index.ts";
+import type { LogEntry, LogIndex } from "../raft/index.ts";
+import { isDiskFull } from "./disk-full.ts";
 import type { Driver } from "./driver.ts";
-import type { SegmentedLog } from "./log/segmented-log.ts";
+import type { DurableLog } from "./log/log-types.ts";
+import { LogRetention } from "./log-retention.ts";
+import type { RetentionLimits } from "./log-retention.ts";
+import type { StoreState } from "./store-state.ts";
 
 export interface HousekeeperLimits {
   /** Bytes of SQLite's write-ahead log that start a checkpoint. */
@@ -17,6 +21,8 @@ export interface HousekeeperLimits {
    * it, decoded once somebody looked: a burst of writes would hold tens of megabytes for ever.
    */
   readonly windowMs: number;
+  /** What of the log is kept for members that are a little late; nothing when there are none. */
+  readonly retention?: RetentionLimits;
 }
 
 export const HOUSEKEEPER_LIMITS: HousekeeperLimits = {
@@ -31,10 +37,11 @@ const SCAVENGE_ROWS = 256;
 const VACUUM_PAGES = 64;
 
 export interface HousekeeperOptions {
-  readonly storage: StateStorage;
-  readonly machine: StateMachine;
-  readonly log: SegmentedLog;
+  readonly state: StoreState;
+  readonly log: Pick<DurableLog, "base" | "dropThrough">;
   readonly driver: Driver;
+  /** Entries from here on are still needed by a member that is getting the state. */
+  readonly neededFrom: () => LogIndex | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits?: Partial<HousekeeperLimits> | undefined;
@@ -48,6 +55,9 @@ export class Housekeeper {
   readonly #options: HousekeeperOptions;
   readonly #limits: HousekeeperLimits;
   readonly #stopped = new AbortController();
+  readonly #retention: LogRetention;
+  /** Nothing looks into the state while another one takes its place. */
+  #paused = false;
   #work: Promise<void> | undefined;
   #compacting: Promise<unknown> | undefined;
   #cancelTick: CancelTimer | undefined;
@@ -62,16 +72,41 @@ export class Housekeeper {
   constructor(options: HousekeeperOptions) {
     this.#options = options;
     this.#limits = { ...HOUSEKEEPER_LIMITS, ...options.limits };
-    this.#mark = options.machine.revision;
-    this.#windowMark = options.machine.revision;
+    const { machine } = options.state;
+    this.#mark = machine.revision;
+    this.#windowMark = machine.revision;
+    this.#retention = new LogRetention(machine.appliedIndex as LogIndex, this.#limits.retention);
     // A past life may have left work.
-    if (options.machine.compactedRevision > 0) this.afterApply();
+    if (machine.compactedRevision > 0) this.afterApply();
+  }
+
+  /** Keeps count of what is kept for others. */
+  applied(entry: LogEntry): void {
+    this.#retention.note(entry.index, entry.data.length);
+    this.afterApply();
+  }
+
+  /** Runs while nothing of the housekeeping touches the state, which may be another afterwards. */
+  async aside<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#paused = true;
+    try {
+      await this.#work;
+      const result = await work();
+      const { machine } = this.#options.state;
+      this.#mark = machine.revision;
+      this.#windowMark = machine.revision;
+      this.#scavenged = 0;
+      return result;
+    } finally {
+      this.#paused = false;
+      this.afterApply();
+    }
   }
 
   /** Called after every applied entry; cheap when there is nothing to do. */
   afterApply(): void {
-    if (this.#stopped.signal.aborted) return;
-    const { machine, storage } = this.#options;
+    if (this.#stopped.signal.aborted || this.#paused) return;
+    const { machine, storage } = this.#options.state;
     const { historyMs, historyRevisions, checkpointBytes, windowMs } = this.#limits;
     if (machine.revision > machine.compactedRevision) {
       this.#cancelTick ??= this.#options.clock.after(historyMs, () => this.#tick());
@@ -88,7 +123,9 @@ export class Housekeeper {
     if (!due || this.#work !== undefined) return;
     this.#work = this.#tidy()
       .catch((error: unknown) => {
-        this.#options.driver.fail(error instanceof Error ? error : new Error(String(error)));
+        // Tidying can wait for space; an entry that finds none says so.
+        if (isDiskFull(error)) this.#options.logger.warn("no space to tidy", { error: String(error) });
+        else this.#options.driver.fail(error instanceof Error ? error : new Error(String(error)));
       })
       .finally(() => {
         this.#work = undefined;
@@ -109,19 +146,40 @@ export class Housekeeper {
    * that no segment goes whose entries came during the checkpoint (law 8).
    */
   async checkpoint(): Promise<void> {
-    const { storage, machine, log, driver } = this.#options;
-    const index = machine.appliedIndex as LogIndex;
-    const outcome = await storage.checkpoint((work) => driver.exclusive(work));
-    if (outcome === "complete") await log.dropThrough(index);
-    else this.#options.logger.warn("a checkpoint was held up by another reader of the state file");
+    const { state, driver, logger } = this.#options;
+    const index = state.machine.appliedIndex as LogIndex;
+    const outcome = await state.storage.checkpoint((work) => driver.exclusive(work));
+    switch (outcome) {
+      case "complete":
+        await this.#dropLog(index);
+        return;
+      case "partial":
+        logger.warn("a checkpoint was held up by another reader of the state file");
+        return;
+      case "full":
+        logger.warn("a checkpoint found no space");
+    }
+  }
+
+  /** @param durable the state stands for everything up to here, whatever happens */
+  async #dropLog(durable: LogIndex): Promise<void> {
+    const { log, driver, neededFrom } = this.#options;
+    const kept = driver.alone ? durable : this.#retention.droppable();
+    const needed = neededFrom() ?? Infinity;
+    const index = Math.min(durable, kept, needed) as LogIndex;
+    const before = log.base.index;
+    if (index <= before) return;
+    await log.dropThrough(index);
+    if (log.base.index > before) driver.compacted(log.base);
   }
 
   async #tidy(): Promise<void> {
-    const { storage, machine, clock } = this.#options;
+    const { state: current, clock } = this.#options;
+    const { machine, storage } = current;
     const { signal } = this.#stopped;
     if (storage.uncheckpointedBytes() >= this.#limits.checkpointBytes) await this.checkpoint();
     const compacted = machine.compactedRevision;
-    for (let state = "more"; state === "more" && !signal.aborted;) {
+    for (let state = "more"; state === "more" && !signal.aborted && !this.#paused;) {
       if (compacted > this.#scavenged) {
         state = machine.history.scavenge(compacted, SCAVENGE_ROWS);
         if (state === "done") this.#scavenged = compacted;
@@ -133,7 +191,7 @@ export class Housekeeper {
   }
 
   #tick(): void {
-    const { machine } = this.#options;
+    const { machine } = this.#options.state;
     this.#cancelTick = undefined;
     this.#compact(this.#mark);
     this.#mark = machine.revision;
@@ -142,7 +200,7 @@ export class Housekeeper {
 
   /** Watchers further behind than this list anew; new ones read the past from history. */
   #forget(): void {
-    const { machine } = this.#options;
+    const { machine } = this.#options.state;
     this.#cancelForget = undefined;
     machine.window.forget(this.#windowMark);
     this.#windowMark = machine.revision;
@@ -150,9 +208,11 @@ export class Housekeeper {
   }
 
   #compact(revision: Revision): void {
-    if (revision <= this.#options.machine.compactedRevision) return;
+    const { driver, state } = this.#options;
+    // Where this is no leader, the leader's decision comes with the log.
+    if (revision <= state.machine.compactedRevision || !driver.leadership.now.self) return;
     // A refusal means that somebody compacted further meanwhile, or that the store has stopped.
-    this.#compacting ??= this.#options.driver
+    this.#compacting ??= driver
       .propose({ type: "compact", revision })
       .catch((error: unknown) => {
         this.#options.logger.debug("no compaction", { revision, error: String(error) });

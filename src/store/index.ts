@@ -7,10 +7,21 @@ export type {
   StoreWatchEvent,
 } from "../mvcc/index.ts";
 export type { DirectoryLock, Disk, DiskFile } from "./disk.ts";
-export { LogDamagedError } from "./log/segmented-log.ts";
+export { LogDamagedError } from "./log/log-types.ts";
+export type { GroupOptions, GroupStart } from "./group-options.ts";
+export { MembershipError } from "./group-membership.ts";
 export { LONE_LEADERSHIP, LONE_MEMBERSHIP } from "./lone-group.ts";
+export {
+  IdentityError,
+  newClusterId,
+  newMemberId,
+  readMemberIdentity,
+} from "./member-identity.ts";
+export type { MemberIdentity } from "./member-identity.ts";
 export { openStore } from "./open-store.ts";
 export type { OpenStoreOptions, StoreLimits } from "./open-store.ts";
+export { openWitness } from "./open-witness.ts";
+export type { OpenWitnessOptions, Witness } from "./open-witness.ts";
 export { restoreSnapshot } from "./restore-snapshot.ts";
 export type { RestoreSnapshotOptions } from "./restore-snapshot.ts";
 export type { MemberId, MemberRole, Message, Term } from "../raft/index.ts";
@@ -28,5 +39,6 @@ export type {
   PutOptions,
   RangeOptions,
   Store,
+  StoreMode,
   WriteOptions,
 } from "./store.ts";

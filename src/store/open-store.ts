@@ -1,16 +1,29 @@
+import { randomInteger } from "../lib/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
-import { FEATURE_LEVEL, SqliteState, StateMachine } from "../mvcc/index.ts";
+import { SqliteState } from "../mvcc/index.ts";
 import type { EventWindowLimits, StateStorage } from "../mvcc/index.ts";
-import { createSoloCore } from "../raft/index.ts";
-import type { LogIndex, Term } from "../raft/index.ts";
-import type { Disk } from "./disk.ts";
+import { createRaft } from "../raft/index.ts";
+import type { LogIndex, RaftCore, RaftLimits, Term } from "../raft/index.ts";
+import { claimIdentity, confirmIdentity } from "./claim-identity.ts";
+import type { Disk, DirectoryLock } from "./disk.ts";
 import { Driver } from "./driver.ts";
-import type { DriverLimits } from "./driver.ts";
+import { Founding } from "./founding.ts";
+import { GroupMembership } from "./group-membership.ts";
+import type { GroupOptions } from "./group-options.ts";
+import { EMPTY_GROUP, groupOf, isAlone } from "./group-record.ts";
+import type { GroupRecord } from "./group-record.ts";
 import { Housekeeper } from "./housekeeper.ts";
 import type { HousekeeperLimits } from "./housekeeper.ts";
+import type { OpenedLogState } from "./log/log-types.ts";
 import { SegmentedLog } from "./log/segmented-log.ts";
+import { IdentityError, writeMemberIdentity } from "./member-identity.ts";
+import type { MemberIdentity } from "./member-identity.ts";
+import type { DriverLimits } from "./proposals.ts";
 import { RaftStore } from "./raft-store.ts";
-import type { Store } from "./store.ts";
+import { INCOMING_DIRECTORY, SnapshotRoom } from "./snapshot-exchange.ts";
+import { StoreState } from "./store-state.ts";
+import type { Member, Store } from "./store.ts";
+import { startTransport } from "./start-transport.ts";
 import { WatchHub } from "./watch-hub.ts";
 
 export const STATE_FILE = "state.db";
@@ -19,17 +32,22 @@ export const LOG_DIRECTORY = "log";
 const WORKER_IDLE_MS = 10_000;
 
 export interface OpenStoreOptions {
-  /** Holds the log and the state; created when missing, refused when in use. */
+  /** Holds the identity, the log and the state; created when missing, refused when in use. */
   readonly directory: string;
   readonly disk: Disk;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** Told once when the store can write no more (sync error, full disk): reads go on. */
+  /** Told once when the store can write no more (a failed sync): reads go on. */
   readonly onFatal?: (error: Error) => void;
   /** Where the state lives; by default `state.db` in the directory. */
   readonly storage?: StateStorage;
   readonly limits?: StoreLimits;
+  /**
+   * The group that the store is a member of. Without it the store stands alone; it still has an
+   * identity, so that the same directory can later be opened with a group and take others in.
+   */
+  readonly group?: GroupOptions;
 }
 
 /** Every bound of the store; what is absent has its named default. */
@@ -38,13 +56,16 @@ export interface StoreLimits {
   readonly housekeeper?: Partial<HousekeeperLimits>;
   readonly window?: EventWindowLimits;
   readonly segmentBytes?: number;
+  readonly raft?: Partial<RaftLimits>;
 }
 
 /**
- * Opens, or creates, the store in a directory: takes its lock, loads the state, and replays what
- * the log has behind it.
+ * Opens, or creates, the store in a directory: takes its lock, finds its identity, loads the state,
+ * and takes part in its group. A member that is alone leads, and has replayed its log, when this
+ * resolves; one of several answers reads and writes as soon as there is a leader.
  *
- * @throws Error when the directory is in use, LogDamagedError when the log does not verify
+ * @throws Error when the directory is in use, IdentityError when it must not take part,
+ * LogDamagedError when the log does not verify and nobody has what it lost
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { directory, disk } = options;
@@ -52,8 +73,15 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const lock = await disk.lock(directory);
   let storage: StateStorage | undefined;
   try {
+    const names = await disk.list(directory);
     storage = options.storage ?? openState(options);
-    return await assemble(options, storage, lock);
+    const identity = await claimIdentity({
+      ...options,
+      group: options.group,
+      hasLog: (await disk.list(`${directory}/${LOG_DIRECTORY}`)).length > 0,
+      hasState: names.includes(STATE_FILE),
+    });
+    return await assemble(options, { storage, lock, identity });
   } catch (error) {
     await storage?.close();
     await lock.release();
@@ -68,49 +96,170 @@ function openState({ directory, clock }: OpenStoreOptions): StateStorage {
   });
 }
 
-async function assemble(
-  options: OpenStoreOptions,
-  storage: StateStorage,
-  lock: Awaited<ReturnType<Disk["lock"]>>,
-): Promise<Store> {
+interface Ground {
+  readonly storage: StateStorage;
+  readonly lock: DirectoryLock;
+  readonly identity: MemberIdentity;
+}
+
+async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Store> {
   const { directory, disk, clock, random, logger, limits = {} } = options;
-  const machine = new StateMachine({ db: storage.db, window: limits.window });
-  const opened = await SegmentedLog.open({
+  const { storage, lock, identity } = ground;
+  const { clusterId } = identity;
+  const self = selfOf(options.group, identity);
+  const state = new StoreState({ storage, clusterId, window: limits.window });
+  const group = state.group ?? (identity.founder ? groupOf(self) : EMPTY_GROUP);
+  checkPeers(options, group, self);
+  const { log, opened } = await openLog(options, state, isAlone(group.configuration, self.id));
+  await confirmIdentity(options, identity);
+  const core = createCore({ options, self, state, group, log, opened });
+  const transport = options.group?.transport;
+  const hub = new WatchHub(state, clock);
+  const snapshots = new SnapshotRoom({
+    directory,
     disk,
-    directory: `${directory}/${LOG_DIRECTORY}`,
+    clock,
     random,
-    appliedIndex: machine.appliedIndex as LogIndex,
-    segmentBytes: limits.segmentBytes,
-  });
-  const { log } = opened;
-  for (const entry of opened.entries) machine.apply(entry);
-  if (opened.entries.length > 0) logger.info("log replayed", { entries: opened.entries.length });
-  const term = Math.max(1, opened.lastTerm, machine.appliedTerm) as Term;
-  const core = createSoloCore({ lastIndex: opened.lastIndex, term });
-  const hub = new WatchHub(machine, clock);
-  const driver = new Driver({
-    core,
-    log,
-    machine,
     logger,
-    limits: limits.driver,
-    onApplied: () => {
-      hub.dispatch();
-      housekeeper.afterApply();
-    },
-    onFatal: (error) => options.onFatal?.(error),
+    transport,
+    base: () => log.base.index,
+    take: (path) => storage.snapshot(path),
+    installState: (path) =>
+      housekeeper.aside(async () => {
+        await state.install(path);
+        await log.reset({
+          index: state.appliedIndex as LogIndex,
+          term: state.appliedTerm as Term,
+        });
+        hub.replaced();
+        store.applied();
+        return state.group ?? EMPTY_GROUP;
+      }),
   });
+  const driver = new Driver(
+    {
+      core,
+      log,
+      applier: state,
+      group,
+      clock,
+      random,
+      logger,
+      limits: limits.driver,
+      transport,
+      snapshots,
+      onApplied: (entry) => {
+        hub.dispatch();
+        housekeeper.applied(entry);
+        store.applied();
+      },
+      onGroup: () => membership.changed(),
+      onTick: () => membership.onTick(),
+      onFatal: (error) => {
+        // Peers that find nobody here elect another leader at once.
+        void transport?.close();
+        options.onFatal?.(error);
+      },
+      onRemoved: () => void leave(options, identity),
+    },
+    opened.hardState,
+  );
+  snapshots.drive(driver);
   const housekeeper = new Housekeeper({
-    storage,
-    machine,
+    state,
     log,
     driver,
     clock,
     logger,
+    neededFrom: () => snapshots.neededFrom(),
     limits: limits.housekeeper,
   });
-  if (machine.featureLevel < FEATURE_LEVEL) {
-    await driver.propose({ type: "feature-level", level: FEATURE_LEVEL });
+  const membership = new GroupMembership({ driver, self, clusterId, clock, logger });
+  const founding = new Founding({ driver, membership, state, self, logger });
+  const parts = { state, log, driver, membership, snapshots, transport, hub };
+  const store = new RaftStore({ ...parts, housekeeper, lock, clock });
+  await snapshots.open();
+  const snapshotDirectory = `${directory}/${INCOMING_DIRECTORY}`;
+  await startTransport({ group: options.group, driver, snapshots, snapshotDirectory, logger });
+  await driver.start();
+  await founding.begin();
+  return store;
+}
+
+/** Without a group the store is nobody's peer: it has no name and no address. */
+function selfOf(group: GroupOptions | undefined, identity: MemberIdentity): Member {
+  const id = identity.memberId;
+  if (group !== undefined) return { ...group.self, id };
+  return { id, name: "", role: "voter", peerAddress: "", apiAddress: "" };
+}
+
+function checkPeers(options: OpenStoreOptions, group: GroupRecord, self: Member): void {
+  if (options.group !== undefined || isAlone(group.configuration, self.id)) return;
+  throw new IdentityError(
+    `${options.directory} belongs to a member of a group of ${group.members.length}: ` +
+      "it cannot be opened alone",
+  );
+}
+
+async function openLog(options: OpenStoreOptions, state: StoreState, alone: boolean) {
+  const { directory, disk, random, logger, limits = {} } = options;
+  const { machine, storage } = state;
+  const applied = { index: state.appliedIndex as LogIndex, term: state.appliedTerm as Term };
+  const makeStateDurable = async (): Promise<void> => {
+    const outcome = await storage.checkpoint((work) => work());
+    if (outcome !== "complete") throw new Error(`the state could not be made durable: ${outcome}`);
+  };
+  const opened = await SegmentedLog.open({
+    disk,
+    directory: `${directory}/${LOG_DIRECTORY}`,
+    random,
+    applied,
+    installed: machine.installedIndex > 0 && machine.installedIndex === machine.appliedIndex,
+    repair: alone ? { type: "refuse" } : { type: "refetch", makeStateDurable },
+    segmentBytes: limits.segmentBytes,
+  });
+  if (opened.recoverTo !== undefined) {
+    logger.warn("the log was damaged: this member counts again when its peers have restored it", {
+      upTo: opened.recoverTo,
+    });
   }
-  return new RaftStore({ machine, storage, log, driver, hub, housekeeper, lock, clock });
+  return { log: opened.log, opened };
+}
+
+function createCore(parts: {
+  readonly options: OpenStoreOptions;
+  readonly self: Member;
+  readonly state: StoreState;
+  readonly group: GroupRecord;
+  readonly log: SegmentedLog;
+  readonly opened: OpenedLogState;
+}): RaftCore {
+  const { options, self, state, group, log, opened } = parts;
+  const { random, limits = {} } = options;
+  const appliedIndex = state.appliedIndex as LogIndex;
+  const { term, vote, commit } = opened.hardState;
+  return createRaft({
+    id: self.id,
+    // What is applied was committed; the commit index alone is never worth a write of its own.
+    hardState: { term, vote, commit: Math.max(commit, appliedIndex) as LogIndex },
+    configuration: group.configuration,
+    appliedIndex,
+    compactedIndex: opened.base.index,
+    compactedTerm: opened.base.term,
+    entries: opened.tail,
+    termAt: (index) => log.termAt(index),
+    ...(opened.recoverTo === undefined ? {} : { recoverTo: opened.recoverTo }),
+    draw: (below) => randomInteger(random, below),
+    ...(limits.raft === undefined ? {} : { limits: limits.raft }),
+  });
+}
+
+/** The next start of this directory is refused: its id is used up. */
+async function leave(options: OpenStoreOptions, identity: MemberIdentity): Promise<void> {
+  try {
+    await writeMemberIdentity(options, { ...identity, phase: "removed" });
+  } catch (error) {
+    options.logger.error("the removal could not be written down", { error: String(error) });
+  }
+  options.group?.onRemoved?.();
 }

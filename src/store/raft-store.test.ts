@@ -3,6 +3,7 @@ import { drainMicrotasks, SeededRandom } from "../lib/index.ts";
 import type { LeaseId, Revision } from "../mvcc/index.ts";
 import { MAX_VALUE_BYTES } from "./raft-store.ts";
 import { FaultyDisk } from "./testing/faulty-disk.ts";
+import type { Faults } from "./testing/faulty-disk.ts";
 import { openTestStore } from "./testing/open-test-store.ts";
 
 const value = new Uint8Array([1, 2, 3]);
@@ -77,35 +78,61 @@ describe("RaftStore", () => {
   });
 
   test("RaftStore: a failed write to the medium is fatal and never retried", async () => {
-    const random = new SeededRandom(1);
-    const disk = new FaultyDisk(random, { failAtStep: 7 });
+    const faults: Faults = {};
+    const disk = new FaultyDisk(new SeededRandom(1), faults);
     const { store, fatal } = await openTestStore({ disk });
     await store.create("/a", value);
     const stepsBefore = disk.steps;
-    expect(stepsBefore).toBe(6);
+    faults.failAtStep = stepsBefore + 1;
     const refused = await store.create("/b", value).catch((error: unknown) => error);
-    expect(refused).toMatchObject({ code: "read-only" });
+    // It may be on the medium: only the next open knows.
+    expect(refused).toMatchObject({ code: "unavailable" });
     expect(String(refused)).toContain("EIO");
     expect(await refusal(store.create("/c", value))).toEqual(code("read-only"));
+    expect(store.mode).toBe("read-only");
     expect(store.get("/a")?.version).toBe(1);
+    expect(await store.barrier()).toBe(store.revision);
     expect(fatal.length).toBe(1);
     await store.close();
     expect(disk.steps).toBe(stepsBefore + 1);
   });
 
-  test("RaftStore: a full disk leaves a store that can be read and reopened", async () => {
-    const disk = new FaultyDisk(new SeededRandom(1), { fullAtStep: 7 });
-    const { store, fatal, storage } = await openTestStore({ disk });
+  test("RaftStore: a full disk leaves a store that is read, and writes when there is space", async () => {
+    const faults: Faults = {};
+    const disk = new FaultyDisk(new SeededRandom(1), faults);
+    const { store, fatal, clock } = await openTestStore({ disk });
     await store.create("/a", value);
-    expect(String(await refusal(store.create("/b", value)))).toContain("no space left");
-    await drainMicrotasks();
-    expect(fatal[0]?.message).toContain("ENOSPC");
+    faults.fullAtStep = disk.steps + 1;
+    const caught = await refusal(store.create("/b", value));
+    expect(caught).toEqual(code("unavailable"));
+    expect(String(caught)).toContain("no space left");
+    expect(store.mode).toBe("read-only");
+    expect(await refusal(store.create("/c", value))).toEqual(code("read-only"));
+    expect(await store.barrier()).toBe(store.revision);
     expect(store.list("/").length).toBe(1);
+    delete faults.fullAtStep;
+    await clock.advanceAsync(2_000);
+    expect(store.mode).toBe("read-write");
+    expect(store.get("/b")?.version).toBe(1);
+    await store.create("/c", value);
+    expect(fatal).toEqual([]);
+    await store.close();
+  });
+
+  test("RaftStore: a store that was closed while its disk is full finds everything again", async () => {
+    const faults: Faults = {};
+    const disk = new FaultyDisk(new SeededRandom(1), faults);
+    const { store, storage } = await openTestStore({ disk });
+    await store.create("/a", value);
+    faults.fullAtStep = disk.steps + 1;
+    await refusal(store.create("/b", value));
+    const image = storage.db.serialize();
+    await refusal(store.close());
     const files = disk.afterCrash("kill");
     const next = new FaultyDisk(new SeededRandom(2), {}, files);
-    const reopened = await openTestStore({ disk: next, image: storage.db.serialize() });
-    expect(reopened.store.list("/").length).toBe(1);
-    await reopened.store.create("/b", value);
+    const reopened = await openTestStore({ disk: next, image });
+    expect(reopened.store.get("/a")?.version).toBe(1);
+    if (reopened.store.get("/b") === undefined) await reopened.store.create("/b", value);
     await reopened.store.close();
   });
 

@@ -8,17 +8,30 @@ import type {
   LeaseId,
   Revision,
   StateMachine,
-  StateStorage,
   StoreWatchEvent,
 } from "../mvcc/index.ts";
+import type { Term } from "../raft/index.ts";
 import type { DirectoryLock } from "./disk.ts";
 import { closedError } from "./driver.ts";
 import type { Driver } from "./driver.ts";
+import type { GroupMembership } from "./group-membership.ts";
 import type { Housekeeper } from "./housekeeper.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
-import { LONE_LEADERSHIP, LONE_MEMBERSHIP } from "./lone-group.ts";
-import type { SegmentedLog } from "./log/segmented-log.ts";
-import type { PutOptions, RangeOptions, Store } from "./store.ts";
+import type { DurableLog } from "./log/log-types.ts";
+import type { PeerTransport } from "./peer-transport.ts";
+import { notLeaderError } from "./proposals.ts";
+import { RevisionWaiters } from "./revision-waiters.ts";
+import type { SnapshotRoom } from "./snapshot-exchange.ts";
+import type {
+  Leadership,
+  Membership,
+  PutOptions,
+  RangeOptions,
+  Store,
+  StoreMode,
+  WriteOptions,
+} from "./store.ts";
+import type { StoreState } from "./store-state.ts";
 import type { WatchHub } from "./watch-hub.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -29,10 +42,12 @@ export const MAX_KEY_LENGTH = 4_096;
 const MIN_LEASE_MS = 1_000;
 
 export interface RaftStoreParts {
-  readonly machine: StateMachine;
-  readonly storage: StateStorage;
-  readonly log: SegmentedLog;
+  readonly state: StoreState;
+  readonly log: DurableLog;
   readonly driver: Driver;
+  readonly membership: GroupMembership;
+  readonly snapshots: SnapshotRoom;
+  readonly transport: PeerTransport | undefined;
   readonly hub: WatchHub;
   readonly housekeeper: Housekeeper;
   readonly lock: DirectoryLock;
@@ -43,36 +58,54 @@ export interface RaftStoreParts {
 export class RaftStore implements Store {
   readonly #parts: RaftStoreParts;
   readonly #leases: LeaseKeeper;
+  readonly #revisions: RevisionWaiters;
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
 
   constructor(parts: RaftStoreParts) {
     this.#parts = parts;
+    const { driver, clock, state } = parts;
     const expire = async (lease: LeaseId): Promise<void> => {
-      await parts.driver.propose({ type: "revoke-lease", lease });
+      await driver.propose({ type: "revoke-lease", lease });
     };
-    this.#leases = new LeaseKeeper({ clock: parts.clock, expire });
-    for (const lease of parts.machine.leases()) this.#leases.start(lease.id, lease.ttlMs);
+    this.#leases = new LeaseKeeper({ clock, expire });
+    this.#revisions = new RevisionWaiters(clock, () => state.machine.revision);
+    this.#keepLeases(driver.leadership.now);
+    driver.leadership.listen((leadership) => this.#keepLeases(leadership));
   }
 
-  readonly leadership = LONE_LEADERSHIP;
-  readonly membership = LONE_MEMBERSHIP;
+  /** Something was applied. */
+  applied(): void {
+    this.#revisions.applied();
+  }
 
-  onLeadership(): () => void {
-    return () => undefined;
+  get mode(): StoreMode {
+    return this.#parts.driver.mode;
+  }
+
+  get leadership(): Leadership {
+    return this.#parts.driver.leadership.now;
+  }
+
+  onLeadership(listener: (leadership: Leadership) => void): () => void {
+    return this.#parts.driver.leadership.listen(listener);
+  }
+
+  get membership(): Membership {
+    return this.#parts.membership;
   }
 
   async reached(revision: Revision): Promise<void> {
-    await this.barrier();
-    assert(this.revision >= revision, `nobody gave out revision ${revision} yet`);
+    this.#checkOpen();
+    await this.#revisions.reached(revision);
   }
 
   get revision(): Revision {
-    return this.#parts.machine.revision;
+    return this.#machine.revision;
   }
 
   get compactedRevision(): Revision {
-    return this.#parts.machine.compactedRevision;
+    return this.#machine.compactedRevision;
   }
 
   async barrier(): Promise<Revision> {
@@ -81,20 +114,20 @@ export class RaftStore implements Store {
   }
 
   get(key: string): KeyValue | undefined {
-    return this.#parts.machine.get(key);
+    return this.#machine.get(key);
   }
 
   list(prefix: string, options?: RangeOptions): readonly KeyValue[] {
-    return this.#parts.machine.list(prefix, options);
+    return this.#machine.list(prefix, options);
   }
 
   count(prefix: string): number {
-    return this.#parts.machine.count(prefix);
+    return this.#machine.count(prefix);
   }
 
   async getAt(key: string, revision: Revision): Promise<KeyValue | undefined> {
     const current = this.get(key);
-    checkRevision(this.#parts.machine, revision);
+    checkRevision(this.#machine, revision);
     if (current !== undefined && current.modRevision <= revision) return current;
     const found = await this.listAt(key, revision);
     return found.find((kv) => kv.key === key);
@@ -106,7 +139,7 @@ export class RaftStore implements Store {
     options: RangeOptions = {},
   ): Promise<readonly KeyValue[]> {
     this.#checkOpen();
-    const past = await listPast(this.#parts.machine, prefix, revision, this.#pause);
+    const past = await this.#listPast(prefix, revision);
     const { after, limit } = options;
     const behind = after === undefined ? past : past.filter((kv) => kv.key > after);
     return limit === undefined ? behind : behind.slice(0, limit);
@@ -114,8 +147,9 @@ export class RaftStore implements Store {
 
   async create(key: string, value: Uint8Array, options: PutOptions = {}): Promise<KeyValue> {
     checkSize(key, value);
+    const { term, ...attached } = options;
     // An unpaired surrogate has no UTF-8: it would come back from the log as another key.
-    return this.#write({ type: "create", key: key.toWellFormed(), value, ...options });
+    return this.#write({ type: "create", key: key.toWellFormed(), value, ...attached }, term);
   }
 
   async update(
@@ -125,11 +159,12 @@ export class RaftStore implements Store {
     options: PutOptions = {},
   ): Promise<KeyValue> {
     checkSize(key, value);
-    return this.#write({ type: "update", key, value, expected, ...options });
+    const { term, ...attached } = options;
+    return this.#write({ type: "update", key, value, expected, ...attached }, term);
   }
 
-  async delete(key: string, expected: Revision): Promise<KeyValue> {
-    return this.#write({ type: "delete", key, expected });
+  async delete(key: string, expected: Revision, options: WriteOptions = {}): Promise<KeyValue> {
+    return this.#write({ type: "delete", key, expected }, options.term);
   }
 
   watch(
@@ -137,12 +172,12 @@ export class RaftStore implements Store {
     after: Revision,
     options: { readonly signal: AbortSignal },
   ): AsyncIterable<readonly StoreWatchEvent[]> {
-    const { hub, machine } = this.#parts;
+    const { hub } = this.#parts;
     const pause = this.#pause;
     const closed = this.#closed.signal;
     return {
       [Symbol.asyncIterator]: () =>
-        new Watcher({ hub, machine, prefix, after, signal: options.signal, closed, pause }),
+        new Watcher({ hub, prefix, after, signal: options.signal, closed, pause }),
     };
   }
 
@@ -154,12 +189,15 @@ export class RaftStore implements Store {
     const wholeMs = Math.max(MIN_LEASE_MS, Math.ceil(ttlMs));
     const result = await this.#propose({ type: "grant-lease", ttlMs: wholeMs });
     assert(result.type === "lease", "a grant answers with its lease");
-    this.#leases.start(result.lease, wholeMs);
+    // A lease of a term that is over meanwhile is its next leader's.
+    if (this.leadership.self) this.#leases.start(result.lease, wholeMs);
     return result.lease;
   }
 
   async renewLease(id: LeaseId): Promise<void> {
     this.#checkOpen();
+    const { self, leader } = this.leadership;
+    if (!self) throw notLeaderError(leader ?? 0);
     this.#leases.renew(id);
   }
 
@@ -170,7 +208,7 @@ export class RaftStore implements Store {
 
   async snapshot(path: string): Promise<void> {
     this.#checkOpen();
-    await this.#parts.storage.snapshot(path);
+    await this.#parts.state.storage.snapshot(path);
   }
 
   close(): Promise<void> {
@@ -179,16 +217,19 @@ export class RaftStore implements Store {
   }
 
   async #close(): Promise<void> {
-    const { driver, housekeeper, log, storage, lock } = this.#parts;
+    const { driver, housekeeper, log, state, lock, snapshots, transport } = this.#parts;
     this.#leases.stopAll();
     this.#closed.abort();
+    this.#revisions.close();
+    await snapshots.close();
     await driver.close();
+    await transport?.close();
     await housekeeper.stop();
     // After a failed sync the medium is unknown: the next open replays the log, nothing is tried.
     try {
-      if (driver.mode !== "read-only") {
+      if (!driver.failed) {
         await housekeeper.checkpoint();
-        await storage.close();
+        await state.storage.close();
       }
     } finally {
       await log.close();
@@ -196,14 +237,35 @@ export class RaftStore implements Store {
     }
   }
 
-  async #write(command: Command): Promise<KeyValue> {
-    const result = await this.#propose(command);
+  /** A new leader gives every lease its full time: how much of it is over, only the last one knew. */
+  #keepLeases({ self }: Leadership): void {
+    this.#leases.stopAll();
+    if (!self || this.#closed.signal.aborted) return;
+    for (const lease of this.#machine.leases()) this.#leases.start(lease.id, lease.ttlMs);
+  }
+
+  get #machine(): StateMachine {
+    return this.#parts.state.machine;
+  }
+
+  async #listPast(prefix: string, revision: Revision): Promise<readonly KeyValue[]> {
+    const machine = this.#machine;
+    try {
+      return await listPast(machine, prefix, revision, this.#pause);
+    } catch (error) {
+      if (machine === this.#machine || error instanceof StoreError) throw error;
+      throw new StoreError("unavailable", "a newer state took this one's place during the read");
+    }
+  }
+
+  async #write(command: Command, term: Term | undefined): Promise<KeyValue> {
+    const result = await this.#propose(command, term);
     assert(result.type === "key-value", `a ${command.type} answers with its key`);
     return result.kv;
   }
 
-  async #propose(command: Command): Promise<CommandResult> {
-    const result = await this.#parts.driver.propose(command);
+  async #propose(command: Command, term?: Term): Promise<CommandResult> {
+    const result = await this.#parts.driver.propose(command, term ?? 0);
     if (result.type === "refused") throw result.error;
     return result;
   }

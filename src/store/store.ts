@@ -21,6 +21,9 @@ export interface PutOptions extends WriteOptions {
   readonly lease?: LeaseId;
 }
 
+/** read-only: the disk is full (it goes on by itself), or failed (until a restart). */
+export type StoreMode = "read-write" | "read-only" | "closed";
+
 /** Who writes. A store of its own machine alone always leads. */
 export interface Leadership {
   readonly term: Term;
@@ -80,6 +83,8 @@ export interface Store {
   barrier(): Promise<Revision>;
   /** Resolves when this revision is applied here, or rejects: unavailable, closed. */
   reached(revision: Revision): Promise<void>;
+  /** Whether the disk takes writes; who may write, `leadership` says. */
+  readonly mode: StoreMode;
   readonly leadership: Leadership;
   /** Called after each change of `leadership`. Returns the way to stop it. */
   onLeadership(listener: (leadership: Leadership) => void): () => void;

@@ -1,5 +1,6 @@
 import type { Clock } from "../lib/index.ts";
 import type { Revision, StateMachine } from "../mvcc/index.ts";
+import type { StoreState } from "./store-state.ts";
 
 /** Watchers woken in one turn of the event loop; the next ones come in the next turn. */
 const WAKES_A_TURN = 512;
@@ -21,7 +22,7 @@ export interface WatchGroup {
  * groups keep revisions only; the events themselves are in the state machine's window.
  */
 export class WatchHub {
-  readonly #machine: StateMachine;
+  readonly #state: Pick<StoreState, "machine">;
   readonly #clock: Clock;
   readonly #groups = new Map<string, WatchGroup>();
   /** Length of a watched prefix → groups that have it. */
@@ -30,10 +31,25 @@ export class WatchHub {
   #wakes: (() => void)[] = [];
   #waking = false;
 
-  constructor(machine: StateMachine, clock: Clock) {
-    this.#machine = machine;
+  constructor(state: Pick<StoreState, "machine">, clock: Clock) {
+    this.#state = state;
     this.#clock = clock;
-    this.#dispatched = machine.revision;
+    this.#dispatched = state.machine.revision;
+  }
+
+  /** A watcher that began with another machine than this one has missed what lies between. */
+  get machine(): StateMachine {
+    return this.#state.machine;
+  }
+
+  /** A peer's state took the place of ours: everybody has to list anew. */
+  replaced(): void {
+    this.#dispatched = this.machine.revision;
+    for (const group of this.#groups.values()) {
+      for (const wake of group.waiting) this.#wakes.push(wake);
+      group.waiting.clear();
+    }
+    if (this.#wakes.length > 0 && !this.#waking) this.#wake();
   }
 
   /** From the present revision on; leave() when done. */
@@ -72,7 +88,7 @@ export class WatchHub {
 
   /** Sorts the events since the last call into the groups, and wakes who waits for them. */
   dispatch(): void {
-    const { window, revision: until } = this.#machine;
+    const { window, revision: until } = this.machine;
     if (this.#groups.size === 0) this.#dispatched = until;
     for (let revision = this.#dispatched + 1; revision <= until; revision++) {
       const key = window.at(revision as Revision)?.kv.key;
@@ -98,7 +114,7 @@ export class WatchHub {
 
   /** Drops revisions that the window has dropped, half of the list at a time. */
   #trim(group: WatchGroup): void {
-    const first = this.#machine.window.firstRevision;
+    const first = this.machine.window.firstRevision;
     const middle = group.revisions[group.revisions.length >> 1];
     if (middle === undefined || middle >= first) return;
     const keep = group.revisions.findIndex((revision) => revision >= first);

@@ -9,7 +9,6 @@ const BATCH_EVENTS = 512;
 
 export interface WatcherOptions {
   readonly hub: WatchHub;
-  readonly machine: StateMachine;
   readonly prefix: string;
   readonly after: Revision;
   /** Ends the watch quietly. */
@@ -36,6 +35,8 @@ type WatcherState =
 /** One watch: a cursor into the events that all watchers share. */
 export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]> {
   readonly #options: WatcherOptions;
+  /** What the watch began with; a state that came from a peer is another one. */
+  readonly #machine: StateMachine;
   /** Everything up to here is delivered. */
   #cursor: Revision;
   #state: WatcherState = { type: "unsynced" };
@@ -49,6 +50,7 @@ export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]
   constructor(options: WatcherOptions) {
     this.#options = options;
     this.#cursor = options.after;
+    this.#machine = options.hub.machine;
   }
 
   get state(): WatcherState["type"] {
@@ -76,6 +78,7 @@ export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]
         if (this.#options.signal.aborted) this.#end();
         if (this.#state.type === "ended") return { done: true, value: undefined };
         if (this.#options.closed.aborted) throw closedError();
+        if (this.#options.hub.machine !== this.#machine) throw this.#replaced();
         const events = this.#state.type === "unsynced" ? await this.#catchUp() : this.#read();
         if (events.length > 0) return { done: false, value: events };
         if (this.state === "synced") await this.#wait();
@@ -88,8 +91,10 @@ export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]
 
   /** Events of the past; none when there are none, and then the watcher is synced. */
   async #catchUp(): Promise<StoreWatchEvent[]> {
-    const { machine, prefix, hub } = this.#options;
+    const { prefix, hub } = this.#options;
+    const machine = this.#machine;
     while (!this.#options.signal.aborted) {
+      if (hub.machine !== machine) throw this.#replaced();
       checkRevision(machine, this.#cursor);
       const until = machine.revision;
       if (this.#cursor === until) {
@@ -121,7 +126,7 @@ export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]
 
   #readGroup(group: WatchGroup): StoreWatchEvent[] {
     if (this.#cursor < group.forgottenRevision) throw this.#becomeSlow(group);
-    const { window } = this.#options.machine;
+    const { window } = this.#machine;
     const events: StoreWatchEvent[] = [];
     for (let at = behind(group.revisions, this.#cursor); events.length < BATCH_EVENTS; at++) {
       const revision = group.revisions[at];
@@ -134,10 +139,18 @@ export class Watcher implements AsyncIterableIterator<readonly StoreWatchEvent[]
     return events;
   }
 
+  #replaced(): StoreError {
+    const state = this.#state;
+    if (state.type === "synced") this.#options.hub.leave(state.group);
+    this.#state = { type: "slow" };
+    const read = `the watch of ${this.#options.prefix} has read up to revision ${this.#cursor}`;
+    return new StoreError("slow-watcher", `${read}; a newer state came in one piece`);
+  }
+
   #becomeSlow(group: WatchGroup): StoreError {
     this.#options.hub.leave(group);
     this.#state = { type: "slow" };
-    const { window } = this.#options.machine;
+    const { window } = this.#machine;
     return new StoreError(
       "slow-watcher",
       `the watch of ${group.prefix} has read up to revision ${this.#cursor}; ` +

@@ -30,6 +30,7 @@ export class MemoryStore implements Store {
   /** Called before each write, so that a test can let another write win. */
   beforeWrite: (() => Promise<void> | void) | undefined;
 
+  readonly mode = "read-write";
   readonly leadership = LONE_LEADERSHIP;
   readonly membership = LONE_MEMBERSHIP;
 

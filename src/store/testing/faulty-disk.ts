@@ -10,8 +10,14 @@ export interface Faults {
   crashAtStep?: number;
   /** This step fails like a broken medium. */
   failAtStep?: number;
-  /** Steps from this one on find no space. */
+  /** From this step on there is no space, until `free`. */
   fullAtStep?: number;
+}
+
+/** What {@link FaultyDisk.rot} flipped. */
+export interface RottenBit {
+  readonly path: string;
+  readonly byte: number;
 }
 
 /** How the machine stops: a killed process leaves the page cache, a power cut does not. */
@@ -31,8 +37,10 @@ type NameChange =
   | { readonly type: "remove"; readonly path: string };
 
 /**
- * A disk in memory that can stop, tear, fail and be full at a chosen step. Names change durably in
- * order (as on a journalling file system), sectors of an interrupted write in any order.
+ * A disk in memory that can stop, tear, fail, rot, be slow, and be full and have space again: all
+ * of it decided by the caller and the seed. Names change durably in order (as on a journalling file
+ * system), sectors of an interrupted write in any order. Without space files do not grow and no new
+ * ones come, whereas what is there can be overwritten, shortened, renamed, removed and synced.
  */
 export class FaultyDisk implements Disk {
   readonly #random: Random;
@@ -43,6 +51,9 @@ export class FaultyDisk implements Disk {
   #locked = false;
   #steps = 0;
   #crashed = false;
+  #full = false;
+  #syncsFail = false;
+  #delay: (() => Promise<void>) | undefined;
 
   constructor(random: Random, faults: Faults = {}, files = new Map<string, Uint8Array>()) {
     this.#random = random;
@@ -60,6 +71,50 @@ export class FaultyDisk implements Disk {
 
   get crashed(): boolean {
     return this.#crashed;
+  }
+
+  /** No more space, from now on. */
+  fill(): void {
+    this.#full = true;
+  }
+
+  free(): void {
+    this.#full = false;
+    delete this.#faults.fullAtStep;
+  }
+
+  /** Every durable write and sync fails from now on, its bytes being in the page cache at most. */
+  failSyncs(): void {
+    this.#syncsFail = true;
+  }
+
+  heal(): void {
+    this.#syncsFail = false;
+  }
+
+  /** Awaited in every change of the disk, for instance a sleep; undefined for a fast disk again. */
+  setDelay(delay: (() => Promise<void>) | undefined): void {
+    this.#delay = delay;
+  }
+
+  /** Flips a bit at rest in one of the files that `choose` wants; undefined when all are empty. */
+  rot(choose: (path: string) => boolean = () => true): RottenBit | undefined {
+    const paths = [...this.#names].filter(
+      ([path, content]) => choose(path) && content.bytes.length > 0,
+    );
+    const [path, content] = paths[randomInteger(this.#random, Math.max(1, paths.length))] ?? [];
+    if (path === undefined || content === undefined) return undefined;
+    const byte = randomInteger(this.#random, content.bytes.length);
+    const mask = 1 << randomInteger(this.#random, 8);
+    for (const bytes of [content.bytes, content.durable]) {
+      if (byte < bytes.length) bytes[byte] = (bytes[byte] ?? 0) ^ mask;
+    }
+    return { path, byte };
+  }
+
+  /** What a reader would find now; the disk goes on. */
+  files(): Map<string, Uint8Array> {
+    return copyOf(this.#names, (content) => content.bytes);
   }
 
   /** What the machine finds when it comes back; this disk stops. */
@@ -88,6 +143,7 @@ export class FaultyDisk implements Disk {
     let content = this.#names.get(path);
     if (content === undefined) {
       await this.#step();
+      if (this.#full) throw noSpace();
       content = { bytes: new Uint8Array(), durable: new Uint8Array() };
       this.#change({ type: "add", path, content });
     }
@@ -107,6 +163,7 @@ export class FaultyDisk implements Disk {
 
   async syncDirectory(): Promise<void> {
     await this.#step();
+    this.#checkSync();
     for (const change of this.#pending) rename(this.#durableNames, change);
     this.#pending = [];
   }
@@ -136,11 +193,13 @@ export class FaultyDisk implements Disk {
       writeDurably: (offset, bytes) => this.#write(content, offset, bytes),
       cutDurably: async (size) => {
         await this.#step();
+        this.#checkSync();
         content.bytes = content.bytes.slice(0, size);
         content.durable = content.durable.slice(0, size);
       },
       datasync: async () => {
         await this.#step();
+        this.#checkSync();
         content.durable = content.bytes.slice();
       },
       close: () => Promise.resolve(),
@@ -150,6 +209,15 @@ export class FaultyDisk implements Disk {
   async #write(content: Content, offset: number, bytes: Uint8Array): Promise<void> {
     const torn = (): void => this.#tear(content, offset, bytes);
     await this.#step(torn);
+    if (this.#full && offset + bytes.length > content.bytes.length) {
+      const space = Math.max(0, content.bytes.length - offset);
+      this.#tear(content, offset, bytes.subarray(0, space + this.#slack(bytes.length - space)));
+      throw noSpace();
+    }
+    if (this.#syncsFail) {
+      this.#tear(content, offset, bytes);
+      this.#checkSync();
+    }
     content.bytes = overlay(content.bytes, offset, bytes);
     content.durable = overlay(content.durable, offset, bytes);
   }
@@ -170,6 +238,15 @@ export class FaultyDisk implements Disk {
     }
   }
 
+  /** The last block has a little room left, perhaps. */
+  #slack(bytes: number): number {
+    return randomInteger(this.#random, Math.min(bytes, SECTOR_BYTES));
+  }
+
+  #checkSync(): void {
+    if (this.#syncsFail) throw failure("EIO", "i/o error");
+  }
+
   #change(change: NameChange): void {
     rename(this.#names, change);
     this.#pending.push(change);
@@ -186,11 +263,9 @@ export class FaultyDisk implements Disk {
       await this.#alive();
     }
     if (this.#steps === failAtStep) throw failure("EIO", "i/o error");
-    if (fullAtStep !== undefined && this.#steps >= fullAtStep) {
-      throw failure("ENOSPC", "no space left on device");
-    }
+    if (fullAtStep !== undefined && this.#steps >= fullAtStep) this.#full = true;
     // Others run while the disk works.
-    await Promise.resolve();
+    await (this.#delay?.() ?? Promise.resolve());
     await this.#alive();
   }
 
@@ -202,6 +277,10 @@ export class FaultyDisk implements Disk {
 
 function failure(code: string, message: string): Error {
   return Object.assign(new Error(`${code}: ${message}`), { code });
+}
+
+function noSpace(): Error {
+  return failure("ENOSPC", "no space left on device");
 }
 
 function overlay(base: Uint8Array, offset: number, bytes: Uint8Array): Uint8Array {

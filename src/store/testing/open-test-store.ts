@@ -3,6 +3,7 @@ import { MemoryState } from "../../mvcc/index.ts";
 import { openStore } from "../open-store.ts";
 import type { StoreLimits } from "../open-store.ts";
 import type { Store } from "../store.ts";
+import { diskFiles } from "./disk-files.ts";
 import { FaultyDisk } from "./faulty-disk.ts";
 
 export interface TestStore {
@@ -25,7 +26,7 @@ export async function openTestStore(options: TestStoreOptions = {}): Promise<Tes
   const random = new SeededRandom(options.seed ?? 1);
   const disk = options.disk ?? new FaultyDisk(random);
   const clock = new ManualClock();
-  const storage = new MemoryState(options.image);
+  const storage = new MemoryState(options.image, diskFiles(disk));
   const fatal: Error[] = [];
   const store = await openStore({
     directory: "/data",
