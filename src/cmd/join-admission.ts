@@ -80,10 +80,11 @@ export class JoinAdmission {
     this.#refuseOtherSettings(request.settings);
     const self = describeJoiner(request, address);
     const certificate = await issuer.issueForMember(request.certificateRequest, request.memberId);
-    const known = membership.members().some((member) => member.id === self.id);
+    const known = membership.members().find((member) => member.id === self.id);
     await this.#makeRoomFor(self);
     if (!request.witness) await this.#claimName(request);
-    if (!known) await membership.add(self);
+    // Asked again after a crash, it may listen elsewhere; of a known member only that changes.
+    if (known === undefined || !sameMember(known, self)) await membership.add(self);
     logger.info("a server joined", { member: self.id, name: self.name, role: self.role });
     return this.#handOver(self, certificate);
   }
@@ -113,7 +114,7 @@ export class JoinAdmission {
       const sameName = other.name === self.name;
       const sameAddress = other.peerAddress === self.peerAddress;
       if (other.id === self.id) {
-        if (sameName && sameAddress) continue;
+        if (other.role !== "voter" || sameMember(other, self)) continue;
         throw memberTaken(self, other);
       }
       if (!sameName && !sameAddress) continue;
@@ -171,6 +172,14 @@ function describeJoiner(request: JoinServerRequest, address: string): Member {
     peerAddress: at(request.peer),
     apiAddress: api === undefined || witness ? "" : `https://${at(api)}`,
   };
+}
+
+function sameMember(one: Member, other: Member): boolean {
+  return (
+    one.name === other.name &&
+    one.peerAddress === other.peerAddress &&
+    one.apiAddress === other.apiAddress
+  );
 }
 
 function nameTaken(name: string, by: string): Error {

@@ -10,7 +10,7 @@ import type { KeyPair } from "../os/index.ts";
 import type { MemberId, Store } from "../store/index.ts";
 import { JoinAdmission } from "./join-admission.ts";
 import type { CertificateIssuer, JoinTokens, NodeCredentials } from "./join-admission.ts";
-import { answerRefusal, noLeader, refusal, refusalOfStore } from "./join-status.ts";
+import { answerRefusal, noLeader, refusal, refusalOfError } from "./join-status.ts";
 import {
   AUTHORITY_PATH,
   CLUSTER_PATH,
@@ -77,7 +77,7 @@ export function createClusterApp(options: ClusterAppOptions): ClusterApp {
   const limiter = new JoinLimiter({ clock: options.clock, ...options.limits });
   const app = new Hono<Environment>();
   app.onError((error) => {
-    const known = isStatusError(error) ? error : refusalOfStore(error);
+    const known = isStatusError(error) ? error : refusalOfError(error);
     if (known !== undefined) return answerRefusal(known);
     logger.error("a request of the cluster's API failed", { error: String(error) });
     return answerRefusal(refusal(500, "InternalError", "the server failed; its log says how"));

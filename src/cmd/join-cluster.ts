@@ -187,23 +187,18 @@ function whereToAsk(
 type AskingServer = Extract<AskingRecord, { role: "server" }>;
 type AskingAgent = Extract<AskingRecord, { role: "agent" }>;
 
-/** Keeps what was asked for before; what the others would see differently is asked for anew. */
+/** Keeps who asked before, so that a broken attempt leaves no second member behind. */
 async function prepareServer(
   options: JoinServerOptions,
   former: AskingServer | undefined,
   server: string,
 ): Promise<AskingServer> {
-  const { name, peer, api, witness, random } = options;
-  const same =
-    former !== undefined &&
-    former.name === name &&
-    former.witness === witness &&
-    sameLocation(former.peer, peer) &&
-    sameLocation(former.api, api);
+  const { peer, api, witness, random } = options;
+  const sameKind = former !== undefined && former.witness === witness;
   const asking: AskingServer = {
     ...(await identityOf(options, former, server)),
     role: "server",
-    memberId: same ? former.memberId : newMemberId(random),
+    memberId: sameKind ? former.memberId : newMemberId(random),
     witness,
     peer,
     ...(api === undefined ? {} : { api }),
@@ -250,10 +245,6 @@ async function identityOf(
     nodeSecret: former?.nodeSecret ?? Buffer.from(random.bytes(SECRET_BYTES)).toString("hex"),
     privateKey: former?.privateKey ?? (await createPrivateKey()),
   };
-}
-
-function sameLocation(one: Location | undefined, other: Location | undefined): boolean {
-  return one?.host === other?.host && one?.port === other?.port;
 }
 
 function checkServerAnswer(

@@ -34,8 +34,16 @@ export function noLeader(): StatusError {
   });
 }
 
-/** What the store refuses, as an answer; undefined when the error is not the store's. */
-export function refusalOfStore(error: unknown): StatusError | undefined {
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** What other rooms refuse, as an answer; undefined when the error is a defect. */
+export function refusalOfError(error: unknown): StatusError | undefined {
+  const name = error instanceof Error ? error.name : "";
+  // The group's own reasons: a learner that lags, a removed id, the last voter.
+  if (name === "MembershipError") return refusal(409, "Conflict", messageOf(error));
+  if (name === "CertificateRequestError") return refusal(400, "BadRequest", messageOf(error));
   if (!(error instanceof StoreError)) return undefined;
   switch (error.code) {
     case "not-leader":
