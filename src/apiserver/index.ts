@@ -6,6 +6,7 @@ export type { Authenticator } from "./authenticator.ts";
 export type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 export { bootstrap } from "./bootstrap.ts";
 export type { BootstrapOptions } from "./bootstrap.ts";
+export type { ServerEndpoint } from "./bootstrap-objects.ts";
 export { createForwarding } from "./forwarding.ts";
 export type { Forwarding, ForwardingOptions, PeerIdentity } from "./forwarding.ts";
 export { JoinLimiter } from "./joining/join-limiter.ts";

@@ -1,26 +1,34 @@
 import { rmSync } from "node:fs";
+import { isIPv4 } from "node:net";
+import type { ServerEndpoint } from "../apiserver/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
-import type { Client } from "../client/index.ts";
-import { startControllers } from "../controllers/index.ts";
+import { NODES } from "../client/index.ts";
 import { openImageStore } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
-import { openFilesLimit, processStartTime } from "../os/index.ts";
+import { PEER_ADDRESS_ANNOTATION } from "../kubelet/index.ts";
+import type { Fetch } from "../lib/index.ts";
+import { ANY_PEER, ANY_SERVER, openFilesLimit, processStartTime } from "../os/index.ts";
+import type { ClaimedRanges, NodeLink, PeerIdentity } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
-import { startScheduler } from "../scheduler/index.ts";
+import type { Store } from "../store/index.ts";
 import { createComponentTokens } from "./components.ts";
-import type { Component } from "./components.ts";
 import { createControlPlane } from "./control-plane.ts";
-import { ensureCredentials, serverNames } from "./credentials.ts";
-import { writeServerRecord, writeSettings } from "./data-directory.ts";
+import type { ControlPlane } from "./control-plane.ts";
+import { readSettings, writeServerRecord, writeSettings } from "./data-directory.ts";
 import type { DataDirectory, ServerRecord } from "./data-directory.ts";
-import { openGround } from "./ground.ts";
+import { openDoors } from "./doors.ts";
+import type { Doors } from "./doors.ts";
+import { chooseRanges, openGround } from "./ground.ts";
 import type { Ground } from "./ground.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
-import { chooseFreePort, listenForApi } from "./listeners.ts";
-import type { ApiListener, PortChoice } from "./listeners.ts";
-import { createLocalNode, localNodeName, podCidrOfFirstNode } from "./node.ts";
+import { runLeaderWork } from "./leader-work.ts";
+import { chooseFreePort } from "./listeners.ts";
+import { createLocalNode, podCidrOfFirstNode } from "./node.ts";
 import type { LocalNode } from "./node.ts";
+import { assumeIdentity } from "./server-identity.ts";
+import { portChoices } from "./server-ports.ts";
+import { openServerStore } from "./server-store.ts";
 import { VERSION } from "./version.ts";
 
 export interface RunningCluster {
@@ -34,98 +42,89 @@ export interface RunningCluster {
 
 interface Parts extends LocalNode {
   readonly proxy: Proxy;
-  readonly clientOf: (component: Component) => Client;
-  /** The authority's certificate, PEM. */
-  readonly rootCa: string;
 }
 
-interface AuthenticListener extends ApiListener {
-  readonly adminToken: string;
-  readonly rootCa: string;
-}
-
-const DEFAULT_HTTPS_PORT = 6443;
-const DEFAULT_HTTP_PORT = 8080;
 /**
  * Two descriptors a connection, for Services and for Ingress: a quarter of what the process may
  * open stays for the store, the API and the workers, whatever clients do.
  */
 const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
+/** What the kubelet's API answers; other servers ask it at the peer port. */
+const KUBELET_PATHS = ["/containerLogs/"];
 
-/** Puts a whole cluster together in this process, from the disk up to the proxy. */
+/** Puts a whole server together in this process, from the disk up to the proxy. */
 export async function startCluster(flags: ServerFlags): Promise<RunningCluster> {
-  const ground = await openGround(flags);
-  const advertiseAddress = flags.advertiseAddress ?? advertised(flags.bindAddress);
-  const listener = await openListener(ground, flags, advertiseAddress);
-  const images = openImages(ground, `${advertiseAddress}:${listener.port}`);
+  const ground = openGround(flags);
+  const identity = await assumeIdentity(flags, ground);
+  const ranges = chooseRanges(flags, ground, identity.joined?.settings);
+  const doors = await openDoors(flags, ground, identity, ranges);
+  const failed = Promise.withResolvers<Error>();
+  const store = await openServerStore(ground, identity, doors, failed.resolve);
   const running = new AbortController();
-  const api = { listener, advertiseAddress, images, signal: running.signal };
-  const parts = await startServing(ground, flags, api);
-  const ingressPort = await startParts(ground, parts, running.signal);
-  const record: ServerRecord = {
-    pid: process.pid,
-    startTime: processStartTime(process.pid) ?? "",
-    version: VERSION,
-    server: `https://${advertiseAddress}:${listener.port}`,
-    ingress: `http://${advertiseAddress}:${ingressPort}`,
-    startedAt: new Date(ground.clock.now()).toISOString(),
-  };
-  writeServerRecord(ground.directory, record);
-  writeSettings(ground.directory, {
-    httpsPort: listener.port,
-    httpPort: ingressPort,
-    clusterCidr: ground.ranges.clusterCidr,
-    serviceCidr: ground.ranges.serviceCidr,
-  });
+  const founded = identity.joined === undefined;
+  const server: Server = { flags, ground, ranges, doors, store, founded, signal: running.signal };
+  keepAccess(server);
+  const images = openImages(server);
+  const controlPlane = serveControlPlane(server, images, () => parts);
+  const parts = createParts(server, controlPlane, images);
+  const ingressPort = await startParts(server, controlPlane, parts);
+  const record = recordServer(server, ingressPort);
   return {
     directory: ground.directory,
     record,
-    failed: ground.failed,
+    failed: failed.promise,
     async stop({ pods }) {
       if (pods === "end") await parts.kubelet.terminateAll();
       running.abort();
       await Promise.all([parts.kubelet.drained(), parts.proxy.drained()]);
       parts.runtime.shutdown();
-      await listener.stop();
+      await doors.api.stop();
       await images.close();
-      await ground.store.close();
+      await store.close();
       rmSync(ground.directory.serverRecord, { force: true });
-      ground.ranges.release();
+      ranges.release();
     },
   };
 }
 
-async function openListener(
-  ground: Ground,
-  flags: ServerFlags,
-  advertiseAddress: string,
-): Promise<AuthenticListener> {
-  const { directory, settings, clock, ranges } = ground;
-  const credentials = await ensureCredentials(directory, {
-    names: serverNames({
-      bindAddress: flags.bindAddress,
-      advertiseAddress,
-      kubernetesServiceIp: firstAddress(ranges.serviceCidr),
-      additional: flags.tlsSan,
-    }),
-    nowMs: clock.now(),
-  });
-  const listener = listenForApi({
-    hostname: flags.bindAddress,
-    choice: portChoice(flags.httpsPort, settings.httpsPort ?? DEFAULT_HTTPS_PORT, "--https-port"),
-    keys: credentials.server,
+/** What every step of the start stands on. */
+interface Server {
+  readonly flags: ServerFlags;
+  readonly ground: Ground;
+  readonly ranges: ClaimedRanges;
+  readonly doors: Doors;
+  readonly store: Store;
+  /** It began the cluster, and its node the cluster's range of pod addresses. */
+  readonly founded: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Writes down how this server is reached; from here on the directory is a member's. */
+function keepAccess({ ground, ranges, doors }: Server): void {
+  const { directory, settings, nodeName } = ground;
+  writeSettings(directory, {
+    ...settings,
+    httpsPort: doors.api.port,
+    peerPort: doors.peers.port,
+    nodeName,
+    clusterCidr: ranges.clusterCidr,
+    serviceCidr: ranges.serviceCidr,
   });
   writeKubeconfig(directory.kubeconfig, {
-    server: `https://${advertiseAddress}:${listener.port}`,
-    ca: credentials.ca,
-    token: credentials.adminToken,
+    server: apiUrl(ground, doors),
+    ca: doors.credentials.ca.certificate,
+    token: doors.credentials.adminToken,
   });
-  return { ...listener, adminToken: credentials.adminToken, rootCa: credentials.ca };
+}
+
+function apiUrl({ advertiseAddress }: Ground, { api }: Doors): string {
+  return `https://${advertiseAddress}:${api.port}`;
 }
 
 /** The image store; names that begin with the cluster's own registry are looked for in it. */
-function openImages(ground: Ground, ownHost: string): ImageStore {
-  const { directory, clock, logger } = ground;
+function openImages({ ground, doors }: Server): ImageStore {
+  const { directory, clock, logger, advertiseAddress } = ground;
+  const ownHost = `${advertiseAddress}:${doors.api.port}`;
   return openImageStore({
     directory: directory.images,
     clock,
@@ -134,98 +133,128 @@ function openImages(ground: Ground, ownHost: string): ImageStore {
   });
 }
 
-/** Builds both towers and answers requests from here on. */
-async function startServing(
-  ground: Ground,
-  flags: ServerFlags,
-  api: {
-    listener: AuthenticListener;
-    advertiseAddress: string;
-    images: ImageStore;
-    signal: AbortSignal;
-  },
-): Promise<Parts> {
-  const { clock, logger, ranges } = ground;
-  const nodeName = localNodeName();
-  const tokens = createComponentTokens({ adminToken: api.listener.adminToken, nodeName });
-  const controlPlane = await createControlPlane({
+/** Builds the server tower and answers requests from here on. */
+function serveControlPlane(
+  server: Server,
+  images: ImageStore,
+  parts: () => LocalNode,
+): ControlPlane {
+  const { flags, ground, ranges, doors, store } = server;
+  const { nodeName, directory } = ground;
+  const tokens = createComponentTokens({ adminToken: doors.credentials.adminToken, nodeName });
+  const controlPlane = createControlPlane({
     ...ground,
-    images: api.images,
-    users: tokens.users,
+    store,
+    images,
+    link: doors.peers,
+    credentials: doors.credentials,
+    tokens,
     nodeConnector: (name) =>
-      name === nodeName ? async (request) => node.kubelet.app.fetch(request) : undefined,
+      name === nodeName
+        ? async (request) => parts().kubelet.app.fetch(request)
+        : kubeletOf(name, controlPlane, doors.peers),
+    clusterCidr: ranges.clusterCidr,
     serviceCidr: ranges.serviceCidr,
     nodePortRange: flags.serviceNodePortRange,
-    advertiseAddress: api.advertiseAddress,
-    advertisePort: api.listener.port,
-    signal: api.signal,
+    snapshotDirectory: directory.snapshots,
   });
-  const clientOf = (component: Component): Client =>
-    tokens.clientOf(component, { fetch: controlPlane.api, clock });
+  doors.api.serve(controlPlane.front);
+  doors.peers.serveHttp(async (request, peer) => {
+    const { pathname } = new URL(request.url);
+    const forKubelet = KUBELET_PATHS.some((prefix) => pathname.startsWith(prefix));
+    if (forKubelet && isServer(peer)) return parts().kubelet.app.fetch(request);
+    return controlPlane.peerFront(request, peer);
+  });
+  doors.peers.serveTunnel(({ ip, port }) => parts().runtime.endpoint(ip, port));
+  return controlPlane;
+}
+
+function isServer({ organizations }: PeerIdentity): boolean {
+  return ANY_SERVER.organizations.some((name) => organizations.includes(name));
+}
+
+/** The kubelet's API on another node, at the peer port that its Node object tells. */
+function kubeletOf(
+  nodeName: string,
+  { registry }: ControlPlane,
+  link: NodeLink,
+): Fetch | undefined {
+  const node = registry.present.find(NODES, "", nodeName);
+  const address = node?.metadata.annotations?.[PEER_ADDRESS_ANNOTATION];
+  return address === undefined ? undefined : link.fetchFrom(address, ANY_PEER);
+}
+
+/** This machine's node agent and proxy, not started yet. */
+function createParts(server: Server, controlPlane: ControlPlane, images: ImageStore): Parts {
+  const { flags, ground, ranges, doors, store, founded } = server;
+  const { clock, logger, nodeName, advertiseAddress } = ground;
   const node = createLocalNode({
     ...ground,
-    images: api.images,
-    client: clientOf("kubelet"),
-    nodeName,
-    nodeAddress: api.advertiseAddress,
-    podCidr: podCidrOfFirstNode(ranges.clusterCidr),
+    images,
+    client: controlPlane.clientOf("kubelet"),
+    nodeAddress: flags.nodeIp ?? advertiseAddress,
+    peerAddress: `${advertiseAddress}:${doors.peers.port}`,
+    ...(founded ? { podCidr: podCidrOfFirstNode(ranges.clusterCidr) } : {}),
   });
-  const { httpPort } = ground.settings;
+  const { http } = portChoices(flags, ground.settings);
   const proxy = createProxy({
-    client: clientOf("proxy"),
+    client: controlPlane.clientOf("proxy"),
     clock,
     logger: logger.child({ room: "proxy" }),
     endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),
+    remote: { nodeName, dialer: doors.peers },
     nodePortAddress: flags.bindAddress,
-    ingress: {
-      hostname: flags.bindAddress,
-      port: chooseFreePort(
-        flags.bindAddress,
-        portChoice(flags.httpPort, httpPort ?? DEFAULT_HTTP_PORT, "--http-port"),
-      ),
-    },
-    ingressAddress: api.advertiseAddress,
+    ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
+    ingressAddress: advertiseAddress,
+    publishesIngressStatus: () => store.leadership.self,
     maxConnections: Math.floor(openFilesLimit() * PROXY_SHARE_OF_OPEN_FILES),
   });
-  api.listener.serve(controlPlane.front);
-  return { ...node, proxy, clientOf, rootCa: api.listener.rootCa };
+  return { ...node, proxy };
 }
 
 /** Starts what works on its own; gives the port of Ingress. */
-async function startParts(ground: Ground, parts: Parts, signal: AbortSignal): Promise<number> {
-  const { clock, random, logger } = ground;
-  const { clientOf, proxy, kubelet, runtime } = parts;
+async function startParts(
+  server: Server,
+  controlPlane: ControlPlane,
+  { proxy, kubelet, runtime }: Parts,
+): Promise<number> {
+  const { ground, ranges, doors, store, signal } = server;
   await runtime.start();
-  const context = { clock, random, signal };
-  startControllers({
-    ...context,
-    client: clientOf("controllers"),
-    logger: logger.child({ room: "controllers" }),
-    rootCa: parts.rootCa,
-  });
-  startScheduler({
-    ...context,
-    client: clientOf("scheduler"),
-    logger: logger.child({ room: "scheduler" }),
+  await runLeaderWork({
+    ...ground,
+    store,
+    registry: controlPlane.registry,
+    termFetch: controlPlane.termFetch,
+    clientOf: (component, fetch) => controlPlane.clientOf(component, fetch),
+    clusterCidr: ranges.clusterCidr,
+    rootCa: doors.credentials.ca.certificate,
+    servers: () => endpointsOf(store),
+    signal,
   });
   const [{ ingressPort }] = await Promise.all([proxy.start(signal), kubelet.start(signal)]);
   return ingressPort;
 }
 
-function portChoice(given: number | undefined, preferred: number, flag: string): PortChoice {
-  return given === undefined
-    ? { type: "preferred", port: preferred }
-    : { type: "given", port: given, flag };
+/** Where the servers' APIs are, as far as nodes can reach them by address. */
+function endpointsOf({ membership }: Store): ServerEndpoint[] {
+  return membership.members().flatMap(({ role, apiAddress }) => {
+    if (role === "witness" || apiAddress === "") return [];
+    const { hostname, port } = new URL(apiAddress);
+    return isIPv4(hostname) ? [{ address: hostname, port: Number(port) }] : [];
+  });
 }
 
-/** The address others are told when the server listens on all of them. */
-function advertised(bindAddress: string): string {
-  return bindAddress === "0.0.0.0" ? "127.0.0.1" : bindAddress;
-}
-
-/** "127.43.0.0/16" → "127.43.0.1": where the `kubernetes` Service stands. */
-function firstAddress(cidr: string): string {
-  const [base] = cidr.split("/");
-  const octets = (base ?? "").split(".").map(Number);
-  return [...octets.slice(0, 3), (octets[3] ?? 0) + 1].join(".");
+function recordServer({ ground, doors }: Server, ingressPort: number): ServerRecord {
+  const { directory, clock, advertiseAddress } = ground;
+  const record: ServerRecord = {
+    pid: process.pid,
+    startTime: processStartTime(process.pid) ?? "",
+    version: VERSION,
+    server: apiUrl(ground, doors),
+    ingress: `http://${advertiseAddress}:${ingressPort}`,
+    startedAt: new Date(clock.now()).toISOString(),
+  };
+  writeServerRecord(directory, record);
+  writeSettings(directory, { ...readSettings(directory), httpPort: ingressPort });
+  return record;
 }

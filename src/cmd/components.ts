@@ -1,3 +1,4 @@
+import { nodeUserName, NODES } from "../apiserver/index.ts";
 import type { User } from "../apiserver/index.ts";
 import { createClient } from "../client/index.ts";
 import type { Client } from "../client/index.ts";
@@ -8,14 +9,16 @@ import { VERSION } from "./version.ts";
 /** Who the cluster's own parts are to the API, as in any Kubernetes cluster. */
 export function componentUsers(nodeName: string): Readonly<Record<Component, User>> {
   return {
+    // What keeps the cluster's own objects; in Kubernetes it is the API server itself.
+    apiserver: { name: "system:apiserver", groups: ["system:masters"] },
     controllers: { name: "system:kube-controller-manager", groups: [] },
     scheduler: { name: "system:kube-scheduler", groups: [] },
-    kubelet: { name: `system:node:${nodeName}`, groups: ["system:nodes"] },
+    kubelet: { name: nodeUserName(nodeName), groups: [NODES] },
     proxy: { name: "system:kube-proxy", groups: [] },
   };
 }
 
-export type Component = "controllers" | "scheduler" | "kubelet" | "proxy";
+export type Component = "apiserver" | "controllers" | "scheduler" | "kubelet" | "proxy";
 
 const ADMINISTRATOR: User = { name: "kubun:admin", groups: ["system:masters"] };
 

@@ -1,43 +1,62 @@
-import { bootstrap, createApiServer, tokenAuthenticator } from "../apiserver/index.ts";
-import type { NodeConnector, User } from "../apiserver/index.ts";
+import type { Hono } from "hono";
+import {
+  createApiServer,
+  createForwarding,
+  firstAuthenticator,
+  nodeAuthenticator,
+  tokenAuthenticator,
+} from "../apiserver/index.ts";
+import type { Authenticator, Forwarding, NodeConnector, PeerIdentity } from "../apiserver/index.ts";
 import type { PortRange } from "../cli/index.ts";
+import type { Client } from "../client/index.ts";
 import { createDistributionApp } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
-import { sleep } from "../lib/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
+import { ANY_SERVER } from "../os/index.ts";
+import type { NodeLink } from "../os/index.ts";
 import { createRegistry } from "../registry/index.ts";
 import type { Registry } from "../registry/index.ts";
-import type { Store } from "../store/index.ts";
+import type { MemberId, Store } from "../store/index.ts";
+import { clusterCredentials, clusterIssuer, clusterTokens } from "./cluster-api.ts";
+import type { Component, ComponentTokens } from "./components.ts";
+import type { Credentials } from "./credentials.ts";
+import { createClusterApp } from "./join-app.ts";
+import type { ClusterApp } from "./join-app.ts";
+import type { Front } from "./listeners.ts";
 import { GIT_VERSION, KUBERNETES_VERSION } from "./version.ts";
-
-/** How soon the `kubernetes` Service and its like are back, as in a Kubernetes control plane. */
-const BOOTSTRAP_INTERVAL_MS = 10_000;
 
 export interface ControlPlaneOptions {
   readonly store: Store;
   readonly images: ImageStore;
+  readonly link: NodeLink;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly users: ReadonlyMap<string, User>;
+  readonly credentials: Credentials;
+  readonly tokens: ComponentTokens;
   readonly nodeConnector: NodeConnector;
+  readonly clusterCidr: string;
   readonly serviceCidr: string;
   readonly nodePortRange: PortRange;
-  readonly advertiseAddress: string;
-  readonly advertisePort: number;
-  readonly signal: AbortSignal;
+  /** Where snapshots take shape before they are sent. */
+  readonly snapshotDirectory: string;
 }
 
 export interface ControlPlane {
-  /** The Kubernetes API alone: what the cluster's own parts are handed. */
+  readonly registry: Registry;
+  /** The Kubernetes API as the cluster's own parts in this process are handed it. */
   readonly api: Fetch;
-  /** What listens on the API's port: the Kubernetes API, and the image registry under /v2/. */
-  readonly front: Fetch;
+  readonly termFetch: Forwarding["termFetch"];
+  /** What listens on the API's port: the Kubernetes API, the cluster's own, and its images. */
+  readonly front: Front;
+  /** What other servers ask of this one, over the peers' mutual TLS. */
+  readonly peerFront: (request: Request, peer: PeerIdentity) => Promise<Response>;
+  clientOf(component: Component, fetch?: Fetch): Client;
 }
 
 /** The server tower, from the store up. */
-export async function createControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
-  const { store, clock, random, logger } = options;
+export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
+  const { store, clock, random, logger, tokens } = options;
   const registry = createRegistry({
     store,
     clock,
@@ -46,14 +65,59 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
     serviceCidr: options.serviceCidr,
     nodePortRange: options.nodePortRange,
   });
-  const authenticator = tokenAuthenticator(options.users);
-  const apiServer = createApiServer({
+  const authenticator = firstAuthenticator(
+    tokenAuthenticator(tokens.users),
+    nodeAuthenticator(registry.present),
+  );
+  const peer = peersOf(options);
+  const forwarding = createForwarding({
+    store,
+    app: createApi(options, registry, authenticator),
+    peer,
+    authenticator,
+    clock,
+    logger: logger.child({ room: "apiserver" }),
+  });
+  const clientOf: ControlPlane["clientOf"] = (component, fetch = forwarding.front) =>
+    tokens.clientOf(component, { fetch, clock });
+  const cluster = createClusterApp({
+    ...options,
+    ca: options.credentials.ca,
+    adminToken: options.credentials.adminToken,
+    settings: {
+      clusterCidr: options.clusterCidr,
+      serviceCidr: options.serviceCidr,
+      serviceNodePortRange: options.nodePortRange,
+    },
+    tokens: clusterTokens(registry, clock),
+    credentials: clusterCredentials(clientOf("apiserver")),
+    issuer: clusterIssuer(options.credentials.ca, clock),
+    authenticate: (request) => authenticator.authenticate(request),
+    peer,
+  });
+  return {
+    registry,
+    api: forwarding.front,
+    termFetch: (term) => forwarding.termFetch(term),
+    ...fronts(options, forwarding, cluster, authenticator),
+    clientOf,
+  };
+}
+
+function createApi(
+  options: ControlPlaneOptions,
+  registry: Registry,
+  authenticator: Authenticator,
+): Hono {
+  const { store, clock, random, logger } = options;
+  return createApiServer({
     registry,
     clock,
     random,
     logger: logger.child({ room: "apiserver" }),
     authenticator,
     nodeConnector: options.nodeConnector,
+    readiness: { leader: () => store.leadership.leader !== undefined },
     version: {
       major: KUBERNETES_VERSION.major,
       minor: KUBERNETES_VERSION.minor,
@@ -62,38 +126,47 @@ export async function createControlPlane(options: ControlPlaneOptions): Promise<
       platform: `${process.platform}/${process.arch === "x64" ? "amd64" : process.arch}`,
     },
   });
-  await keepBootstrapped(registry, options);
+}
+
+/** The way to the peer port of another server, whose certificate must be that member's. */
+function peersOf({ store, link }: ControlPlaneOptions): (member: MemberId) => Fetch | undefined {
+  return (id) => {
+    const member = store.membership.members().find((candidate) => candidate.id === id);
+    if (member === undefined) return undefined;
+    const commonName = `kubun:member:${id}`;
+    return link.fetchFrom(member.peerAddress, { ...ANY_SERVER, commonName });
+  };
+}
+
+function fronts(
+  options: ControlPlaneOptions,
+  forwarding: Forwarding,
+  cluster: ClusterApp,
+  authenticator: Authenticator,
+): Pick<ControlPlane, "front" | "peerFront"> {
+  const { images } = options;
   const distribution = createDistributionApp({
-    images: options.images,
+    images,
     authorize: (request) =>
       authenticator.authenticate(withBearer(request)) === undefined ? "unauthenticated" : "allow",
   });
-  const api: Fetch = async (request) => apiServer.fetch(request);
-  const front: Fetch = async (request) =>
-    isImageRequest(request) ? distribution.fetch(request) : apiServer.fetch(request);
-  return { api, front };
-}
-
-/** Makes what every cluster has, now and again when somebody deleted it. */
-async function keepBootstrapped(registry: Registry, options: ControlPlaneOptions): Promise<void> {
-  const { clock, logger, signal, advertiseAddress, advertisePort } = options;
-  const ensure = (): Promise<void> =>
-    bootstrap({ registry, logger, advertiseAddress, advertisePort });
-  await ensure();
-  const repeat = async (): Promise<void> => {
-    for (;;) {
-      await sleep(clock, BOOTSTRAP_INTERVAL_MS, signal);
-      if (signal.aborted) return;
-      await ensure().catch((error: unknown) => {
-        logger.warn("bootstrap", { error: String(error) });
-      });
-    }
+  return {
+    front: async (request, address) => {
+      const { pathname } = new URL(request.url);
+      if (isImagePath(pathname)) return distribution.fetch(request);
+      if (cluster.serves(pathname)) return cluster.fetch(request, { address, relayed: false });
+      return forwarding.front(request);
+    },
+    peerFront: async (request, peer) => {
+      const { pathname } = new URL(request.url);
+      const fromServer = ANY_SERVER.organizations.some((name) => peer.organizations.includes(name));
+      if (fromServer && cluster.serves(pathname)) return cluster.fetchFromServer(request);
+      return forwarding.peerFront(request, peer);
+    },
   };
-  void repeat();
 }
 
-function isImageRequest(request: Request): boolean {
-  const { pathname } = new URL(request.url);
+function isImagePath(pathname: string): boolean {
   return pathname === "/v2" || pathname.startsWith("/v2/");
 }
 

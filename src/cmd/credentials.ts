@@ -6,8 +6,8 @@ import type { KeyPair } from "../os/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 
 export interface Credentials {
-  /** The authority's certificate, PEM: what clients trust. */
-  readonly ca: string;
+  /** The cluster's authority: what clients trust, and what signs for machines that join. */
+  readonly ca: KeyPair;
   readonly server: KeyPair;
   readonly adminToken: string;
 }
@@ -33,7 +33,36 @@ export async function ensureCredentials(
 ): Promise<Credentials> {
   const ca = await ensureAuthority(directory, options.nowMs);
   const server = await ensureServerCertificate(directory, ca, options);
-  return { ca: ca.certificate, server, adminToken: ensureToken(directory) };
+  return { ca, server, adminToken: ensureToken(directory) };
+}
+
+/**
+ * A founder's identity among the other servers: made anew when its lifetime no longer fits, or when
+ * it is of another member.
+ */
+export async function ensurePeerIdentity(
+  directory: DataDirectory,
+  ca: KeyPair,
+  options: { readonly memberId: number; readonly nowMs: number },
+): Promise<KeyPair> {
+  const existing = readPair(directory, "peer");
+  const { memberId, nowMs } = options;
+  const valid =
+    existing !== undefined &&
+    certificateCovers(existing.certificate, {
+      names: [],
+      commonName: `kubun:member:${memberId}`,
+      ca: ca.certificate,
+      untilMs: nowMs + RENEW_BEFORE_MS,
+    });
+  if (valid) return existing;
+  const { createCertificateRequest, createPrivateKey, issueMemberCertificate } =
+    await import("../os/certificate-requests.ts");
+  const privateKey = await createPrivateKey();
+  const request = await createCertificateRequest(privateKey, { commonName: "kubun" });
+  const named = { names: [], nowMs };
+  const certificate = await issueMemberCertificate(ca, request, memberId, named);
+  return writePair(directory, "peer", { privateKey, certificate });
 }
 
 /** Every name under which this machine's own clients may reach the server. */

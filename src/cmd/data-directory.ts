@@ -16,6 +16,8 @@ export interface DataDirectory {
   readonly serverLog: string;
   readonly tls: string;
   readonly store: string;
+  /** Copies of the state on their way elsewhere. */
+  readonly snapshots: string;
   readonly images: string;
   readonly kubelet: string;
   readonly runtime: string;
@@ -41,6 +43,7 @@ export function locateDataDirectory(given: string): DataDirectory {
     serverLog: join(path, "server.log"),
     tls: join(path, "tls"),
     store: join(path, "store"),
+    snapshots: join(path, "snapshots"),
     images: join(path, "images"),
     kubelet: join(path, "kubelet"),
     runtime: join(path, "runtime"),
@@ -86,6 +89,9 @@ const portSchema = z.int().min(1).max(65_535);
 const settingsSchema = z.object({
   httpsPort: portSchema.optional(),
   httpPort: portSchema.optional(),
+  /** Where the cluster's other machines are answered. */
+  peerPort: portSchema.optional(),
+  nodeName: z.string().optional(),
   clusterCidr: z.string().optional(),
   serviceCidr: z.string().optional(),
 });

@@ -1,3 +1,4 @@
+import { networkInterfaces } from "node:os";
 import type { ServerFlags } from "../cli/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import {
@@ -7,60 +8,56 @@ import {
   systemClock as clock,
   systemRandom as random,
 } from "../os/index.ts";
-import type { ClaimedRanges } from "../os/index.ts";
-import { openStore } from "../store/index.ts";
-import type { Store } from "../store/index.ts";
+import type { AddressRanges, ClaimedRanges } from "../os/index.ts";
 import { createDataDirectory, readSettings } from "./data-directory.ts";
 import type { DataDirectory, Settings } from "./data-directory.ts";
+import { localNodeName } from "./node.ts";
 
-/** What everything else of a server stands on. */
+/** What everything else of a process stands on. */
 export interface Ground {
   readonly directory: DataDirectory;
   readonly settings: Settings;
+  readonly disk: ReturnType<typeof createDisk>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly store: Store;
-  readonly ranges: ClaimedRanges;
-  /** Resolves when the state can be written no more. */
-  readonly failed: Promise<Error>;
+  readonly nodeName: string;
+  /** The address of this machine that others are told. */
+  readonly advertiseAddress: string;
 }
 
-/** Opens the data directory, which refuses a second server, and claims the address ranges. */
-export async function openGround(flags: ServerFlags): Promise<Ground> {
-  const logger = createLogger({ level: flags.logLevel });
+/** Makes the data directory and reads what earlier starts decided. */
+export function openGround(flags: ServerFlags): Ground {
   const directory = createDataDirectory(flags.dataDir);
-  const failed = Promise.withResolvers<Error>();
-  const store = await openStore({
-    directory: directory.store,
-    disk: createDisk(),
-    clock,
-    random,
-    logger: logger.child({ room: "store" }),
-    onFatal: failed.resolve,
-  });
   const settings = readSettings(directory);
   return {
     directory,
     settings,
+    disk: createDisk(),
     clock,
     random,
-    logger,
-    store,
-    ranges: chooseRanges(flags, settings, logger),
-    failed: failed.promise,
+    logger: createLogger({ level: flags.logLevel }),
+    nodeName: flags.nodeName ?? settings.nodeName ?? localNodeName(),
+    advertiseAddress: flags.advertiseAddress ?? flags.nodeIp ?? advertised(flags.bindAddress),
   };
 }
 
-function chooseRanges(flags: ServerFlags, settings: Settings, logger: Logger): ClaimedRanges {
+/**
+ * Takes the addresses of pods and Services: those of the cluster that was joined, those of the
+ * flags, the former, or free ones. A founder claims them on its machine for all of its cluster.
+ */
+export function chooseRanges(
+  flags: ServerFlags,
+  ground: Ground,
+  joined: AddressRanges | undefined,
+): ClaimedRanges {
+  const { settings, logger } = ground;
   const { clusterCidr, serviceCidr } = flags;
+  const former = rangesIn(settings);
+  if (joined !== undefined) return unclaimed(joined);
   if (clusterCidr !== undefined && serviceCidr !== undefined) {
-    return { clusterCidr, serviceCidr, release: () => undefined };
+    return unclaimed({ clusterCidr, serviceCidr });
   }
-  const former =
-    settings.clusterCidr === undefined || settings.serviceCidr === undefined
-      ? undefined
-      : { clusterCidr: settings.clusterCidr, serviceCidr: settings.serviceCidr };
   const claimed = claimLoopbackRanges(former);
   if (former !== undefined && former.serviceCidr !== claimed.serviceCidr) {
     logger.warn("another cluster took this one's address ranges: new addresses are of others", {
@@ -73,4 +70,22 @@ function chooseRanges(flags: ServerFlags, settings: Settings, logger: Logger): C
     serviceCidr: serviceCidr ?? claimed.serviceCidr,
     release: () => claimed.release(),
   };
+}
+
+function rangesIn({ clusterCidr, serviceCidr }: Settings): AddressRanges | undefined {
+  if (clusterCidr === undefined || serviceCidr === undefined) return undefined;
+  return { clusterCidr, serviceCidr };
+}
+
+function unclaimed({ clusterCidr, serviceCidr }: AddressRanges): ClaimedRanges {
+  return { clusterCidr, serviceCidr, release: () => undefined };
+}
+
+/** The address others are told when the server listens on all of them: the first outer one. */
+function advertised(bindAddress: string): string {
+  if (bindAddress !== "0.0.0.0") return bindAddress;
+  const outer = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .find((address) => address.family === "IPv4" && !address.internal);
+  return outer?.address ?? "127.0.0.1";
 }

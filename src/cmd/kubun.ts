@@ -13,6 +13,7 @@ import {
 import type { ClusterConnection, DataDirOption, Verbs } from "../cli/index.ts";
 import { defaultDataDirectory, locateDataDirectory } from "./data-directory.ts";
 import { runKubectl } from "./kubectl.ts";
+import { groupVerbs } from "./join-verbs.ts";
 import { connectToCluster } from "./running-cluster.ts";
 import { VERSION } from "./version.ts";
 
@@ -61,6 +62,11 @@ const verbs: Verbs = {
     write(describeImages(await listImages(connect(options))));
   },
   kubectl: (args, options) => runKubectl(args, connect(options)),
+  async agent(flags) {
+    const { runAgent } = await import("./agent.ts");
+    await runAgent(flags, { write });
+  },
+  ...groupVerbs({ write }),
 };
 
 async function canConnect(hostname: string, port: number): Promise<boolean> {

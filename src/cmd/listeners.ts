@@ -1,5 +1,4 @@
 import { UsageError } from "../cli/index.ts";
-import type { Fetch } from "../lib/index.ts";
 import type { KeyPair } from "../os/index.ts";
 
 /** A port as it is wished for: given by the user (0: any), or preferred and free to differ. */
@@ -7,10 +6,13 @@ export type PortChoice =
   | { readonly type: "given"; readonly port: number; readonly flag: string }
   | { readonly type: "preferred"; readonly port: number };
 
+/** Answers a request that came from an address. */
+export type Front = (request: Request, address: string) => Promise<Response>;
+
 export interface ApiListener {
   readonly port: number;
   /** Answers with this from now on; before, every request gets 503. */
-  serve(fetch: Fetch): void;
+  serve(front: Front): void;
   /** Ends the listener and every open connection. */
   stop(): Promise<void>;
 }
@@ -24,7 +26,7 @@ export function listenForApi(options: {
   choice: PortChoice;
   keys: KeyPair;
 }): ApiListener {
-  let handle: Fetch = async () => new Response("starting\n", { status: 503 });
+  let handle: Front = async () => new Response("starting\n", { status: 503 });
   const serve = (port: number): Bun.Server<undefined> =>
     Bun.serve({
       hostname: options.hostname,
@@ -33,13 +35,13 @@ export function listenForApi(options: {
       // Watches are silent for minutes; the API bounds them itself.
       idleTimeout: 0,
       maxRequestBodySize: MAX_REQUEST_BODY_BYTES,
-      fetch: (request) => handle(request),
+      fetch: (request, asked) => handle(request, asked.requestIP(request)?.address ?? ""),
     });
   const server = withChosenPort(options.hostname, options.choice, serve);
   return {
     port: server.port ?? options.choice.port,
-    serve(fetch) {
-      handle = fetch;
+    serve(front) {
+      handle = front;
     },
     stop: () => server.stop(true),
   };
@@ -55,7 +57,12 @@ export function chooseFreePort(hostname: string, choice: PortChoice): number {
   });
 }
 
-function withChosenPort<T>(hostname: string, choice: PortChoice, listen: (port: number) => T): T {
+/** Listens where it is wished. Throws a UsageError when a given port cannot be had. */
+export function withChosenPort<T>(
+  hostname: string,
+  choice: PortChoice,
+  listen: (port: number) => T,
+): T {
   try {
     return listen(choice.port);
   } catch (error) {

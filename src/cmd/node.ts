@@ -21,7 +21,10 @@ export interface NodeOptions {
   readonly logger: Logger;
   readonly nodeName: string;
   readonly nodeAddress: string;
-  readonly podCidr: string;
+  /** "host:port" where this node answers the others. */
+  readonly peerAddress: string;
+  /** The range of a node that brings its own; others are given one. */
+  readonly podCidr?: string;
 }
 
 export interface LocalNode {
@@ -48,7 +51,8 @@ export function createLocalNode(options: NodeOptions): LocalNode {
     rootDirectory: directory.kubelet,
     logDirectory: directory.podLogs,
     nodeAddress: options.nodeAddress,
-    podCidr,
+    peerAddress: options.peerAddress,
+    ...(podCidr === undefined ? {} : { podCidr }),
     capacity: measureCapacity(directory),
     kubeletVersion: GIT_VERSION,
     machine: {
@@ -66,13 +70,13 @@ export function createRuntime(
     warmWorkers?: number;
   },
 ): WasiRuntime {
-  const { directory, warmWorkers } = options;
+  const { directory, podCidr, warmWorkers } = options;
   mkdirSync(directory.sockets, { recursive: true, mode: 0o700 });
   return createWasiRuntime({
     stateDirectory: directory.runtime,
     socketDirectory: directory.sockets,
     images: options.images,
-    podCidr: options.podCidr,
+    ...(podCidr === undefined ? {} : { podCidr }),
     spawner: createProcessSpawner(),
     workerCommand: [process.execPath, WORKER_ENTRY],
     clock: options.clock,

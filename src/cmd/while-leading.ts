@@ -1,8 +1,11 @@
 import type { Logger } from "../lib/index.ts";
-import type { Store, Term } from "../store/index.ts";
+import type { Leadership, Term } from "../store/index.ts";
 
 export interface WhileLeadingOptions {
-  readonly store: Pick<Store, "leadership" | "onLeadership">;
+  readonly store: {
+    readonly leadership: Leadership;
+    onLeadership(listener: () => void): () => void;
+  };
   readonly logger: Logger;
   /** Ends the current term's work and everything after it. */
   readonly signal: AbortSignal;

@@ -1,0 +1,62 @@
+import type { ServerFlags } from "../cli/index.ts";
+import { createPeerTransport } from "../os/index.ts";
+import type { ClaimedRanges, NodeLink } from "../os/index.ts";
+import { decodeMessage, encodeMessage } from "../raft/index.ts";
+import type { PeerTransport } from "../store/index.ts";
+import { ensureCredentials, ensurePeerIdentity, serverNames } from "./credentials.ts";
+import type { Credentials } from "./credentials.ts";
+import type { Ground } from "./ground.ts";
+import { listenForApi, withChosenPort } from "./listeners.ts";
+import type { ApiListener } from "./listeners.ts";
+import type { ServerIdentity } from "./server-identity.ts";
+
+/** Where others come in: clients at one port, the cluster's other machines at another. */
+export interface Doors {
+  readonly credentials: Credentials;
+  readonly api: ApiListener;
+  /** One listener carries the log's messages and everything else between machines. */
+  readonly peers: PeerTransport & NodeLink;
+}
+
+/** Makes or reads the server's keys and listens, answering nothing yet. */
+export async function openDoors(
+  flags: ServerFlags,
+  ground: Ground,
+  identity: ServerIdentity,
+  ranges: ClaimedRanges,
+): Promise<Doors> {
+  const { directory, clock, random, logger, advertiseAddress } = ground;
+  const { memberId, clusterId, ports } = identity;
+  const credentials = await ensureCredentials(directory, {
+    names: serverNames({
+      bindAddress: flags.bindAddress,
+      advertiseAddress,
+      kubernetesServiceIp: firstAddress(ranges.serviceCidr),
+      additional: flags.tlsSan,
+    }),
+    nowMs: clock.now(),
+  });
+  const { ca } = credentials;
+  const keyPair = await ensurePeerIdentity(directory, ca, { memberId, nowMs: clock.now() });
+  const hostname = flags.bindAddress;
+  const api = listenForApi({ hostname, choice: ports.https, keys: credentials.server });
+  const peers = withChosenPort(hostname, ports.peer, (port) =>
+    createPeerTransport({
+      identity: { memberId, clusterId, keyPair, ca: ca.certificate },
+      listenHost: hostname,
+      port,
+      codec: { encode: encodeMessage, decode: decodeMessage },
+      clock,
+      random,
+      logger: logger.child({ room: "peers" }),
+    }),
+  );
+  return { credentials, api, peers };
+}
+
+/** "127.43.0.0/16" → "127.43.0.1": where the `kubernetes` Service stands. */
+function firstAddress(cidr: string): string {
+  const [base] = cidr.split("/");
+  const octets = (base ?? "").split(".").map(Number);
+  return [...octets.slice(0, 3), (octets[3] ?? 0) + 1].join(".");
+}

@@ -1,0 +1,77 @@
+import type { ServerFlags } from "../cli/index.ts";
+import { newClusterId, newMemberId, readMemberIdentity } from "../store/index.ts";
+import type { GroupStart, MemberId } from "../store/index.ts";
+import type { Ground } from "./ground.ts";
+import { joinAsServer } from "./join-cluster.ts";
+import type { JoinedServer } from "./join-cluster.ts";
+import type { Location } from "./join-wire.ts";
+import { decided, portChoices } from "./server-ports.ts";
+import type { PortChoices } from "./server-ports.ts";
+
+/** Who this server is among the servers of its cluster. */
+export interface ServerIdentity {
+  readonly memberId: MemberId;
+  readonly clusterId: string;
+  readonly start: GroupStart;
+  /** Undefined for the one who founded the cluster. */
+  readonly joined: JoinedServer | undefined;
+  readonly ports: PortChoices;
+}
+
+/**
+ * Joins a cluster when that is asked for and not done yet; else goes on as who the data directory
+ * says, or founds a cluster. Throws a CommandError or UsageError that says what to do.
+ */
+export async function assumeIdentity(flags: ServerFlags, ground: Ground): Promise<ServerIdentity> {
+  const { directory, disk, random, settings } = ground;
+  const known = await readMemberIdentity({ disk, directory: directory.store });
+  const wished = portChoices(flags, settings);
+  // Whoever lets a server in is told where it will listen.
+  const ports =
+    flags.join !== undefined && known === undefined
+      ? {
+          ...wished,
+          https: decided(flags.bindAddress, wished.https, "--https-port"),
+          peer: decided(flags.bindAddress, wished.peer, "--peer-port"),
+        }
+      : wished;
+  const joined = await joinAsServer({
+    ...ground,
+    join: flags.join,
+    token: flags.token,
+    name: ground.nodeName,
+    witness: flags.witness,
+    peer: location(flags, flags.peerAddress, ports.peer.port),
+    ...(flags.witness ? {} : { api: location(flags, undefined, ports.https.port) }),
+    settings: givenSettings(flags),
+  });
+  // Ports are kept once a store was opened: without its identity now, the disk lost it.
+  const wiped = known === undefined && settings.peerPort !== undefined;
+  return {
+    memberId: known?.memberId ?? joined?.self.id ?? newMemberId(random),
+    clusterId: known?.clusterId ?? joined?.clusterId ?? newClusterId(random),
+    start: { type: startOf(known !== undefined || wiped, joined) },
+    joined,
+    ports,
+  };
+}
+
+function startOf(isMember: boolean, joined: JoinedServer | undefined): GroupStart["type"] {
+  if (joined === undefined) return isMember ? "restart" : "bootstrap";
+  return isMember ? "restart" : "join";
+}
+
+/** Without a host it is where the request comes from. */
+function location(flags: ServerFlags, host: string | undefined, port: number): Location {
+  const { advertiseAddress, bindAddress } = flags;
+  const known = host ?? advertiseAddress ?? (bindAddress === "0.0.0.0" ? undefined : bindAddress);
+  return known === undefined ? { port } : { host: known, port };
+}
+
+function givenSettings(flags: ServerFlags) {
+  const { clusterCidr, serviceCidr } = flags;
+  return {
+    ...(clusterCidr === undefined ? {} : { clusterCidr }),
+    ...(serviceCidr === undefined ? {} : { serviceCidr }),
+  };
+}

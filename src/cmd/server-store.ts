@@ -1,0 +1,60 @@
+import { CommandError } from "../cli/index.ts";
+import { IdentityError, openStore } from "../store/index.ts";
+import type { Member, Store } from "../store/index.ts";
+import type { Doors } from "./doors.ts";
+import type { Ground } from "./ground.ts";
+import type { ServerIdentity } from "./server-identity.ts";
+
+/**
+ * Opens the store as a member of its group. `onFailed` is told when the server has to end, and why.
+ * Throws a CommandError for a directory that must not take part.
+ */
+export async function openServerStore(
+  ground: Ground,
+  identity: ServerIdentity,
+  doors: Doors,
+  onFailed: (error: Error) => void,
+): Promise<Store> {
+  const { directory, disk, clock, random, logger } = ground;
+  try {
+    return await openStore({
+      directory: directory.store,
+      disk,
+      clock,
+      random,
+      logger: logger.child({ room: "store" }),
+      onFatal: onFailed,
+      group: {
+        self: describeSelf(ground, identity, doors),
+        clusterId: identity.clusterId,
+        transport: doors.peers,
+        start: identity.start,
+        onRemoved: () => onFailed(new CommandError(removedText(identity))),
+      },
+    });
+  } catch (error) {
+    if (error instanceof IdentityError) throw new CommandError(error.message);
+    throw error;
+  }
+}
+
+/** As the others are told; one that joined is known by what it said then. */
+function describeSelf(ground: Ground, identity: ServerIdentity, doors: Doors): Member {
+  const { joined, memberId } = identity;
+  if (joined !== undefined && joined.self.id === memberId) return joined.self;
+  const { nodeName, advertiseAddress } = ground;
+  return {
+    id: memberId,
+    name: nodeName,
+    role: "voter",
+    peerAddress: `${advertiseAddress}:${doors.peers.port}`,
+    apiAddress: `https://${advertiseAddress}:${doors.api.port}`,
+  };
+}
+
+function removedText({ memberId }: ServerIdentity): string {
+  return (
+    `this server (member ${memberId}) was removed from its cluster and takes part in it no more: ` +
+    "to join again, start it with --join and a new --data-dir"
+  );
+}
