@@ -14,6 +14,7 @@ import {
 } from "../apimachinery/index.ts";
 import type { DeleteRequest, DeleteResult, PropagationPolicy } from "../registry/index.ts";
 import { answerObject, wantsPretty } from "./answer.ts";
+import { admitDelete, restrictsDeletions } from "./admission/admit-write.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { dryRunOf, integerOf } from "./query-options.ts";
 import { answerList, answerStored, listRequestOf } from "./read-handler.ts";
@@ -49,9 +50,22 @@ interface DeleteOptions {
 
 /** DELETE of one object. */
 export async function deleteObject(api: ApiRequest): Promise<Response> {
-  const request = await readDeleteRequest(api);
+  const request = await admittedDeletion(api, await readDeleteRequest(api));
   const result = await api.resource.delete(api.namespace, api.target.name, request);
   return answerDeleted(api, result);
+}
+
+/** The request, bound to the object that the user was found to be allowed to delete. */
+export async function admittedDeletion(
+  api: ApiRequest,
+  request: DeleteRequest,
+): Promise<DeleteRequest> {
+  if (!restrictsDeletions(api)) return request;
+  const { object } = await api.resource.get(api.namespace, api.target.name);
+  admitDelete(api, object);
+  const { uid } = object.metadata;
+  if (uid === undefined) return request;
+  return { ...request, preconditions: { uid, ...request.preconditions } };
 }
 
 /** DELETE of a collection: everything that its selectors select. */

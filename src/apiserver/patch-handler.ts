@@ -18,6 +18,7 @@ import {
   unsupportedMediaType,
 } from "../apimachinery/index.ts";
 import type { WriteScope } from "../registry/index.ts";
+import { admitUpdate } from "./admission/admit-write.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { mediaTypeOf } from "./media-type.ts";
 import { complete, foreignKind } from "./object-intake.ts";
@@ -59,6 +60,7 @@ export async function patchObject(
       ({ generation } = current.metadata);
       const next = patched(api, current, patch, query);
       if (scope === "object") hardlyMeant = warningsOf(next);
+      admitUpdate(api, next, current);
       return next;
     },
     scope === "object" ? options : { ...options, scope },

@@ -21,6 +21,18 @@ export function podUses(
   }
 }
 
+/** What a pod refers to, for the message that refuses it; undefined when it stands alone. */
+export function podUsesAny({ metadata, spec }: Readonly<Pod>): string | undefined {
+  if (spec === undefined) return undefined;
+  const some = (names: readonly (string | undefined)[]): boolean =>
+    names.some((name) => name !== undefined && name !== "");
+  if (some([spec.serviceAccountName, spec["serviceAccount"]])) return "a service account";
+  if (some(secretsOf(spec))) return "secrets";
+  if (some(configMapsOf(spec))) return "configmaps";
+  if (some(claimsOf(metadata.name ?? "", spec))) return "persistentvolumeclaims";
+  return undefined;
+}
+
 function secretsOf(spec: PodSpec): (string | undefined)[] {
   return [
     ...(spec.imagePullSecrets ?? []).map((reference) => reference.name),

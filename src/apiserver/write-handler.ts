@@ -1,6 +1,7 @@
 import { warningsOf } from "../api/index.ts";
 import { badRequest, type KubeObject } from "../apimachinery/index.ts";
 import type { StoredObject, UpdateOptions, WriteScope } from "../registry/index.ts";
+import { admitCreate, admitUpdate } from "./admission/admit-write.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { intake } from "./object-intake.ts";
 import { type WriteQuery, writeQueryOf } from "./query-options.ts";
@@ -15,6 +16,7 @@ export async function createObject(api: ApiRequest): Promise<Response> {
   const object = await readObject(api, query);
   assertNamespace(api, object);
   api.warnings.push(...warningsOf(object));
+  admitCreate(api, object);
   const stored = await api.resource.create(api.namespace, object, { dryRun: query.dryRun });
   return answerStored(api, stored, { status: CREATED });
 }
@@ -39,13 +41,20 @@ export async function replaceObject(
     next = undefined;
     return taken;
   };
-  const options: UpdateOptions = { dryRun: query.dryRun, createMissing: take };
+  const createMissing = (): KubeObject => {
+    const taken = take();
+    admitCreate(api, taken);
+    return taken;
+  };
+  const options: UpdateOptions = { dryRun: query.dryRun, createMissing };
   const { stored, created } = await api.resource.update(
     api.namespace,
     api.target.name,
     (current) => {
       ({ generation } = current.metadata);
-      return take();
+      const taken = take();
+      admitUpdate(api, taken, current);
+      return taken;
     },
     scope === "object" ? options : { ...options, scope },
   );

@@ -17,7 +17,7 @@ import { assert } from "../../lib/index.ts";
 import type { ResourceRegistry } from "../../registry/index.ts";
 import { answerObject } from "../answer.ts";
 import type { ApiRequest } from "../api-request.ts";
-import { deleteRequestOf } from "../delete-handler.ts";
+import { admittedDeletion, deleteRequestOf } from "../delete-handler.ts";
 import { readTyped, type SentKind } from "../typed-body.ts";
 
 const EVICTION: SentKind = {
@@ -35,7 +35,8 @@ export async function evictPod(api: ApiRequest): Promise<Response> {
   if ((eviction.metadata.name ?? name) !== name) {
     throw badRequest("name in URL does not match name in Eviction object");
   }
-  const request = deleteRequestOf(eviction.deleteOptions ?? {});
+  const given = deleteRequestOf(eviction.deleteOptions ?? {});
+  const request = await admittedDeletion(api, given);
   const stored = await api.resource.get(api.namespace, name);
   const pod = stored.object as Pod;
   if (isBudgeted(pod)) await spendBudget(api, pod);
