@@ -1,7 +1,8 @@
+import { assert } from "../lib/index.ts";
 import { jointVote } from "./quorum.ts";
 import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate } from "./roles.ts";
 import type { RaftState } from "./raft-state.ts";
-import type { MemberId, Term, VoteRequest, VoteResponse } from "./types.ts";
+import type { CommitNote, MemberId, Term, VoteRequest, VoteResponse } from "./types.ts";
 import { noteRefusal, witnessMayCampaign } from "./witness.ts";
 
 /** Ticks after which a follower campaigns that saw its leader's connection break: 1 to this. */
@@ -49,8 +50,9 @@ function requestVotes(state: RaftState, type: VoteRequest["type"], cause: Electi
   const term = type === "vote-request" ? state.term : ((state.term + 1) as Term);
   const { lastIndex, lastTerm } = log;
   const transfer = cause === "transfer";
+  const note = commitNote(state);
   for (const to of new Set([...voters, ...outgoing])) {
-    if (to !== from) state.send({ type, from, to, term, lastIndex, lastTerm, transfer });
+    if (to !== from) state.send({ type, from, to, term, lastIndex, lastTerm, transfer, ...note });
   }
 }
 
@@ -67,6 +69,7 @@ export function isHeldByLeader(state: RaftState): boolean {
 export function handleVoteRequest(state: RaftState, message: VoteRequest): void {
   const { from: to } = message;
   const { log } = state;
+  learnCommit(state, message);
   const preVote = message.type === "pre-vote-request";
   const upToDate = log.isUpToDate(message.lastIndex, message.lastTerm);
   const free =
@@ -81,16 +84,35 @@ export function handleVoteRequest(state: RaftState, message: VoteRequest): void 
   }
   const type = preVote ? "pre-vote-response" : "vote-response";
   const term = preVote && granted ? message.term : state.term;
-  state.send({ type, from: state.id, to, term, granted });
+  state.send({ type, from: state.id, to, term, granted, ...commitNote(state) });
+}
+
+function commitNote(state: RaftState): CommitNote {
+  const { log } = state;
+  const commitTerm = log.term(log.commit);
+  assert(commitTerm !== undefined, `the term of the committed entry ${log.commit} is known`);
+  return { commit: log.commit, commitTerm };
+}
+
+/**
+ * Whoever has a committed entry may commit it, whoever says so. Without it a member that lacks only
+ * the news that others were removed would need the votes of those who are gone.
+ */
+function learnCommit(state: RaftState, note: CommitNote): void {
+  const { log } = state;
+  if (state.role === "leader" || note.commit <= log.commit) return;
+  if (log.term(note.commit) === note.commitTerm) log.commitTo(note.commit);
 }
 
 /** Tells somebody of an earlier term that it asks in vain. */
 export function refuseVote(state: RaftState, message: VoteRequest): void {
   const type = message.type === "vote-request" ? "vote-response" : "pre-vote-response";
-  state.send({ type, from: state.id, to: message.from, term: state.term, granted: false });
+  const { id: from, term } = state;
+  state.send({ type, from, to: message.from, term, granted: false, ...commitNote(state) });
 }
 
 export function handleVoteResponse(state: RaftState, message: VoteResponse): void {
+  learnCommit(state, message);
   const preVote = message.type === "pre-vote-response";
   if (state.role !== (preVote ? "pre-candidate" : "candidate")) return;
   // A pre-vote is given for the term that would begin, and refused in the term that is.

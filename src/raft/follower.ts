@@ -40,7 +40,8 @@ export function handleAppendRequest(state: RaftState, message: AppendRequest): v
     respond(state, message.from, log.commit);
     return;
   }
-  if (log.term(previousIndex) !== previousTerm) {
+  const isBlank = state.configuration.voters.length === 0;
+  if (isBlank || log.term(previousIndex) !== previousTerm) {
     refuse(state, message);
     return;
   }
@@ -59,8 +60,10 @@ function refuse(state: RaftState, message: AppendRequest): void {
   const hintTerm = log.term(hintIndex);
   assert(hintTerm !== undefined, `the term of ${hintIndex}, from commit on, is known`);
   const lost = state.recovering ? { lost: true as const } : {};
+  const blank = state.configuration.voters.length === 0 ? { blank: true as const } : {};
   const refused = { hintIndex, hintTerm };
-  state.send({ type: "append-response", from, to: message.from, term, index, refused, ...lost });
+  const { from: to } = message;
+  state.send({ type: "append-response", from, to, term, index, refused, ...lost, ...blank });
 }
 
 function respond(state: RaftState, to: MemberId, index: LogIndex): void {

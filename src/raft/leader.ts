@@ -4,7 +4,7 @@ import { leaveJointWhenDue } from "./membership.ts";
 import type { Progress } from "./progress.ts";
 import type { RaftState } from "./raft-state.ts";
 import { admitEarlyReads, confirmReads } from "./read-index.ts";
-import { advanceCommit, sendHeartbeat } from "./replication.ts";
+import { advanceCommit, sendHeartbeat, sendSnapshot } from "./replication.ts";
 import { becomeFollower } from "./roles.ts";
 import { abortTransfer, continueTransfer } from "./transfer.ts";
 import type { AppendResponse, HeartbeatResponse } from "./types.ts";
@@ -95,6 +95,10 @@ function handleRefusal(
   const { hintIndex, hintTerm } = refused;
   if (message.lost === true && hintIndex < peer.match) {
     peer.lost(hintIndex);
+    return;
+  }
+  if (message.blank === true) {
+    if (peer.state !== "snapshot") sendSnapshot(state, peer);
     return;
   }
   const { log } = state;

@@ -3,6 +3,7 @@ import { MAX_CONFIG_MEMBERS } from "./config-codec.ts";
 import type {
   AppendRequest,
   AppendResponse,
+  CommitNote,
   Configuration,
   LogEntry,
   LogIndex,
@@ -19,6 +20,9 @@ const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const MAX_ENTRIES = 1024 * 1024;
 const HEADER_BYTES = 64;
 const ENTRY_HEADER_BYTES = 16;
+/** Bits of an append-response. */
+const LOST = 1;
+const BLANK = 2;
 /** A message's number on the wire is its place here: append only. */
 const TYPES: readonly Message["type"][] = [
   "append-request",
@@ -71,10 +75,14 @@ function encodeBody(writer: WireWriter, message: Message): void {
     case "pre-vote-request":
       writer.number(message.lastIndex);
       writer.number(message.lastTerm);
-      return writer.byte(message.transfer ? 1 : 0);
+      writer.byte(message.transfer ? 1 : 0);
+      writer.number(message.commit);
+      return writer.number(message.commitTerm);
     case "vote-response":
     case "pre-vote-response":
-      return writer.byte(message.granted ? 1 : 0);
+      writer.byte(message.granted ? 1 : 0);
+      writer.number(message.commit);
+      return writer.number(message.commitTerm);
     case "install-snapshot":
       return encodeSnapshotPoint(writer, message.snapshot);
     case "timeout-now":
@@ -107,7 +115,7 @@ function encodeAppendRequest(writer: WireWriter, message: AppendRequest): void {
 
 function encodeAppendResponse(writer: WireWriter, message: AppendResponse): void {
   writer.number(message.index);
-  writer.byte(message.lost === true ? 1 : 0);
+  writer.byte((message.lost === true ? LOST : 0) + (message.blank === true ? BLANK : 0));
   writer.byte(message.refused === undefined ? 0 : 1);
   if (message.refused === undefined) return;
   writer.number(message.refused.hintIndex);
@@ -164,11 +172,12 @@ function decodeBody(reader: WireReader, type: Message["type"], header: Header): 
     case "vote-request":
     case "pre-vote-request": {
       const [lastIndex, lastTerm] = [reader.index(), reader.term()];
-      return { type, ...header, lastIndex, lastTerm, transfer: reader.flag("transfer") };
+      const transfer = reader.flag("transfer");
+      return { type, ...header, lastIndex, lastTerm, transfer, ...decodeCommitNote(reader) };
     }
     case "vote-response":
     case "pre-vote-response":
-      return { type, ...header, granted: reader.flag("granted") };
+      return { type, ...header, granted: reader.flag("granted"), ...decodeCommitNote(reader) };
     case "install-snapshot":
       return { type, ...header, snapshot: decodeSnapshotPoint(reader) };
     case "timeout-now":
@@ -178,6 +187,10 @@ function decodeBody(reader: WireReader, type: Message["type"], header: Header): 
     default:
       return unreachable(type);
   }
+}
+
+function decodeCommitNote(reader: WireReader): CommitNote {
+  return { commit: reader.index(), commitTerm: reader.term() };
 }
 
 function decodeAppendRequest(reader: WireReader, header: Header): AppendRequest {
@@ -207,10 +220,14 @@ function decodeAppendRequest(reader: WireReader, header: Header): AppendRequest 
 
 function decodeAppendResponse(reader: WireReader, header: Header): AppendResponse {
   const index = reader.index();
-  const lost = reader.flag("lost") ? { lost: true as const } : {};
-  if (!reader.flag("refused")) return { type: "append-response", ...header, index, ...lost };
+  const bits = reader.choice(LOST + BLANK + 1, "the bits of an append-response");
+  const flags = {
+    ...((bits & LOST) === 0 ? {} : { lost: true as const }),
+    ...((bits & BLANK) === 0 ? {} : { blank: true as const }),
+  };
+  if (!reader.flag("refused")) return { type: "append-response", ...header, index, ...flags };
   const refused = { hintIndex: reader.index(), hintTerm: reader.term() };
-  return { type: "append-response", ...header, index, ...lost, refused };
+  return { type: "append-response", ...header, index, ...flags, refused };
 }
 
 function decodeSnapshotPoint(reader: WireReader): SnapshotPoint {

@@ -242,7 +242,10 @@ class Schedule {
           this.#count("leader");
         }
       }
-      this.#highestCommit = Math.max(this.#highestCommit, core.role === "leader" ? disk.applied.index : 0);
+      this.#highestCommit = Math.max(
+        this.#highestCommit,
+        core.role === "leader" ? disk.applied.index : 0,
+      );
       this.#checkApplied(disk);
     }
   }

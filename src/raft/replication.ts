@@ -92,7 +92,7 @@ function sendEntries(
 }
 
 /** The peer needs what the log no longer has. A witness has no state to send, and waits instead. */
-function sendSnapshot(state: RaftState, peer: Progress): void {
+export function sendSnapshot(state: RaftState, peer: Progress): void {
   peer.nudge = false;
   if (state.witness || !peer.active) {
     if (peer.state === "replicate") peer.becomeProbe(peer.match + 1);

@@ -99,6 +99,8 @@ export interface AppendResponse extends Envelope {
    * believes to match to the hint. Without it a match never falls.
    */
   readonly lost?: true;
+  /** The member knows no configuration, because it is new: it begins with a snapshot. */
+  readonly blank?: true;
   readonly refused?: {
     /** Where the follower's log may still match, so that the leader does not probe one by one. */
     readonly hintIndex: LogIndex;
@@ -119,7 +121,16 @@ export interface HeartbeatResponse extends Envelope {
   readonly context: number;
 }
 
-export interface VoteRequest extends Envelope {
+/**
+ * What a member knows to be committed. Votes carry it, so that a member that has the entry learns
+ * of it without a leader: by an old configuration alone it might never find one.
+ */
+export interface CommitNote {
+  readonly commit: LogIndex;
+  readonly commitTerm: Term;
+}
+
+export interface VoteRequest extends Envelope, CommitNote {
   readonly type: "vote-request" | "pre-vote-request";
   readonly lastIndex: LogIndex;
   readonly lastTerm: Term;
@@ -127,7 +138,7 @@ export interface VoteRequest extends Envelope {
   readonly transfer: boolean;
 }
 
-export interface VoteResponse extends Envelope {
+export interface VoteResponse extends Envelope, CommitNote {
   readonly type: "vote-response" | "pre-vote-response";
   readonly granted: boolean;
 }
@@ -292,7 +303,10 @@ export interface RaftCore {
 export interface RaftOptions {
   readonly id: MemberId;
   readonly hardState: HardState;
-  /** The configuration in force at `appliedIndex`. */
+  /**
+   * The configuration in force at `appliedIndex`. Without any member for one that joins: it then
+   * takes nothing but a snapshot first.
+   */
   readonly configuration: Configuration;
   readonly appliedIndex: LogIndex;
   /** The log's start: the entry before the first one it has. */
