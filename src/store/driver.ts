@@ -16,7 +16,7 @@ import type {
   SnapshotPoint,
   Term,
 } from "../raft/index.ts";
-import { isDiskFull } from "./disk-full.ts";
+import { isDiskFull } from "./disk.ts";
 import { ElectionHurry } from "./election-hurry.ts";
 import { changedGroup, decodeContext, encodeContext, isAlone } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";

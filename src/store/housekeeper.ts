@@ -2,7 +2,7 @@ import { sleep } from "../lib/index.ts";
 import type { CancelTimer, Clock, Logger } from "../lib/index.ts";
 import type { Revision } from "../mvcc/index.ts";
 import type { LogEntry, LogIndex } from "../raft/index.ts";
-import { isDiskFull } from "./disk-full.ts";
+import { isDiskFull } from "./disk.ts";
 import type { Driver } from "./driver.ts";
 import type { DurableLog } from "./log/log-types.ts";
 import { LogRetention } from "./log-retention.ts";

@@ -98,11 +98,10 @@ describe("RaftStore", () => {
   });
 
   test("RaftStore: a full disk leaves a store that is read, and writes when there is space", async () => {
-    const faults: Faults = {};
-    const disk = new FaultyDisk(new SeededRandom(1), faults);
+    const disk = new FaultyDisk(new SeededRandom(1));
     const { store, fatal, clock } = await openTestStore({ disk });
     await store.create("/a", value);
-    faults.fullAtStep = disk.steps + 1;
+    disk.fill();
     const caught = await refusal(store.create("/b", value));
     expect(caught).toEqual(code("unavailable"));
     expect(String(caught)).toContain("no space left");
@@ -110,7 +109,7 @@ describe("RaftStore", () => {
     expect(await refusal(store.create("/c", value))).toEqual(code("read-only"));
     expect(await store.barrier()).toBe(store.revision);
     expect(store.list("/").length).toBe(1);
-    delete faults.fullAtStep;
+    disk.free();
     await clock.advanceAsync(2_000);
     expect(store.mode).toBe("read-write");
     expect(store.get("/b")?.version).toBe(1);
@@ -120,11 +119,10 @@ describe("RaftStore", () => {
   });
 
   test("RaftStore: a store that was closed while its disk is full finds everything again", async () => {
-    const faults: Faults = {};
-    const disk = new FaultyDisk(new SeededRandom(1), faults);
+    const disk = new FaultyDisk(new SeededRandom(1));
     const { store, storage } = await openTestStore({ disk });
     await store.create("/a", value);
-    faults.fullAtStep = disk.steps + 1;
+    disk.fill();
     await refusal(store.create("/b", value));
     const image = storage.db.serialize();
     await refusal(store.close());
