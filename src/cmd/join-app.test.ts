@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Status } from "../apimachinery/index.ts";
 import { ManualClock, SeededRandom, silentLogger } from "../lib/index.ts";
-import { StoreError } from "../store/index.ts";
+import { MembershipError, StoreError } from "../store/index.ts";
 import type { Leadership, MemberId } from "../store/index.ts";
 import { createClusterApp } from "./join-app.ts";
 import type { ClusterApp, ClusterAppOptions } from "./join-app.ts";
@@ -246,7 +246,7 @@ describe("createClusterApp", () => {
     const cases: [Error, number][] = [
       [new StoreError("not-leader", "another leads"), 503],
       [new StoreError("unavailable", "no quorum"), 504],
-      [Object.assign(new Error("it lags"), { name: "MembershipError" }), 409],
+      [new MembershipError("it lags"), 409],
       [new Error("a defect with /secret/paths"), 500],
     ];
     for (const [error, code] of cases) {

@@ -3,6 +3,7 @@ import { CommandError, parseJoinToken, UsageError, WHERE_TOKENS_GO } from "../cl
 import type { JoinToken } from "../cli/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { KeyPair } from "../os/index.ts";
+import { newMemberId } from "../store/index.ts";
 import type { Member } from "../store/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import {
@@ -221,14 +222,6 @@ async function prepareAgent(
 }
 
 const SECRET_BYTES = 32;
-/** Fits a safe integer, and leaves room below it. */
-const MEMBER_ID_BYTES = 6;
-
-/** Never given out before: random, so that nobody has to keep count. */
-function newMemberId(random: Random): number {
-  return Buffer.from(random.bytes(MEMBER_ID_BYTES)).readUIntBE(0, MEMBER_ID_BYTES) + 1;
-}
-
 async function identityOf(
   { name, random }: JoinOptions,
   former: AskingRecord | undefined,

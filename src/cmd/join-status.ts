@@ -1,6 +1,6 @@
 import { StatusError } from "../apimachinery/index.ts";
 import type { StatusReason } from "../apimachinery/index.ts";
-import { StoreError } from "../store/index.ts";
+import { MembershipError, StoreError } from "../store/index.ts";
 
 export interface RefusalOptions {
   /** When to come again; without it coming again does not help. */
@@ -34,16 +34,14 @@ export function noLeader(): StatusError {
   });
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** What other rooms refuse, as an answer; undefined when the error is a defect. */
 export function refusalOfError(error: unknown): StatusError | undefined {
-  const name = error instanceof Error ? error.name : "";
   // The group's own reasons: a learner that lags, a removed id, the last voter.
-  if (name === "MembershipError") return refusal(409, "Conflict", messageOf(error));
-  if (name === "CertificateRequestError") return refusal(400, "BadRequest", messageOf(error));
+  if (error instanceof MembershipError) return refusal(409, "Conflict", error.message);
+  // Its room is loaded only when a certificate is issued.
+  if (error instanceof Error && error.name === "CertificateRequestError") {
+    return refusal(400, "BadRequest", error.message);
+  }
   if (!(error instanceof StoreError)) return undefined;
   switch (error.code) {
     case "not-leader":

@@ -1,9 +1,9 @@
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { CommandError, UsageError } from "../cli/index.ts";
 import type { ClusterOption, DataDirOption } from "../cli/index.ts";
 import { apiErrorFrom } from "../client/index.ts";
-import { createDisk } from "../os/index.ts";
+import { createDisk, createLogger, systemClock, systemRandom } from "../os/index.ts";
 import { createDataDirectory, locateDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { connectAsAdmin } from "./join-connection.ts";
@@ -14,6 +14,7 @@ import { findRunningServer } from "./running-cluster.ts";
 import { SNAPSHOT_BYTES_HEADER } from "./snapshot-stream.ts";
 
 const PRIVATE_MODE = 0o600;
+const STATE_FILE = "state.db";
 
 /** `kubun snapshot save FILE`: of the running cluster, or of a data directory at rest. */
 export async function saveSnapshot(
@@ -58,30 +59,50 @@ async function saveOnline(path: string, connection: AdminConnection): Promise<vo
 }
 
 async function saveOffline(path: string, directory: DataDirectory): Promise<void> {
-  const { STATE_FILE } = STORE_FILES;
-  if (!existsSync(`${directory.store}/${STATE_FILE}`)) {
+  if (!existsSync(join(directory.store, STATE_FILE))) {
     throw new CommandError(
       `no server runs in ${directory.path}, and it holds no state: give the --data-dir of a ` +
         "server, or --kubeconfig",
     );
   }
-  const { openStore } = await import("../store/index.ts");
-  const { createLogger, systemClock, systemRandom } = await import("../os/index.ts");
-  const store = await openStore({
-    directory: directory.store,
-    disk: createDisk(),
-    clock: systemClock,
-    random: systemRandom,
-    logger: createLogger({ level: "warn" }),
-  });
+  const { IdentityError, openStore } = await import("../store/index.ts");
   try {
-    await store.snapshot(path);
-  } finally {
-    await store.close();
+    const store = await openStore({
+      directory: directory.store,
+      disk: createDisk(),
+      clock: systemClock,
+      random: systemRandom,
+      logger: createLogger({ level: "warn" }),
+    });
+    try {
+      await store.snapshot(path);
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    if (!(error instanceof IdentityError)) throw error;
+    // One of several: what it has applied was committed, and more cannot be known without them.
+    await copyState(path, directory);
   }
 }
 
-const STORE_FILES = { STATE_FILE: "state.db" } as const;
+async function copyState(path: string, directory: DataDirectory): Promise<void> {
+  const { SqliteState } = await import("../mvcc/index.ts");
+  const lock = await createDisk().lock(directory.store);
+  try {
+    const state = new SqliteState({
+      path: join(directory.store, STATE_FILE),
+      whenIdle: (callback) => systemClock.after(0, callback),
+    });
+    try {
+      await state.snapshot(path);
+    } finally {
+      await state.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
 
 /** `kubun snapshot restore FILE`: into a directory without a state; keys that are there stay. */
 export async function restoreFromSnapshot(
