@@ -20,6 +20,9 @@ import { pushWasmArtifact, wasmArtifact } from "./wasm-artifact.ts";
 /** Pulls from other registries under way at once; further ones wait. */
 export const MAX_CONCURRENT_PULLS = 4;
 
+/** Stands for whichever server is asked: requests to it are rewritten on their way. */
+const CLUSTER_HOST = "registry.kubun.internal";
+
 const pulledSchema = z.object({ reference: z.string(), digest: z.string() });
 
 export interface ImageStoreOptions {
@@ -30,6 +33,11 @@ export interface ImageStoreOptions {
   readonly fetch?: Fetch;
   /** True for `host:port` names under which clients know this cluster's registry. */
   readonly isOwnHost?: (host: string) => boolean;
+  /**
+   * Where the cluster's own registry is asked for what is not here, one after another: other
+   * servers, or on a node without a server any server. Asked for at each pull.
+   */
+  readonly clusterSources?: () => readonly Fetch[];
   readonly maxBlobBytes?: number;
 }
 
@@ -80,8 +88,51 @@ class DiskImageStore implements ImageStore {
     }
     const remote = remoteReference(reference);
     return this.#inTurn(formatReference(remote), () =>
-      this.#whenFree(() => this.#pullRemote(remote, text, options)),
+      this.#whenFree(
+        async () =>
+          (await this.#pullFromCluster(reference, remote, options)) ??
+          this.#pullRemote(remote, text, options),
+      ),
     );
+  }
+
+  /** Undefined when the name is not of this cluster's registry, or no part of the cluster has it. */
+  async #pullFromCluster(
+    reference: Reference,
+    remote: Reference,
+    pull: PullOptions,
+  ): Promise<ResolvedImage | undefined> {
+    if (!this.#isOwn(reference)) return undefined;
+    for (const fetch of this.#options.clusterSources?.() ?? []) {
+      const source = this.#clusterSource(reference.repository, fetch, pull.signal);
+      try {
+        const { digest } = await this.#resolveAndKeep(
+          source,
+          reference.digest ?? reference.tag ?? DEFAULT_TAG,
+        );
+        await this.#keepPulled(formatReference(withoutTag(remote)), digest);
+        return this.#known(formatReference(reference), digest);
+      } catch (error) {
+        const elsewhere =
+          error instanceof ImageError &&
+          ["not-found", "unreachable", "unauthorized"].includes(error.code);
+        if (!elsewhere) throw error;
+        const image = formatReference(reference);
+        this.#options.logger.debug("not at this server", { image, error: error.message });
+      }
+    }
+    return undefined;
+  }
+
+  #clusterSource(repository: string, fetch: Fetch, signal: AbortSignal): ContentSource {
+    return new RemoteRegistry({
+      reference: { host: CLUSTER_HOST, repository },
+      blobs: this.#blobs,
+      clock: this.#options.clock,
+      fetch,
+      maxBlobBytes: this.registry.maxBlobBytes,
+      pull: { signal },
+    });
   }
 
   get(name: string | Reference): ResolvedImage | undefined {
@@ -112,11 +163,11 @@ class DiskImageStore implements ImageStore {
     if (digest !== undefined) {
       const { repository, tag = DEFAULT_TAG } = reference;
       if (reference.digest === undefined) {
-        repositories.deleteTag(repository, tag);
+        this.registry.deleteTag(repository, tag);
         const tags = repositories.tags(repository)?.values() ?? [];
-        if (![...tags].includes(digest)) repositories.deleteManifest(repository, digest);
+        if (![...tags].includes(digest)) this.registry.deleteManifest(repository, digest);
       } else {
-        repositories.deleteManifest(repository, digest);
+        this.registry.deleteManifest(repository, digest);
       }
     } else {
       const pulled = formatReference(withoutTag(remoteReference(reference)));
@@ -177,10 +228,7 @@ class DiskImageStore implements ImageStore {
     try {
       const wanted = remote.digest ?? remote.tag ?? DEFAULT_TAG;
       const { digest } = await this.#resolveAndKeep(source, wanted);
-      const name = formatReference(withoutTag(remote));
-      const path = this.#pulledPath(name);
-      await writeDurably(path, JSON.stringify({ reference: name, digest }));
-      this.#pulled.set(name, digest);
+      await this.#keepPulled(formatReference(withoutTag(remote)), digest);
       return this.#known(text, digest);
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
@@ -188,6 +236,11 @@ class DiskImageStore implements ImageStore {
         asReference(text).host === undefined ? "it is not in the cluster's registry; " : "";
       throw new ImageError(error.code, `image ${text}: ${own}${error.message}`, { cause: error });
     }
+  }
+
+  async #keepPulled(name: string, digest: string): Promise<void> {
+    await writeDurably(this.#pulledPath(name), JSON.stringify({ reference: name, digest }));
+    this.#pulled.set(name, digest);
   }
 
   async #resolve(

@@ -12,6 +12,8 @@ export type {
   RegistryAuth,
   ResolvedImage,
 } from "./image.ts";
+export { createImageReplication, REPLICATION_PATH } from "./image-replication.ts";
+export type { ImagePeer, ImageReplication, ImageReplicationOptions } from "./image-replication.ts";
 export { openImageStore } from "./image-store.ts";
 export type { ImageStore, ImageStoreOptions } from "./image-store.ts";
 export { formatReference, parseReference, remoteReference } from "./reference.ts";

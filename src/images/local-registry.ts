@@ -9,7 +9,7 @@ import {
   type ImageManifest,
   type Manifest,
 } from "./manifest.ts";
-import { Repositories, type ManifestRecord } from "./repositories.ts";
+import { Repositories, type ManifestRecord, type TagState } from "./repositories.ts";
 import { Uploads } from "./uploads.ts";
 
 export const DEFAULT_MAX_BLOB_BYTES = 4 * 1024 * 1024 * 1024;
@@ -46,6 +46,12 @@ export class LocalRegistry {
   readonly maxBlobBytes: number;
   /** Content in use by an operation under way: not to be collected. */
   readonly pinned = new Map<string, number>();
+
+  /**
+   * Told of each tag that was set or removed here; a push is answered when it has resolved. It
+   * must not reject.
+   */
+  onTagChange: ((change: TagState) => Promise<void>) | undefined;
 
   readonly #clock: Clock;
 
@@ -97,10 +103,33 @@ export class LocalRegistry {
       await this.blobs.put(bytes);
       await this.repositories.addManifest(repository, digest, record);
       if (options.tag !== undefined) {
-        await this.repositories.setTag(repository, options.tag, digest);
+        const at = this.#after(repository, options.tag);
+        await this.repositories.setTag(repository, options.tag, digest, at);
+        await this.onTagChange?.({ repository, tag: options.tag, digest, at });
       }
     });
     return { digest, ...(record.subject === undefined ? {} : { subject: record.subject }) };
+  }
+
+  deleteTag(repository: string, tag: string): boolean {
+    const at = this.#after(repository, tag);
+    if (!this.repositories.deleteTag(repository, tag, at)) return false;
+    void this.onTagChange?.({ repository, tag, at });
+    return true;
+  }
+
+  /** Its tags go with it. */
+  deleteManifest(repository: string, digest: string): boolean {
+    for (const [tag, target] of this.repositories.tags(repository) ?? []) {
+      if (target === digest) this.deleteTag(repository, tag);
+    }
+    return this.repositories.deleteManifest(repository, digest, this.#clock.now());
+  }
+
+  /** Now, and in any case later than what is known of the tag. */
+  #after(repository: string, tag: string): number {
+    const known = this.repositories.tagTime(repository, tag) ?? 0;
+    return Math.max(this.#clock.now(), known + 1);
   }
 
   /** Keeps the garbage collection away from this content while the work goes on. */

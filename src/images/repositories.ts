@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Logger } from "../lib/index.ts";
@@ -16,8 +16,23 @@ const recordSchema = z.object({
 /** What is kept of a stored manifest besides its bytes. */
 export type ManifestRecord = z.infer<typeof recordSchema>;
 
+/** Which of two servers' words about a tag is the later one; times are of the wall clock. */
+export interface TagState {
+  readonly repository: string;
+  readonly tag: string;
+  /** Undefined: the tag was removed. */
+  readonly digest?: string;
+  /** Milliseconds since the epoch; 0 from before tags had times. */
+  readonly at: number;
+}
+
+/** Removed tags are remembered, so that a server that was away does not bring them back. */
+export const MAX_REMOVED_TAGS = 10_000;
+
 interface Repository {
   readonly tags: Map<string, string>;
+  /** Of tags there and removed. */
+  readonly tagTimes: Map<string, number>;
   readonly manifests: Map<string, ManifestRecord>;
   /** Blobs uploaded to or mounted into this repository. */
   readonly blobs: Set<string>;
@@ -27,7 +42,8 @@ interface Repository {
  * Which names have which content. All of it is in memory; each fact is also a small file, written
  * before the memory changes:
  *
- *     repositories/team+app/tags/v1              sha256:…
+ *     repositories/team+app/tags/v1              sha256:… 1767225600000
+ *     repositories/team+app/removed/v0           1767225600000
  *     repositories/team+app/manifests/<hex>      {"mediaType":…}
  *     repositories/team+app/blobs/<hex>
  */
@@ -77,23 +93,53 @@ export class Repositories {
     this.#repository(name).manifests.set(digest, record);
   }
 
-  async setTag(name: string, tag: string, digest: string): Promise<void> {
-    await writeDurably(join(this.#folder(name), "tags", tag), digest);
-    this.#repository(name).tags.set(tag, digest);
+  /** When the tag was last set or removed; undefined when neither is known. */
+  tagTime(name: string, tag: string): number | undefined {
+    return this.#repositories.get(name)?.tagTimes.get(tag);
   }
 
-  deleteTag(name: string, tag: string): boolean {
-    const known = this.#repositories.get(name)?.tags.delete(tag) === true;
-    if (known) rmSync(join(this.#folder(name), "tags", tag), { force: true });
-    return known;
+  /** Every tag there is or was. */
+  tagStates(): readonly TagState[] {
+    return [...this.#repositories].flatMap(([repository, { tags, tagTimes }]) =>
+      [...tagTimes].map(([tag, at]): TagState => {
+        const digest = tags.get(tag);
+        return { repository, tag, at, ...(digest === undefined ? {} : { digest }) };
+      }),
+    );
+  }
+
+  async setTag(name: string, tag: string, digest: string, at: number): Promise<void> {
+    await writeDurably(join(this.#folder(name), "tags", tag), `${digest} ${at}`);
+    const repository = this.#repository(name);
+    repository.tags.set(tag, digest);
+    repository.tagTimes.set(tag, at);
+    rmSync(join(this.#folder(name), "removed", tag), { force: true });
+  }
+
+  deleteTag(name: string, tag: string, at: number): boolean {
+    const repository = this.#repositories.get(name);
+    const known = repository?.tags.delete(tag) === true;
+    if (!known || repository === undefined) return false;
+    const removed = [...this.#repositories.values()].reduce(
+      (sum, { tags, tagTimes }) => sum + tagTimes.size - tags.size,
+      0,
+    );
+    if (removed > MAX_REMOVED_TAGS) repository.tagTimes.delete(tag);
+    else {
+      repository.tagTimes.set(tag, at);
+      mkdirSync(join(this.#folder(name), "removed"), { recursive: true });
+      writeFileSync(join(this.#folder(name), "removed", tag), String(at));
+    }
+    rmSync(join(this.#folder(name), "tags", tag), { force: true });
+    return true;
   }
 
   /** Its tags go with it. */
-  deleteManifest(name: string, digest: string): boolean {
+  deleteManifest(name: string, digest: string, at: number): boolean {
     const repository = this.#repositories.get(name);
     if (repository?.manifests.has(digest) !== true) return false;
     for (const [tag, target] of repository.tags) {
-      if (target === digest) this.deleteTag(name, tag);
+      if (target === digest) this.deleteTag(name, tag, at);
     }
     rmSync(this.#path(name, "manifests", digest), { force: true });
     repository.manifests.delete(digest);
@@ -109,7 +155,12 @@ export class Repositories {
   #repository(name: string): Repository {
     const known = this.#repositories.get(name);
     if (known !== undefined) return known;
-    const repository: Repository = { tags: new Map(), manifests: new Map(), blobs: new Set() };
+    const repository: Repository = {
+      tags: new Map(),
+      tagTimes: new Map(),
+      manifests: new Map(),
+      blobs: new Set(),
+    };
     this.#repositories.set(name, repository);
     return repository;
   }
@@ -132,8 +183,15 @@ export class Repositories {
       else logger.warn("manifest record skipped", { repository: name, digest: hex });
     }
     for (const tag of this.#files(name, "tags")) {
-      const digest = readFileSync(join(this.#folder(name), "tags", tag), "utf8");
-      if (repository.manifests.has(digest)) repository.tags.set(tag, digest);
+      const text = readFileSync(join(this.#folder(name), "tags", tag), "utf8");
+      const [digest = "", at = "0"] = text.split(" ");
+      if (!repository.manifests.has(digest)) continue;
+      repository.tags.set(tag, digest);
+      repository.tagTimes.set(tag, Number(at) || 0);
+    }
+    for (const tag of this.#files(name, "removed")) {
+      const at = Number(readFileSync(join(this.#folder(name), "removed", tag), "utf8")) || 0;
+      if (!repository.tags.has(tag)) repository.tagTimes.set(tag, at);
     }
   }
 

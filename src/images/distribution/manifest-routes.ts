@@ -25,10 +25,9 @@ export async function serveManifest(
     case "PUT":
       return putManifest(registry, request, repository, reference);
     case "DELETE": {
-      const { repositories } = registry;
       const gone = byDigest
-        ? repositories.deleteManifest(repository, reference)
-        : repositories.deleteTag(repository, reference);
+        ? registry.deleteManifest(repository, reference)
+        : registry.deleteTag(repository, reference);
       if (!gone) throw unknownManifest(repository, reference);
       return new Response(null, { status: 202 });
     }
