@@ -6,7 +6,7 @@ import type { StatePoint } from "../mvcc/index.ts";
 import type { LogIndex, MemberId, SnapshotPoint, Term } from "../raft/index.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import type { Driver, SnapshotExchange } from "./driver.ts";
-import { decodeGroup, encodeGroup, roleOf } from "./group-record.ts";
+import { decodeGroup, encodeGroup, memberIds, roleOf } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";
 import type { PeerTransport, ReceivedSnapshot, SnapshotFile } from "./peer-transport.ts";
 
@@ -37,6 +37,8 @@ export interface SnapshotRoomOptions {
 }
 
 interface Outgoing {
+  /** Who was a member when it was begun: nobody else can begin with it. */
+  readonly members: ReadonlySet<MemberId>;
   readonly file: Promise<OpenFile>;
   /** Known when it is written. */
   index: LogIndex | undefined;
@@ -112,7 +114,7 @@ export class SnapshotRoom implements SnapshotExchange {
   }
 
   async #sendState(to: MemberId, transport: PeerTransport, signal: AbortSignal): Promise<void> {
-    const outgoing = this.#current();
+    const outgoing = this.#current(to);
     outgoing.users += 1;
     outgoing.cancelRemoval?.();
     try {
@@ -120,20 +122,21 @@ export class SnapshotRoom implements SnapshotExchange {
       await transport.sendSnapshot(to, snapshot, signal);
     } finally {
       outgoing.users -= 1;
+      const remove = (): void => void this.#remove(outgoing);
       if (outgoing.users === 0 && this.#outgoing === outgoing) {
-        const remove = (): void => void this.#remove(outgoing);
         outgoing.cancelRemoval = this.#options.clock.after(KEEP_MS, remove);
-      }
+      } else if (outgoing.users === 0) remove();
     }
   }
 
   /** The file in use, as long as the log goes on from it; a new one else. */
-  #current(): Outgoing {
+  #current(to: MemberId): Outgoing {
     const known = this.#outgoing;
-    const usable = known?.index === undefined || known.index >= this.#options.base();
-    if (known !== undefined && usable) return known;
-    if (known !== undefined && known.users === 0) void this.#remove(known);
+    const inLog = known?.index === undefined || known.index >= this.#options.base();
+    if (known?.members.has(to) === true && inLog) return known;
+    if (known?.users === 0) void this.#remove(known);
     const outgoing: Outgoing = {
+      members: new Set(memberIds(this.#need().group.configuration)),
       file: this.#make(),
       index: undefined,
       users: 0,
