@@ -14,8 +14,9 @@ export interface Simulation {
     readonly virtualSeconds: number;
     lines(): string[];
   };
+  /** @param options.recording how many of the last events to write down; none when absent */
   run(
     seed: number,
-    options?: { readonly recording?: boolean },
+    options?: { readonly recording?: number },
   ): SeedOutcome | Promise<SeedOutcome>;
 }

@@ -1,3 +1,4 @@
+import { SHOWN_EVENTS } from "./core/trace.ts";
 import type { SeedOutcome, Simulation } from "./outcome.ts";
 
 export interface SeedRange {
@@ -30,7 +31,7 @@ export async function runSeeds(simulation: Simulation, range: SeedRange): Promis
     const outcome = await simulation.run(seed);
     done += 1;
     if (outcome.violation !== undefined) {
-      const failure = await simulation.run(seed, { recording: true });
+      const failure = await simulation.run(seed, { recording: SHOWN_EVENTS });
       return { done, elapsedMs: elapsed(), failure };
     }
     if (elapsed() - reported < PROGRESS_MS) continue;

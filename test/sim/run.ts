@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { createRaft } from "../../src/raft/index.ts";
 import { CoreSimulation } from "./core/core-simulation.ts";
+import { SHOWN_EVENTS } from "./core/trace.ts";
 import { currentCommit } from "./current-commit.ts";
 import { MUTATIONS } from "./mutations/mutation-table.ts";
 import { runMutation } from "./mutations/run-mutation.ts";
@@ -14,6 +15,7 @@ const USAGE = `Usage: bun run sim [--core | --cluster | --mutations] [options]
   --seed N       the first seed (default 1); alone it shows the seed's last events
   --seeds COUNT  how many seeds from there
   --minutes M    as many seeds as fit in this time
+  --events N     how many of the last events a single seed shows (default 120)
 `;
 
 const options = {
@@ -23,6 +25,7 @@ const options = {
   seed: { type: "string" },
   seeds: { type: "string" },
   minutes: { type: "string" },
+  events: { type: "string" },
   help: { type: "boolean" },
 } as const;
 
@@ -38,7 +41,8 @@ async function main(): Promise<number> {
   const simulation = await simulationOf(kind);
   const first = wholeNumber("seed", values.seed ?? "1");
   if (values.seed !== undefined && values.seeds === undefined && values.minutes === undefined) {
-    return await showSeed(simulation, kind, first);
+    const events = wholeNumber("events", values.events ?? String(SHOWN_EVENTS));
+    return await showSeed(simulation, kind, { seed: first, events });
   }
   return await runRange(simulation, kind, {
     first,
@@ -57,9 +61,9 @@ async function simulationOf(kind: "core" | "cluster"): Promise<Simulation> {
 async function showSeed(
   simulation: Simulation,
   kind: "core" | "cluster",
-  seed: number,
+  { seed, events }: { readonly seed: number; readonly events: number },
 ): Promise<number> {
-  const outcome = await simulation.run(seed, { recording: true });
+  const outcome = await simulation.run(seed, { recording: events });
   console.log(describeFailure(outcome, { kind, commit: currentCommit() }));
   console.log(`trace ${(outcome.traceHash >>> 0).toString(16)}`);
   return outcome.violation === undefined ? 0 : 1;

@@ -49,9 +49,9 @@ export class CoreSimulation {
     return this.#group.statistics;
   }
 
-  run(seed: number, options: { readonly recording?: boolean } = {}): CoreOutcome {
+  run(seed: number, options: { readonly recording?: number } = {}): CoreOutcome {
     const { trace, statistics } = this.#group;
-    trace.reset({ recording: options.recording ?? false });
+    trace.reset(options.recording ?? 0);
     let violation: Violation | undefined;
     try {
       this.#prepare(seed);
@@ -113,14 +113,14 @@ export class CoreSimulation {
     const { queue, statistics } = this.#group;
     for (; queue.step < END; queue.step++) {
       const { step } = queue;
-      while (queue.take()) {
-        if (queue.kind === PLAN) this.#faults.undo(queue.detail);
-        else this.#group.handle();
-      }
       if (this.#operations.due(step)) this.#operate(step);
       if (this.#strikes.due(step)) this.#strike(step);
       if (step === FAULTS_END) this.#faults.end();
       if (step === LAST_PROPOSAL) this.#proposeLast();
+      while (queue.take()) {
+        if (queue.kind === PLAN) this.#faults.undo(queue.detail);
+        else this.#group.handle();
+      }
     }
     statistics.virtualSeconds += END / STEPS_A_SECOND;
   }

@@ -70,9 +70,11 @@ export class Group {
     const { prng } = this;
     member.exists = true;
     member.forget();
-    const kept = prng.below(disk.entries.length + 1);
-    const entries = prng.permille(500) ? disk.entries.slice() : disk.entries.slice(kept);
     const applied = disk.appliedIndex;
+    // Only what is not applied has to be in memory, and the log's end.
+    const most = Math.min(applied - disk.compactedIndex, Math.max(0, disk.entries.length - 1));
+    const skipped = prng.permille(500) ? 0 : prng.below(most + 1);
+    const entries = disk.entries.slice(skipped);
     member.core = this.#createRaft({
       id: asMember(id),
       hardState: {
@@ -178,6 +180,9 @@ export class Group {
       this.#begin(member, core, core.ready());
       this.#safety.afterCall(member);
     }
+    if (member.writing === undefined) return;
+    const early = core.early();
+    for (let at = 0; at < early.length; at++) this.#send(member, early[at] as Message);
   }
 
   #begin(member: SimMember, core: RaftCore, ready: Ready): void {
@@ -205,6 +210,8 @@ export class Group {
 
   #apply(member: SimMember, core: RaftCore, ready: Ready): void {
     const { committed } = ready;
+    const last = committed[committed.length - 1];
+    if (last !== undefined) this.#safety.reaches(member, last.index);
     for (let at = 0; at < committed.length; at++) {
       const entry = committed[at] as LogEntry;
       check(
@@ -253,6 +260,7 @@ export class Group {
       this.queue.schedule(this.prng.below(3), SUPPLY, member.id, member.life, loads[at]);
     }
     core.advance(ready);
+    if (disk.recoverTo > 0 && !core.status().recovering) disk.recoverTo = 0;
     this.after(member);
   }
 

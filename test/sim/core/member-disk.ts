@@ -55,7 +55,6 @@ export class MemberDisk {
     assert(keep >= 0 && keep <= this.entries.length, `no gap in the log before ${first.index}`);
     this.entries.length = keep;
     for (let at = 0; at < entries.length; at++) this.entries.push(entries[at] as LogEntry);
-    if (this.lastIndex >= this.recoverTo) this.recoverTo = 0;
   }
 
   /** Forgets the entries up to this index, which the state has. */
@@ -78,7 +77,6 @@ export class MemberDisk {
     this.compactedIndex = snapshot.index;
     this.compactedTerm = snapshot.term;
     this.appliedIndex = snapshot.index;
-    if (this.lastIndex >= this.recoverTo) this.recoverTo = 0;
   }
 }
 

@@ -35,9 +35,9 @@ export class Safety {
     member.promised = this.#ledger.committed;
     this.#ledger.leads(member.id, term);
     this.#statistics.count("leader elected");
-    const yes = (member.grantTerm === term ? member.grants : 0) | (1 << member.id);
+    const yes = member.grantTerm === term ? member.grants : 0;
     check(
-      quorumOf(this.#ledger.configurationAt(member.appliedIndex), yes),
+      this.#agree(member, yes),
       "elected by quorum",
       () => `member ${member.id} leads term ${term} with the votes of set ${yes.toString(2)}`,
     );
@@ -92,7 +92,7 @@ export class Safety {
   /** As soon as the ready is known; `member.writing` is this one. */
   afterReady(member: SimMember, ready: Ready): void {
     const commit = ready.hardState?.commit ?? 0;
-    if (commit > member.commit) this.#commits(member, commit);
+    if (commit > 0) this.commits(member, commit);
     if (member.leading === 0 || !member.freshLeader) return;
     member.freshLeader = false;
     const { promised } = member;
@@ -116,24 +116,30 @@ export class Safety {
       "durable before told",
       () => `member ${member.id} sends ${type} of term ${term}, durable is ${disk.term}`,
     );
-    if (type === "append-response") {
+    if (type === "append-request") {
+      this.commits(member, message.commit);
+    } else if (type === "append-response") {
       check(
-        message.refused !== undefined ||
-          term !== disk.term ||
-          (message.index <= disk.lastIndex && disk.recoverTo === 0),
+        message.refused !== undefined || term !== disk.term || message.index <= disk.lastIndex,
         "durable before told",
         () => `member ${member.id} acknowledges ${message.index}, durable is ${disk.lastIndex}`,
       );
     } else if (type === "vote-response") {
-      if (message.granted) this.#vote(member, term, message.to);
+      if (message.granted) {
+        this.#vote(member, term, message.to);
+        check(
+          disk.recoverTo === 0,
+          "durable before told",
+          () => `member ${member.id} votes although its log ended at ${disk.recoverTo} before`,
+        );
+      }
     } else if (type === "vote-request") {
       this.#vote(member, term, member.id);
       if (message.transfer) return;
-      const yes = (member.preVoteTerm === term ? member.preVotes : 0) | (1 << member.id);
       check(
-        quorumOf(this.#ledger.configurationAt(member.appliedIndex), yes),
+        member.preVoteWon === term || this.#agree(member, 0),
         "pre-vote first",
-        () => `member ${member.id} asks for votes of ${term} with set ${yes.toString(2)} agreeing`,
+        () => `member ${member.id} asks for votes of ${term}, for which no majority encouraged it`,
       );
     } else if (type === "install-snapshot") {
       const { index, configuration } = message.snapshot;
@@ -153,11 +159,19 @@ export class Safety {
       if (member.preVoteTerm !== message.term) member.preVotes = 0;
       member.preVoteTerm = message.term;
       member.preVotes |= 1 << message.from;
+      // The configuration that decides may be another one when the vote request leaves.
+      if (this.#agree(member, member.preVotes)) member.preVoteWon = message.term;
     } else if (message.type === "vote-response" && message.granted) {
       if (member.grantTerm !== message.term) member.grants = 0;
       member.grantTerm = message.term;
       member.grants |= 1 << message.from;
     }
+  }
+
+  /** Whether these and the member itself decide, as the member knows its group. */
+  #agree(member: SimMember, others: number): boolean {
+    const configuration = this.#ledger.configurationAt(member.appliedIndex);
+    return quorumOf(configuration, others | (1 << member.id));
   }
 
   #vote(member: SimMember, term: number, candidate: number): void {
@@ -170,30 +184,43 @@ export class Safety {
     this.#ledger.votes(member.id, term, candidate);
   }
 
-  #commits(member: SimMember, commit: number): void {
+  /** This is the member's commit index: of a leader it stands at an entry of its own term. */
+  commits(member: SimMember, commit: number): void {
+    if (!this.reaches(member, commit)) return;
+    const term = this.#ledger.committedTerm(commit);
+    check(
+      member.leading === 0 || member.leading === term,
+      "commit of own term",
+      () => `leader ${member.id} of ${member.leading} commits ${commit} of term ${term} by counting`,
+    );
+  }
+
+  /** The member takes everything up to here to be committed. Whether nobody knew that. */
+  reaches(member: SimMember, commit: number): boolean {
+    if (commit <= member.commit) return false;
     const ledger = this.#ledger;
     let news = false;
     const known = Math.max(member.commit, Math.min(ledger.committed, commit - 1));
     for (let index = known + 1; index <= commit; index++) {
-      const term = member.termAt(index);
-      if (term === undefined) continue;
+      let term = member.termAt(index);
+      // A leader may commit its own entry before its disk was even asked to write it.
+      if (term === undefined && index === commit && index > member.lastIndex) term = member.leading;
+      if (term === undefined || term === 0) continue;
       news = ledger.commits(member.id, index, term) || news;
     }
     member.commit = commit;
-    if (!news) return;
-    const term = ledger.committedTerm(commit);
-    check(
-      member.leading === 0 || member.leading === term,
-      "commit of own term",
-      () =>
-        `leader ${member.id} of ${member.leading} commits ${commit} of term ${term} by counting`,
-    );
+    if (news) this.#checkHolders(member, commit);
+    return news;
+  }
+
+  #checkHolders(member: SimMember, commit: number): void {
+    const term = this.#ledger.committedTerm(commit);
     let holders = 0;
     for (const other of this.#members) {
       if (other.exists && other.disk.holds(commit, term)) holders |= 1 << other.id;
     }
     check(
-      quorumOf(ledger.configurationAt(member.appliedIndex), holders),
+      quorumOf(this.#ledger.configurationAt(member.appliedIndex), holders),
       "commit by quorum",
       () => `member ${member.id} commits ${commit}, durable only on set ${holders.toString(2)}`,
     );

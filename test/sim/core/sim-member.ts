@@ -33,10 +33,10 @@ export class SimMember {
   /** Who answered its pre-vote and vote requests with yes, and in which term. */
   preVotes = 0;
   preVoteTerm = 0;
+  /** The latest term for which a majority said it would vote for this member. */
+  preVoteWon = 0;
   grants = 0;
   grantTerm = 0;
-  /** It was asked to take over, in this term. */
-  transferTerm = 0;
 
   constructor(readonly id: number) {}
 
@@ -64,9 +64,9 @@ export class SimMember {
     this.waiting.length = 0;
     this.preVotes = 0;
     this.preVoteTerm = 0;
+    this.preVoteWon = 0;
     this.grants = 0;
     this.grantTerm = 0;
-    this.transferTerm = 0;
   }
 
   /** The term of an entry here, durable or in the write under way. */

@@ -1,5 +1,5 @@
-/** How many of the last events a failure shows. */
-const SHOWN = 120;
+/** How many of the last events are kept unless more are asked for. */
+export const SHOWN_EVENTS = 120;
 
 /**
  * What happened, in order: as one number that differs when any event differs, and, when a seed is
@@ -7,17 +7,18 @@ const SHOWN = 120;
  */
 export class Trace {
   hash = 0;
-  #recording = false;
+  #shown = 0;
   #lines: string[] = [];
 
-  reset(options: { readonly recording: boolean }): void {
+  /** @param recording how many of the last events to keep as lines */
+  reset(recording: number): void {
     this.hash = 0x811c9dc5 | 0;
-    this.#recording = options.recording;
+    this.#shown = recording;
     this.#lines = [];
   }
 
   get recording(): boolean {
-    return this.#recording;
+    return this.#shown > 0;
   }
 
   /** Mixes numbers into the hash (FNV-1a, a word at a time). */
@@ -30,10 +31,10 @@ export class Trace {
   /** Only called while recording. */
   line(text: string): void {
     this.#lines.push(text);
-    if (this.#lines.length > 4 * SHOWN) this.#lines = this.#lines.slice(-SHOWN);
+    if (this.#lines.length > 4 * this.#shown) this.#lines = this.#lines.slice(-this.#shown);
   }
 
   lastLines(): readonly string[] {
-    return this.#lines.slice(-SHOWN);
+    return this.#shown === 0 ? [] : this.#lines.slice(-this.#shown);
   }
 }
