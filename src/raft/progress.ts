@@ -23,8 +23,8 @@ export class Progress {
   probing = false;
   /** An append has to be sent even if it carries nothing, to find out where the peer stands. */
   nudge = false;
-  /** The entries it needs next were asked of the driver. */
-  loading = false;
+  /** From here on entries were asked of the driver, for it; 0 when none were. */
+  loadingFrom = 0;
   /** The latest round of reads it has confirmed this leader for. */
   readAck = 0;
   /** The commit index that it has been told; what gets lost heartbeats tell again. */
@@ -39,7 +39,7 @@ export class Progress {
   }
 
   get paused(): boolean {
-    if (this.loading) return true;
+    if (this.loadingFrom === this.next) return true;
     if (this.state === "replicate") return this.inflight.full;
     return this.state === "probe" ? this.probing : true;
   }
@@ -49,7 +49,7 @@ export class Progress {
     this.state = "probe";
     this.next = next;
     this.probing = false;
-    this.loading = false;
+    this.loadingFrom = 0;
     this.nudge = true;
     this.pendingSnapshot = 0;
     this.inflight.clear();
@@ -60,7 +60,7 @@ export class Progress {
     this.next = this.match + 1;
     this.probing = false;
     this.nudge = false;
-    this.loading = false;
+    this.loadingFrom = 0;
     this.pendingSnapshot = 0;
     this.inflight.clear();
   }
@@ -70,7 +70,7 @@ export class Progress {
     this.pendingSnapshot = index;
     this.probing = false;
     this.nudge = false;
-    this.loading = false;
+    this.loadingFrom = 0;
     this.inflight.clear();
   }
 

@@ -54,7 +54,7 @@ function sendAppend(state: RaftState, peer: Progress): void {
   } else if (peer.next > log.lastIndex) {
     sendEntries(state, peer, previousTerm, NO_ENTRIES);
   } else if (peer.next < log.firstInMemory) {
-    peer.loading = true;
+    peer.loadingFrom = peer.next;
     const from = peer.next as LogIndex;
     // Two who lag alike are answered by one load.
     if (!state.loads.some((load) => load.from === from)) {
@@ -122,8 +122,8 @@ export function supplyEntries(state: RaftState, supplied: Supplied): void {
   if (state.tracker === undefined) return;
   const from = supplied.type === "entries" ? supplied.entries[0]?.index : supplied.from;
   for (const peer of state.tracker.peers) {
-    if (!peer.loading || peer.next !== from) continue;
-    peer.loading = false;
+    if (peer.next !== from || peer.loadingFrom !== from) continue;
+    peer.loadingFrom = 0;
     if (supplied.type === "compacted") {
       sendSnapshot(state, peer);
       continue;
