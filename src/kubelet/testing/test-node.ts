@@ -81,7 +81,7 @@ export class TestNode {
       serviceCidr: "127.143.0.0/16",
       nodePortRange: { from: 30000, to: 32767 },
     });
-    const place = { advertiseAddress: "127.0.0.1", advertisePort: 6443 };
+    const place = { servers: [{ address: "127.0.0.1", port: 6443 }] };
     await bootstrap({ registry, logger, ...place });
     const admin = { name: "admin", groups: [ADMINISTRATORS] };
     const app = createApiServer({
