@@ -1,4 +1,6 @@
 import appsDescriptions from "./apps/v1/descriptions.json";
+import authenticationDescriptions from "./authentication/v1/descriptions.json";
+import authorizationDescriptions from "./authorization/v1/descriptions.json";
 import autoscalingV1Descriptions from "./autoscaling/v1/descriptions.json";
 import autoscalingV2Descriptions from "./autoscaling/v2/descriptions.json";
 import batchDescriptions from "./batch/v1/descriptions.json";
@@ -22,6 +24,8 @@ type TypeWords = Readonly<Record<string, string>>;
 const WORDS: Readonly<Record<string, Readonly<Record<string, TypeWords>>>> = {
   "apis.meta.v1": metaDescriptions,
   "apps.v1": appsDescriptions,
+  "authentication.v1": authenticationDescriptions,
+  "authorization.v1": authorizationDescriptions,
   "autoscaling.v1": autoscalingV1Descriptions,
   "autoscaling.v2": autoscalingV2Descriptions,
   "batch.v1": batchDescriptions,

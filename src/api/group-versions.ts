@@ -3,7 +3,10 @@ import { appsKinds } from "./apps/v1/kinds.ts";
 import appsResources from "./apps/v1/resources.json";
 import appsTypes from "./apps/v1/types.json";
 import { autoscalingV1Kinds } from "./autoscaling/v1/kinds.ts";
+import authenticationResources from "./authentication/v1/resources.json";
 import authenticationTypes from "./authentication/v1/types.json";
+import authorizationResources from "./authorization/v1/resources.json";
+import authorizationTypes from "./authorization/v1/types.json";
 import autoscalingV1Resources from "./autoscaling/v1/resources.json";
 import autoscalingV1Types from "./autoscaling/v1/types.json";
 import { autoscalingV2Kinds } from "./autoscaling/v2/kinds.ts";
@@ -87,6 +90,8 @@ export const groupVersions: readonly GroupVersionData[] = [
   groupVersion("", "core.v1", coreResources, coreKinds),
   groupVersion("apps", "apps.v1", appsResources, appsKinds),
   groupVersion("events.k8s.io", "events.v1", eventsResources, eventsKinds),
+  groupVersion("authentication.k8s.io", "authentication.v1", authenticationResources, {}),
+  groupVersion("authorization.k8s.io", "authorization.v1", authorizationResources, {}),
   groupVersion("autoscaling", "autoscaling.v2", autoscalingV2Resources, autoscalingV2Kinds),
   groupVersion("autoscaling", "autoscaling.v1", autoscalingV1Resources, autoscalingV1Kinds),
   groupVersion("batch", "batch.v1", batchResources, batchKinds),
@@ -106,6 +111,7 @@ export const typeTable = {
   ...coreTypes,
   ...appsTypes,
   ...authenticationTypes,
+  ...authorizationTypes,
   ...eventsTypes,
   ...autoscalingV1Types,
   ...autoscalingV2Types,

@@ -18,6 +18,7 @@ export type * from "./rbac/v1/types.ts";
 export type * from "./scheduling/v1/types.ts";
 export type * from "./storage/v1/types.ts";
 export type * as authenticationV1 from "./authentication/v1/types.ts";
+export type * as authorizationV1 from "./authorization/v1/types.ts";
 export type * as autoscalingV1 from "./autoscaling/v1/types.ts";
 export type * as autoscalingV2 from "./autoscaling/v2/types.ts";
 export type * as eventsV1 from "./events/v1/types.ts";

@@ -7,6 +7,7 @@ import { patchObject } from "./patch-handler.ts";
 import { flagOf } from "./query-options.ts";
 import { getObject, listObjects } from "./read-handler.ts";
 import type { ResourceTarget } from "./request-target.ts";
+import { answerReview, isReview } from "./reviews.ts";
 import { bindPod } from "./subresources/binding.ts";
 import { evictPod } from "./subresources/eviction.ts";
 import { podLog } from "./subresources/pod-log.ts";
@@ -53,6 +54,7 @@ export function dispatch(
 ): Promise<Response> | Response {
   if (api.target.subresource !== "") return dispatchSubresource(api, verb);
   assertServed(api, verb);
+  if (isReview(api.definition)) return answerReview(api);
   if (api.definition.resource === "componentstatuses") return answerComponentStatuses(api);
   if (api.definition.resource === "bindings") return bindPod(api);
   switch (verb) {

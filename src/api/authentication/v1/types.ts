@@ -8,6 +8,18 @@ export interface BoundObjectReference {
   uid?: string;
 }
 
+export interface SelfSubjectReview {
+  apiVersion?: string;
+  kind?: string;
+  metadata: ObjectMeta;
+  status?: SelfSubjectReviewStatus;
+  [field: string]: unknown;
+}
+
+export interface SelfSubjectReviewStatus {
+  userInfo?: UserInfo;
+}
+
 export interface TokenRequest {
   apiVersion?: string;
   kind?: string;
@@ -26,4 +38,32 @@ export interface TokenRequestSpec {
 export interface TokenRequestStatus {
   expirationTimestamp?: Time;
   token?: string;
+}
+
+export interface TokenReview {
+  apiVersion?: string;
+  kind?: string;
+  metadata: ObjectMeta;
+  spec: TokenReviewSpec;
+  status?: TokenReviewStatus;
+  [field: string]: unknown;
+}
+
+export interface TokenReviewSpec {
+  audiences?: string[];
+  token: string;
+}
+
+export interface TokenReviewStatus {
+  audiences?: string[];
+  authenticated?: boolean;
+  error?: string;
+  user?: UserInfo;
+}
+
+export interface UserInfo {
+  extra?: Record<string, string[]>;
+  groups?: string[];
+  uid?: string;
+  username?: string;
 }
