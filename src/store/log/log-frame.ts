@@ -1,123 +1,154 @@
 import { Buffer } from "node:buffer";
-import type { SoloEntry, LogIndex, Term } from "../../raft/index.ts";
+import type { HardState, LogEntry, LogIndex, Term } from "../../raft/index.ts";
+import { decodeFirstFrame } from "./first-format.ts";
+import { readHardState, writeHardState } from "./hard-state-codec.ts";
+import { hasHardState } from "./segment-header.ts";
+import type { SegmentHeader } from "./segment-header.ts";
+import { alignFrame, checksum } from "./log-checksum.ts";
 
 /**
- * A segment is a header and frames; a frame is what one durable write appended, aligned to 8 bytes:
+ * A frame is what one durable write appended, aligned to 8 bytes (little endian):
  *
- *     header   "KUBUNLOG" · version u32 · checksum u32 · first index u64 · salt u64 · zeros to 64
- *     frame    magic u32 · checksum u32 · payload bytes u32 · entries u32 · first index u64 …
- *     payload  per entry: term u32 · data bytes u32 · data
+ *     frame    magic u32 · checksum u32 · payload bytes u32 · entries u32 · first index u64
+ *              term u64 · vote u64 · commit u64 · flags u32 · zero u32
+ *     payload  per entry: term u64 · type u32 · data bytes u32 · data
+ *
+ * Every frame carries the whole hard state, so that any sound frame says what was promised before
+ * it, whatever became of the frames in front. Without entries "first index" is the next one.
  *
  * Checksums are seeded with the segment's salt: what an earlier life of a recycled file left behind
- * does not verify, nor does a value that somebody stored to look like a frame. Little endian.
+ * does not verify, nor does a value that somebody stored to look like a frame.
  */
-export const SEGMENT_HEADER_BYTES = 64;
-export const FRAME_HEADER_BYTES = 24;
-export const FRAME_ALIGNMENT = 8;
-const ENTRY_HEADER_BYTES = 8;
-
-const SEGMENT_MAGIC = "KUBUNLOG";
-const SEGMENT_VERSION = 1;
-const FRAME_MAGIC = 0x4d46424b;
-
-export interface SegmentHeader {
-  /** Index of the first entry that is or will be in the segment. */
-  readonly firstIndex: LogIndex;
-  /** Random; different in every life of the file. */
-  readonly salt: bigint;
-}
+export const FRAME_HEADER_BYTES = 56;
+const ENTRY_HEADER_BYTES = 16;
+const FRAME_MAGIC = 0x324b424b;
+const ECHO = 1;
+const TYPES = ["data", "config"] as const;
 
 export interface Frame {
-  readonly entries: readonly SoloEntry[];
+  readonly entries: readonly LogEntry[];
+  /** Of the first entry, or of the one that comes next when there is none. */
+  readonly firstIndex: LogIndex;
+  /** Absent in the format of the first release. */
+  readonly hardState?: HardState;
+  /** Repeats the hard state of the frame before it, in the same write: see encodeAppend. */
+  readonly echo: boolean;
   /** Where the next frame begins. */
   readonly end: number;
 }
 
-export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
-  const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES);
-  bytes.write(SEGMENT_MAGIC, 0, "latin1");
-  bytes.writeUInt32LE(SEGMENT_VERSION, 8);
-  bytes.writeBigUInt64LE(BigInt(header.firstIndex), 16);
-  bytes.writeBigUInt64LE(header.salt, 24);
-  bytes.writeUInt32LE(checksum(bytes.subarray(16), 0n), 12);
-  return bytes;
+export interface FrameContent {
+  readonly entries: readonly LogEntry[];
+  readonly firstIndex: LogIndex;
+  readonly hardState: HardState;
 }
 
-/** @returns undefined when the bytes are no sound header; a string when of a newer version. */
-export function decodeSegmentHeader(segment: Buffer): SegmentHeader | "newer" | undefined {
-  if (segment.length < SEGMENT_HEADER_BYTES) return undefined;
-  if (segment.toString("latin1", 0, SEGMENT_MAGIC.length) !== SEGMENT_MAGIC) return undefined;
-  if (segment.readUInt32LE(8) > SEGMENT_VERSION) return "newer";
-  const sum = checksum(segment.subarray(16, SEGMENT_HEADER_BYTES), 0n);
-  if (segment.readUInt32LE(12) !== sum) return undefined;
-  const firstIndex = Number(segment.readBigUInt64LE(16)) as LogIndex;
-  return { firstIndex, salt: segment.readBigUInt64LE(24) };
+export interface EncodedAppend {
+  readonly bytes: Uint8Array;
+  /** Of the frame with the entries; what is behind it is the echo. */
+  readonly frameBytes: number;
 }
 
-export function frameBytes(entries: readonly SoloEntry[]): number {
-  let bytes = FRAME_HEADER_BYTES;
-  for (const entry of entries) bytes += ENTRY_HEADER_BYTES + entry.data.length;
-  return align(bytes);
-}
-
-/** @param entries at least one, with consecutive indexes */
-export function encodeFrame(entries: readonly SoloEntry[], salt: bigint): Uint8Array {
-  const bytes = Buffer.allocUnsafe(frameBytes(entries));
+/**
+ * One write. A new term or vote is written twice: the end of the log may be an interrupted write or
+ * a damaged one, nobody can tell which, and a vote must not be forgotten either way.
+ */
+export function encodeAppend(
+  content: FrameContent,
+  format: { readonly salt: bigint; readonly echo: boolean },
+): EncodedAppend {
+  const { entries, hardState, firstIndex } = content;
+  let size = FRAME_HEADER_BYTES;
+  for (const entry of entries) size += ENTRY_HEADER_BYTES + entry.data.length;
+  const frameBytes = alignFrame(size);
+  const bytes = Buffer.allocUnsafe(frameBytes + (format.echo ? FRAME_HEADER_BYTES : 0));
   let at = FRAME_HEADER_BYTES;
   for (const entry of entries) {
-    bytes.writeUInt32LE(entry.term, at);
-    bytes.writeUInt32LE(entry.data.length, at + 4);
+    bytes.writeBigUInt64LE(BigInt(entry.term), at);
+    bytes.writeUInt32LE(TYPES.indexOf(entry.type ?? "data"), at + 8);
+    bytes.writeUInt32LE(entry.data.length, at + 12);
     bytes.set(entry.data, at + ENTRY_HEADER_BYTES);
     at += ENTRY_HEADER_BYTES + entry.data.length;
   }
-  bytes.writeUInt32LE(FRAME_MAGIC, 0);
-  bytes.writeUInt32LE(at - FRAME_HEADER_BYTES, 8);
-  bytes.writeUInt32LE(entries.length, 12);
-  bytes.writeBigUInt64LE(BigInt(entries[0]?.index ?? 0), 16);
-  bytes.writeUInt32LE(checksum(bytes.subarray(8, at), salt), 4);
-  bytes.fill(0, at);
-  return bytes;
+  bytes.fill(0, at, frameBytes);
+  const frame = bytes.subarray(0, at);
+  writeFrameHeader(frame, { count: entries.length, firstIndex, hardState, flags: 0 }, format.salt);
+  if (format.echo) {
+    const next = (firstIndex + entries.length) as LogIndex;
+    const echo = bytes.subarray(frameBytes);
+    writeFrameHeader(echo, { count: 0, firstIndex: next, hardState, flags: ECHO }, format.salt);
+  }
+  return { bytes, frameBytes };
+}
+
+function writeFrameHeader(
+  frame: Buffer,
+  header: { count: number; firstIndex: LogIndex; hardState: HardState; flags: number },
+  salt: bigint,
+): void {
+  const { count, firstIndex, hardState, flags } = header;
+  frame.writeUInt32LE(FRAME_MAGIC, 0);
+  frame.writeUInt32LE(frame.length - FRAME_HEADER_BYTES, 8);
+  frame.writeUInt32LE(count, 12);
+  frame.writeBigUInt64LE(BigInt(firstIndex), 16);
+  writeHardState(frame, 24, hardState);
+  frame.writeUInt32LE(flags, 48);
+  frame.writeUInt32LE(0, 52);
+  frame.writeUInt32LE(checksum(frame.subarray(8), salt), 4);
 }
 
 /** The frame at an offset; undefined when there is no sound one. */
-export function decodeFrame(segment: Buffer, offset: number, salt: bigint): Frame | undefined {
+export function decodeFrame(
+  bytes: Buffer,
+  offset: number,
+  header: SegmentHeader,
+): Frame | undefined {
+  if (!hasHardState(header)) return decodeFirstFrame(bytes, offset, header.salt);
   const start = offset + FRAME_HEADER_BYTES;
-  if (start > segment.length || segment.readUInt32LE(offset) !== FRAME_MAGIC) return undefined;
-  const end = start + segment.readUInt32LE(offset + 8);
-  if (end > segment.length) return undefined;
-  const sum = checksum(segment.subarray(offset + 8, end), salt);
-  if (sum !== segment.readUInt32LE(offset + 4)) return undefined;
-  const count = segment.readUInt32LE(offset + 12);
-  const firstIndex = Number(segment.readBigUInt64LE(offset + 16));
-  const entries: SoloEntry[] = [];
-  for (let number = 0, at = start; number < count; number++) {
+  if (start > bytes.length || bytes.readUInt32LE(offset) !== FRAME_MAGIC) return undefined;
+  const end = start + bytes.readUInt32LE(offset + 8);
+  if (end > bytes.length) return undefined;
+  const sum = checksum(bytes.subarray(offset + 8, end), header.salt);
+  if (sum !== bytes.readUInt32LE(offset + 4)) return undefined;
+  const firstIndex = Number(bytes.readBigUInt64LE(offset + 16)) as LogIndex;
+  return {
+    entries: decodeEntries(bytes, start, { count: bytes.readUInt32LE(offset + 12), firstIndex }),
+    firstIndex,
+    hardState: readHardState(bytes, offset + 24),
+    echo: (bytes.readUInt32LE(offset + 48) & ECHO) !== 0,
+    end: alignFrame(end),
+  };
+}
+
+function decodeEntries(
+  bytes: Buffer,
+  start: number,
+  header: { count: number; firstIndex: LogIndex },
+): LogEntry[] {
+  const entries: LogEntry[] = [];
+  for (let number = 0, at = start; number < header.count; number++) {
     const dataStart = at + ENTRY_HEADER_BYTES;
-    const dataEnd = dataStart + segment.readUInt32LE(at + 4);
+    const dataEnd = dataStart + bytes.readUInt32LE(at + 12);
     entries.push({
-      index: (firstIndex + number) as LogIndex,
-      term: segment.readUInt32LE(at) as Term,
-      data: segment.subarray(dataStart, dataEnd),
+      index: (header.firstIndex + number) as LogIndex,
+      term: Number(bytes.readBigUInt64LE(at)) as Term,
+      type: TYPES[bytes.readUInt32LE(at + 8)] ?? "data",
+      data: bytes.subarray(dataStart, dataEnd),
     });
     at = dataEnd;
   }
-  return { entries, end: align(end) };
+  return entries;
 }
 
-/** The offset of the first sound frame behind an unsound one; undefined when there is none. */
-export function findFrame(segment: Buffer, from: number, salt: bigint): number | undefined {
-  for (let offset = align(from); offset + FRAME_HEADER_BYTES <= segment.length;) {
-    if (segment.readUInt32LE(offset) === FRAME_MAGIC) {
-      if (decodeFrame(segment, offset, salt) !== undefined) return offset;
-    }
-    offset += FRAME_ALIGNMENT;
+/** The first sound frame behind an unsound one; undefined when there is none. */
+export function findFrame(
+  bytes: Buffer,
+  from: number,
+  header: SegmentHeader,
+): { readonly offset: number; readonly frame: Frame } | undefined {
+  for (let offset = alignFrame(from); offset < bytes.length; offset = alignFrame(offset + 1)) {
+    const frame = decodeFrame(bytes, offset, header);
+    if (frame !== undefined) return { offset, frame };
   }
   return undefined;
-}
-
-function align(bytes: number): number {
-  return Math.ceil(bytes / FRAME_ALIGNMENT) * FRAME_ALIGNMENT;
-}
-
-function checksum(bytes: Uint8Array, salt: bigint): number {
-  return Number(Bun.hash.xxHash64(bytes, salt) & 0xffff_ffffn);
 }

@@ -15,8 +15,9 @@ export interface SegmentedLogOptions {
   /** What the state has applied: a new log begins behind it. */
   readonly applied: LogPoint;
   /**
-   * The state was installed from a peer at `applied`, and perhaps the log was not reset in time: a
-   * log that ends before it begins anew there instead of being damaged.
+   * The state was installed from a peer at `applied` and nothing was applied since (the machine's
+   * `installedIndex` is its `appliedIndex`), so perhaps the log was not reset in time: a log that
+   * does not reach it begins anew there instead of being damaged.
    */
   readonly installed?: boolean;
   /**

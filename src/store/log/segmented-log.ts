@@ -1,281 +1,372 @@
-import { Buffer } from "node:buffer";
 import { assert } from "../../lib/index.ts";
-import type { Random } from "../../lib/index.ts";
-import type { SoloEntry, LogIndex, Term } from "../../raft/index.ts";
-import type { Disk, DiskFile } from "../disk.ts";
-import {
-  decodeFrame,
-  decodeSegmentHeader,
-  encodeFrame,
-  encodeSegmentHeader,
-  findFrame,
-  frameBytes,
-  SEGMENT_HEADER_BYTES,
-} from "./log-frame.ts";
-import type { SegmentHeader } from "./log-frame.ts";
+import type { HardState, LogEntry, LogIndex, Term } from "../../raft/index.ts";
+import { DiskFullError, isDiskFull } from "../disk.ts";
+import type { DiskFile } from "../disk.ts";
+import { encodeAppend } from "./log-frame.ts";
+import { LogMap } from "./log-map.ts";
+import { readEntries } from "./log-reader.ts";
+import { LogRecovery, usableHardState } from "./log-recovery.ts";
+import type { RecoveredLog, Segment } from "./log-recovery.ts";
+import { LogDamagedError } from "./log-types.ts";
+import type {
+  DurableLog,
+  LogAppend,
+  LogPoint,
+  OpenedLogState,
+  SegmentedLogOptions,
+} from "./log-types.ts";
+import { SEGMENT_HEADER_BYTES } from "./segment-header.ts";
+import { SegmentFiles } from "./segment-files.ts";
+
+export { LogDamagedError } from "./log-types.ts";
 
 /** A segment is closed before it grows over this. */
 export const SEGMENT_BYTES = 8 * 1024 * 1024;
-/** Dropped segments kept for reuse: overwriting costs half of what growing a file does. */
-export const MAX_SPARE_SEGMENTS = 4;
+/** What `open` hands out of the log's end. */
+export const TAIL_BYTES = 1024 * 1024;
 
-/** New segments take shape under this name. */
-const PARTIAL = "next.partial";
-const SEGMENT_NAME = /^\d{16}\.log$/;
-const SPARE_NAME = /^spare-\d{16}$/;
-
-/** The log on disk is not what was written: never repaired silently. */
-export class LogDamagedError extends Error {
-  override readonly name = "LogDamagedError";
-}
-
-export interface SegmentedLogOptions {
-  readonly disk: Disk;
-  readonly directory: string;
-  readonly random: Random;
-  /** What the state has applied: older entries are not returned, and a new log begins behind it. */
-  readonly appliedIndex: LogIndex;
-  readonly segmentBytes?: number | undefined;
-}
-
-export interface OpenedLog {
+export interface OpenedLog extends OpenedLogState {
   readonly log: SegmentedLog;
-  /** Durable entries behind the applied index, oldest first. */
-  readonly entries: readonly SoloEntry[];
-  readonly lastIndex: LogIndex;
-  /** Term of the last entry in the log; 0 when it has none. */
-  readonly lastTerm: Term;
 }
 
-interface Segment {
-  readonly name: string;
-  readonly firstIndex: LogIndex;
-}
-
-interface ActiveSegment extends Segment {
-  readonly file: DiskFile;
-  readonly salt: bigint;
-}
-
-interface ParsedSegment {
-  readonly header: SegmentHeader;
-  readonly entries: readonly SoloEntry[];
-  /** Where the next frame goes. */
-  readonly end: number;
+interface LogParts {
+  readonly options: SegmentedLogOptions;
+  readonly files: SegmentFiles;
+  readonly map: LogMap<Segment>;
+  readonly sealed: Segment[];
+  readonly active: { readonly segment: Segment; readonly file: DiskFile };
+  readonly offset: number;
+  readonly hardState: HardState;
+  readonly recoverTo: LogIndex | 0;
 }
 
 /**
- * The replicated log as files: `0000000000000001.log` holds the entries from index 1 on. Appends
- * are one durable write each, one at a time. What an interrupted append left at the end is cut at
- * open; anything else that does not verify is refused.
+ * The replicated log as files: `0000000000000001.log` and so on, in the order in which they were
+ * written. Appends are one durable write each, one at a time. What an interrupted append left at
+ * the end is cut at open; anything else that does not verify is refused, or refetched from peers.
  */
-export class SegmentedLog {
+export class SegmentedLog implements DurableLog {
   readonly #options: SegmentedLogOptions;
+  readonly #files: SegmentFiles;
   readonly #segmentBytes: number;
   /** Full segments, oldest first. */
-  readonly #sealed: Segment[];
-  readonly #spares: string[];
-  #active: ActiveSegment;
+  #sealed: Segment[];
+  #map: LogMap<Segment>;
+  #active: { readonly segment: Segment; readonly file: DiskFile };
   #offset: number;
-  #lastIndex: LogIndex;
+  /** As the caller last gave it; its term and vote are on the medium, its commit may not be. */
+  #hardState: HardState;
+  #recoverTo: LogIndex | 0;
   #appending = false;
   #failed = false;
+  /** Something was written that no later frame vouches for yet. */
+  #unsealed = false;
+  /** Reads under way: no file goes before they are done. */
+  readonly #reads = new Set<Promise<unknown>>();
 
-  private constructor(
-    options: SegmentedLogOptions,
-    parts: {
-      sealed: Segment[];
-      spares: string[];
-      active: ActiveSegment;
-      offset: number;
-      lastIndex: LogIndex;
-    },
-  ) {
-    this.#options = options;
-    this.#segmentBytes = options.segmentBytes ?? SEGMENT_BYTES;
+  private constructor(parts: LogParts) {
+    this.#options = parts.options;
+    this.#files = parts.files;
+    this.#segmentBytes = parts.options.segmentBytes ?? SEGMENT_BYTES;
+    this.#map = parts.map;
     this.#sealed = parts.sealed;
-    this.#spares = parts.spares;
     this.#active = parts.active;
     this.#offset = parts.offset;
-    this.#lastIndex = parts.lastIndex;
+    this.#hardState = parts.hardState;
+    this.#recoverTo = parts.recoverTo;
   }
 
   /** @throws LogDamagedError naming the file and the place. */
   static async open(options: SegmentedLogOptions): Promise<OpenedLog> {
-    const { disk, directory, appliedIndex } = options;
-    await disk.makeDirectory(directory);
-    const names = await disk.list(directory);
-    const spares = names.filter((name) => SPARE_NAME.test(name));
-    const segments = names.filter((name) => SEGMENT_NAME.test(name)).sort();
-    const last = segments.at(-1);
-    if (last === undefined) {
-      const active = await createSegment(options, spares, (appliedIndex + 1) as LogIndex);
-      const parts = { sealed: [], spares, active, offset: SEGMENT_HEADER_BYTES };
-      const log = new SegmentedLog(options, { ...parts, lastIndex: appliedIndex });
-      return { log, entries: [], lastIndex: appliedIndex, lastTerm: 0 as Term };
-    }
-    const read = await readSegments(options, segments);
-    const { header, end } = read.last;
-    // A killed process may have left writes in the page cache that no sync has reached yet.
-    const file = await disk.open(`${directory}/${last}`);
-    await file.datasync();
-    const active = { name: last, firstIndex: header.firstIndex, file, salt: header.salt };
-    const { sealed, lastIndex, lastTerm, entries } = read;
-    const log = new SegmentedLog(options, { sealed, spares, active, offset: end, lastIndex });
-    return { log, entries, lastIndex, lastTerm };
+    const files = await SegmentFiles.open(options);
+    const names = files.segments;
+    const recovered = names.length === 0 ? undefined : await new LogRecovery(options, names).run();
+    const parts =
+      recovered === undefined
+        ? await beginLog(options, files)
+        : await resumeLog(options, files, recovered);
+    const log = new SegmentedLog(parts);
+    await files.keepReserve();
+    const { map, hardState, recoverTo } = parts;
+    const start = map.startOfTail(options.tailBytes ?? TAIL_BYTES);
+    const tail = await log.read(start, Infinity);
+    return {
+      log,
+      hardState,
+      base: map.base,
+      lastIndex: map.lastIndex,
+      lastTerm: map.lastTerm,
+      tail: tail === "compacted" ? [] : tail,
+      ...(recoverTo === 0 ? {} : { recoverTo }),
+    };
   }
 
   get segmentCount(): number {
     return this.#sealed.length + 1;
   }
 
+  get base(): LogPoint {
+    return this.#map.base;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#map.lastIndex;
+  }
+
+  termAt(index: LogIndex): Term | undefined {
+    return this.#map.termAt(index);
+  }
+
+  async append({ entries, hardState = this.#hardState }: LogAppend): Promise<void> {
+    const { term, vote } = this.#hardState;
+    const promised = hardState.term !== term || hardState.vote !== vote;
+    if (entries.length === 0 && !promised) {
+      this.#hardState = hardState;
+      return;
+    }
+    await this.#alone(() => this.#write(entries, hardState, promised));
+  }
+
+  async read(from: LogIndex, maxBytes: number): Promise<readonly LogEntry[] | "compacted"> {
+    if (from <= this.#map.base.index) return "compacted";
+    const reading = readEntries(this.#map, this.#files, { from, maxBytes });
+    this.#reads.add(reading);
+    try {
+      return await reading;
+    } finally {
+      this.#reads.delete(reading);
+    }
+  }
+
+  async reset(point: LogPoint): Promise<void> {
+    await this.#alone(async () => {
+      const old = [...this.#sealed, this.#active.segment];
+      const commit = Math.max(this.#hardState.commit, point.index) as LogIndex;
+      const hardState = { ...this.#hardState, commit };
+      const active = await this.#files.create({
+        kind: "reset",
+        firstIndex: (point.index + 1) as LogIndex,
+        previousTerm: point.term,
+        hardState,
+        recoverTo: this.#recoverTo > point.index ? this.#recoverTo : 0,
+      });
+      this.#map = new LogMap(point);
+      this.#sealed = [];
+      await this.#begin(active, hardState);
+      await this.#readsDone();
+      await this.#files.recycle(old.map((segment) => segment.name));
+    });
+  }
+
+  async dropThrough(index: LogIndex): Promise<void> {
+    const gone = new Set<Segment>();
+    for (;;) {
+      const segment = this.#sealed[0];
+      const next = this.#sealed[1] ?? this.#active.segment;
+      if (segment === undefined || next.header.firstIndex > index + 1) break;
+      gone.add(segment);
+      this.#sealed.shift();
+    }
+    if (gone.size === 0) return;
+    this.#map.drop((segment) => gone.has(segment));
+    await this.#readsDone();
+    await this.#files.recycle([...gone].map((segment) => segment.name));
+  }
+
   /**
-   * Resolves when the entries are durable. A rejection is final: what is on the medium is unknown,
-   * and every later append rejects too.
+   * The last frame could be damaged later and pass for an interrupted write: one more frame behind
+   * it vouches for it while nobody runs.
    */
-  async append(entries: readonly SoloEntry[]): Promise<void> {
+  async close(): Promise<void> {
+    if (this.#unsealed && !this.#failed) {
+      const seal = this.#alone(() => this.#write([], this.#hardState, false));
+      await seal.catch((error: unknown) => {
+        if (!isDiskFull(error)) throw error;
+      });
+    }
+    await this.#readsDone();
+    await this.#active.file.close();
+  }
+
+  /** Appends exclude each other; what fails for another reason than space fails for good. */
+  async #alone(work: () => Promise<void>): Promise<void> {
     assert(!this.#appending, "one append at a time");
     assert(!this.#failed, "the log has failed and takes no more entries");
-    const first = entries[0]?.index;
-    assert(first === this.#lastIndex + 1, `entry ${first} does not follow ${this.#lastIndex}`);
     this.#appending = true;
     try {
-      if (this.#offset + frameBytes(entries) > this.#segmentBytes) await this.#roll();
-      const frame = encodeFrame(entries, this.#active.salt);
-      await this.#active.file.writeDurably(this.#offset, frame);
-      this.#offset += frame.length;
-      this.#lastIndex = (this.#lastIndex + entries.length) as LogIndex;
+      await work();
     } catch (error) {
-      this.#failed = true;
+      if (!isDiskFull(error)) this.#failed = true;
       throw error;
     } finally {
       this.#appending = false;
     }
   }
 
-  /** Gives up segments whose entries are all at or below an index that the state keeps durably. */
-  async dropThrough(index: LogIndex): Promise<void> {
-    const { disk, directory } = this.#options;
-    let dropped = 0;
-    const spares: string[] = [];
-    for (;;) {
-      const next = this.#sealed[1] ?? this.#active;
-      const segment = this.#sealed[0];
-      if (segment === undefined || next.firstIndex > index + 1) break;
-      this.#sealed.shift();
-      dropped += 1;
-      const path = `${directory}/${segment.name}`;
-      // Named after its first entry, so that two spares never share a name.
-      const spare = `spare-${segment.name.slice(0, 16)}`;
-      if (this.#spares.length + spares.length >= MAX_SPARE_SEGMENTS) await disk.remove(path);
-      else {
-        await disk.rename(path, `${directory}/${spare}`);
-        spares.push(spare);
+  async #write(
+    entries: readonly LogEntry[],
+    hardState: HardState,
+    promised: boolean,
+  ): Promise<void> {
+    const firstIndex = entries[0]?.index ?? ((this.lastIndex + 1) as LogIndex);
+    this.#checkPlace(firstIndex);
+    const content = { entries, firstIndex, hardState };
+    let encoded = encodeAppend(content, { salt: this.#active.segment.header.salt, echo: promised });
+    try {
+      if (this.#isFull(encoded.bytes.length)) {
+        await this.#roll(this.#hardState);
+        const { salt } = this.#active.segment.header;
+        encoded = encodeAppend(content, { salt, echo: promised });
       }
+      await this.#writeAt(this.#offset, encoded.bytes);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      // A vote is still possible: the header of the reserve takes it.
+      if (entries.length === 0 && promised && (await this.#useReserve(hardState))) return;
+      throw new DiskFullError(`no space for the log: ${String(error)}`, { cause: error });
     }
-    if (dropped === 0) return;
-    await disk.syncDirectory(directory);
-    // Not before its new name is durable: a reused file must not come back under the old one.
-    this.#spares.push(...spares);
+    const offset = this.#offset;
+    const { segment } = this.#active;
+    this.#map.write(entries, { segment, offset, end: offset + encoded.frameBytes });
+    this.#offset += encoded.bytes.length;
+    this.#hardState = hardState;
+    this.#unsealed = entries.length > 0;
+    if (entries.length > 0) await this.#files.keepReserve();
   }
 
-  async close(): Promise<void> {
-    await this.#active.file.close();
+  /** What was torn off by a full disk is cut away before anybody hears of it. */
+  async #writeAt(offset: number, bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#active.file.writeDurably(offset, bytes);
+    } catch (error) {
+      if (isDiskFull(error)) await cut(this.#active.file, offset);
+      throw error;
+    }
   }
 
-  async #roll(): Promise<void> {
-    const next = (this.#lastIndex + 1) as LogIndex;
-    const created = await createSegment(this.#options, this.#spares, next);
-    const { file, name, firstIndex } = this.#active;
-    this.#sealed.push({ name, firstIndex });
-    this.#active = created;
+  #checkPlace(firstIndex: LogIndex): void {
+    const { base, lastIndex } = this.#map;
+    const allowed = `from ${base.index + 1} to ${lastIndex + 1}`;
+    const fits = firstIndex > base.index && firstIndex <= lastIndex + 1;
+    assert(fits, `an append begins ${allowed}, not at ${firstIndex}`);
+  }
+
+  #isFull(more: number): boolean {
+    return this.#offset > SEGMENT_HEADER_BYTES && this.#offset + more > this.#segmentBytes;
+  }
+
+  async #roll(hardState: HardState, source?: "reserve"): Promise<void> {
+    const { lastIndex, lastTerm } = this.#map;
+    const header = {
+      kind: "next" as const,
+      firstIndex: (lastIndex + 1) as LogIndex,
+      previousTerm: lastTerm,
+      hardState,
+      recoverTo: this.#recoverTo > lastIndex ? this.#recoverTo : (0 as const),
+    };
+    const active = await this.#files.create(header, source);
+    this.#sealed.push(this.#active.segment);
+    await this.#begin(active, hardState);
+  }
+
+  async #begin(active: LogParts["active"], hardState: HardState): Promise<void> {
+    const { file } = this.#active;
+    this.#active = active;
     this.#offset = SEGMENT_HEADER_BYTES;
+    this.#hardState = hardState;
+    this.#unsealed = false;
     await file.close();
   }
-}
 
-/** Its header is durable before the file gets its name, so a named segment always has one. */
-async function createSegment(
-  options: SegmentedLogOptions,
-  spares: string[],
-  firstIndex: LogIndex,
-): Promise<ActiveSegment> {
-  const { disk, directory, random } = options;
-  const salt = Buffer.from(random.bytes(8)).readBigUInt64LE(0);
-  const name = `${String(firstIndex).padStart(16, "0")}.log`;
-  const source = `${directory}/${spares.shift() ?? PARTIAL}`;
-  const file = await disk.open(source);
-  await file.writeDurably(0, encodeSegmentHeader({ firstIndex, salt }));
-  await disk.rename(source, `${directory}/${name}`);
-  await disk.syncDirectory(directory);
-  return { name, firstIndex, file, salt };
-}
-
-async function readSegments(options: SegmentedLogOptions, names: readonly string[]) {
-  const { disk, directory, appliedIndex } = options;
-  const sealed: Segment[] = [];
-  const entries: SoloEntry[] = [];
-  let last: ParsedSegment | undefined;
-  let lastIndex = 0 as LogIndex;
-  let lastTerm = 0 as Term;
-  for (const name of names) {
-    const path = `${directory}/${name}`;
-    const parsed = parseSegment(path, await readWhole(disk, path));
-    const { firstIndex } = parsed.header;
-    const expected = last === undefined ? Math.min(firstIndex, appliedIndex + 1) : lastIndex + 1;
-    if (firstIndex !== expected) {
-      throw damaged(path, `it begins at entry ${firstIndex} where ${expected} is next`);
+  /** @returns false when there is no reserve left, or its new name finds no space either */
+  async #useReserve(hardState: HardState): Promise<boolean> {
+    if (!this.#files.hasReserve) return false;
+    try {
+      await this.#roll(hardState, "reserve");
+      return true;
+    } catch (error) {
+      if (isDiskFull(error)) return false;
+      throw error;
     }
-    lastIndex = (firstIndex + parsed.entries.length - 1) as LogIndex;
-    lastTerm = parsed.entries.at(-1)?.term ?? lastTerm;
-    for (const entry of parsed.entries) if (entry.index > appliedIndex) entries.push(entry);
-    if (name !== names.at(-1)) sealed.push({ name, firstIndex });
-    last = parsed;
   }
-  assert(last !== undefined, "there is at least one segment");
-  if (lastIndex < appliedIndex) {
-    throw damaged(directory, `it ends at entry ${lastIndex}, but ${appliedIndex} was applied`);
+
+  async #readsDone(): Promise<void> {
+    await Promise.allSettled(this.#reads);
   }
-  return { sealed, entries, last, lastIndex, lastTerm };
 }
 
-async function readWhole(disk: Disk, path: string): Promise<Buffer> {
-  const file = await disk.open(path);
+/** Without space even a file can be made shorter; if not, nobody knows what is at its end. */
+async function cut(file: DiskFile, size: number): Promise<void> {
   try {
-    const bytes = await file.read(0, await file.size());
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  } finally {
-    await file.close();
+    await file.cutDurably(size);
+  } catch (error) {
+    throw new Error(`the log's end could not be cut: ${String(error)}`, { cause: error });
   }
 }
 
-function parseSegment(path: string, segment: Buffer): ParsedSegment {
-  const header = decodeSegmentHeader(segment);
-  if (header === undefined) throw damaged(path, "its header does not verify");
-  if (header === "newer") throw new Error(`${path} was written by a newer version of Kubun`);
-  const entries: SoloEntry[] = [];
-  let offset = SEGMENT_HEADER_BYTES;
-  for (;;) {
-    const frame = decodeFrame(segment, offset, header.salt);
-    if (frame === undefined) break;
-    const expected = header.firstIndex + entries.length;
-    if (frame.entries[0]?.index !== expected) {
-      throw damaged(path, `entry ${expected} is missing at byte ${offset}`);
-    }
-    for (const entry of frame.entries) entries.push(entry);
-    offset = frame.end;
-  }
-  // A write begins only after the one before is durable. So a sound frame behind an unsound one
-  // proves that the unsound one was acknowledged once: damage, not an interrupted write.
-  const later = findFrame(segment, offset + 8, header.salt);
-  if (later !== undefined) {
-    throw damaged(path, `byte ${offset} does not verify, but byte ${later} behind it does`);
-  }
-  return { header, entries, end: offset };
+/** A new log, behind what the state has. */
+async function beginLog(options: SegmentedLogOptions, files: SegmentFiles): Promise<LogParts> {
+  const { applied } = options;
+  const map = new LogMap<Segment>(applied);
+  const hardState = usableHardState(undefined, map, applied);
+  const active = await files.create({
+    kind: "reset",
+    firstIndex: (applied.index + 1) as LogIndex,
+    previousTerm: applied.term,
+    hardState,
+    recoverTo: 0,
+  });
+  const offset = SEGMENT_HEADER_BYTES;
+  return { options, files, map, sealed: [], active, offset, hardState, recoverTo: 0 };
 }
 
-function damaged(path: string, what: string): LogDamagedError {
-  return new LogDamagedError(
-    `the log is damaged: ${path}: ${what}. Restore the data directory from a snapshot.`,
-  );
+async function resumeLog(
+  options: SegmentedLogOptions,
+  files: SegmentFiles,
+  recovered: RecoveredLog,
+): Promise<LogParts> {
+  const { applied, installed = false, repair } = options;
+  const { recoverTo, segments, end } = recovered;
+  const ended = recovered.map;
+  const known = ended.termAt(applied.index);
+  // An installed state may also stand for other entries than the log has.
+  const behind = ended.lastIndex < applied.index || (known ?? applied.term) !== applied.term;
+  if (behind && recovered.repair !== "cut" && !installed) {
+    const path = `${options.directory}/${segments.at(-1)?.name}`;
+    const last = `entry ${ended.lastIndex} of term ${ended.lastTerm}`;
+    const what = `it ends at ${last}, but ${applied.index} of term ${applied.term} was applied`;
+    throw new LogDamagedError(path, end, what);
+  }
+  if (behind && repair?.type === "refetch") await repair.makeStateDurable();
+  const map = behind ? new LogMap<Segment>(applied) : ended;
+  const hardState = usableHardState(recovered.hardState, map, applied);
+  const parts = { options, files, map, hardState, recoverTo };
+  const kind = behind ? "reset" : recovered.repair === "cut" ? "cut" : "next";
+  if (recovered.repair === "none" && !behind) {
+    await finishCuts(files, recovered);
+    const segment = segments.at(-1);
+    assert(segment !== undefined, "a log has a segment");
+    // A killed process may have left writes in the page cache that no sync has reached yet.
+    const file = await files.openActive(segment.name);
+    return { ...parts, sealed: segments.slice(0, -1), active: { segment, file }, offset: end };
+  }
+  // What the log's end rests on has to be durable before another segment stands behind it.
+  const last = segments.at(-1);
+  if (last !== undefined) await (await files.openActive(last.name)).close();
+  const active = await files.create({
+    kind,
+    firstIndex: (map.lastIndex + 1) as LogIndex,
+    previousTerm: map.lastTerm,
+    hardState,
+    recoverTo: recoverTo > map.lastIndex ? recoverTo : 0,
+  });
+  await finishCuts(files, recovered);
+  if (behind) await files.recycle(segments.map((segment) => segment.name));
+  const sealed = behind ? [] : [...segments];
+  return { ...parts, sealed, active, offset: SEGMENT_HEADER_BYTES };
+}
+
+async function finishCuts(files: SegmentFiles, { cuts, void: gone }: RecoveredLog): Promise<void> {
+  for (const { name, size } of cuts) await files.cut(name, size);
+  if (gone.length > 0) await files.recycle(gone);
 }
