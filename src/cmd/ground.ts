@@ -27,7 +27,12 @@ export interface Ground {
 }
 
 /** Makes the data directory and reads what earlier starts decided. */
-export function openGround(flags: ServerFlags): Ground {
+export function openGround(
+  flags: Pick<
+    ServerFlags,
+    "dataDir" | "logLevel" | "nodeName" | "nodeIp" | "advertiseAddress" | "bindAddress"
+  >,
+): Ground {
   const directory = createDataDirectory(flags.dataDir);
   const settings = readSettings(directory);
   return {

@@ -1,0 +1,250 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { nodeToken } from "../apiserver/index.ts";
+import { CommandError } from "../cli/index.ts";
+import type { AgentFlags } from "../cli/index.ts";
+import { createClient, createFailoverFetch, followServers } from "../client/index.ts";
+import type { Client } from "../client/index.ts";
+import { openImageStore } from "../images/index.ts";
+import type { ImageStore } from "../images/index.ts";
+import type { Fetch } from "../lib/index.ts";
+import { ANY_SERVER, createPeerTransport, openFilesLimit, processStartTime } from "../os/index.ts";
+import type { NodeLink } from "../os/index.ts";
+import { createProxy } from "../proxy/index.ts";
+import type { Proxy } from "../proxy/index.ts";
+import { decodeMessage, encodeMessage } from "../raft/index.ts";
+import { readSettings, writeServerRecord, writeSettings } from "./data-directory.ts";
+import type { ServerRecord } from "./data-directory.ts";
+import { openGround } from "./ground.ts";
+import type { Ground } from "./ground.ts";
+import { joinAsAgent } from "./join-cluster.ts";
+import type { JoinedAgent } from "./join-cluster.ts";
+import { chooseFreePort, withChosenPort } from "./listeners.ts";
+import type { PortChoice } from "./listeners.ts";
+import { createLocalNode } from "./node.ts";
+import type { LocalNode } from "./node.ts";
+import { findRunningServer } from "./running-cluster.ts";
+import { decided, portChoices } from "./server-ports.ts";
+import { ServersFile } from "./servers-file.ts";
+import { untilSignalled } from "./until-signalled.ts";
+import { VERSION } from "./version.ts";
+
+export interface RunningAgent {
+  readonly record: ServerRecord;
+  readonly nodeName: string;
+  /** Ends the agent. Pods run on for the next one, unless they are to end too. */
+  stop(options: { pods: "keep" | "end" }): Promise<void>;
+}
+
+/** As of a server: see cluster.ts. */
+const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
+/** What the servers ask of a node, such as its pods' logs. */
+const KUBELET_PATHS = ["/containerLogs/"];
+
+/** `kubun agent`: a worker node in the foreground until a signal ends it; its pods run on. */
+export async function runAgent(
+  flags: AgentFlags,
+  options: { write: (text: string) => void },
+): Promise<void> {
+  const startedMs = performance.now();
+  await untilSignalled(async () => {
+    const agent = await startAgent(flags);
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(2);
+    const { version, server, ingress } = agent.record;
+    const node = `kubun ${version} agent runs as node ${agent.nodeName} (started in ${seconds} s)`;
+    options.write([node, `server:  ${server}`, `ingress: ${ingress}`, ""].join("\n"));
+    return agent;
+  });
+}
+
+/** Joins the cluster when that is not done yet, and puts a node together in this process. */
+export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
+  const ground = openGround(flags);
+  refuseSecond(ground);
+  const ports = portChoices(flags, ground.settings);
+  const { joined, peerPort } = await becomeMember(flags, ground, ports.peer);
+  const link = listenForPeers(flags, ground, joined, peerPort);
+  const servers = new ServersFile(join(ground.directory.tls, "servers.json"), joined.servers);
+  const running = new AbortController();
+  const agent: Agent = { flags, ground, joined, link, servers, signal: running.signal };
+  keepSettings(agent);
+  // At once, so that a second agent on this directory is refused while this one waits for servers.
+  recordAgent(agent, ports.http.port);
+  const api = openApi(agent);
+  const images = openImages(agent, api.fetch);
+  const { proxy, kubelet, runtime } = createParts(agent, api.client, images, ports.http);
+  link.serveHttp(async (request, peer) => {
+    const { pathname } = new URL(request.url);
+    const isServer = ANY_SERVER.organizations.some((name) => peer.organizations.includes(name));
+    if (!isServer) return new Response("only servers may ask\n", { status: 403 });
+    if (KUBELET_PATHS.some((prefix) => pathname.startsWith(prefix))) {
+      return kubelet.app.fetch(request);
+    }
+    return new Response("not found\n", { status: 404 });
+  });
+  link.serveTunnel(({ ip, port }) => runtime.endpoint(ip, port));
+  await runtime.start();
+  followServers({
+    ...ground,
+    client: api.client,
+    signal: running.signal,
+    onChange: servers.replace,
+  });
+  const [{ ingressPort }] = await Promise.all([
+    proxy.start(running.signal),
+    kubelet.start(running.signal),
+  ]);
+  return {
+    record: recordAgent(agent, ingressPort),
+    nodeName: joined.name,
+    async stop({ pods }) {
+      if (pods === "end") await kubelet.terminateAll();
+      running.abort();
+      await Promise.all([kubelet.drained(), proxy.drained()]);
+      runtime.shutdown();
+      await link.close();
+      await images.close();
+      rmSync(ground.directory.serverRecord, { force: true });
+    },
+  };
+}
+
+/** What every step of the start stands on. */
+interface Agent {
+  readonly flags: AgentFlags;
+  readonly ground: Ground;
+  readonly joined: JoinedAgent;
+  readonly link: NodeLink;
+  readonly servers: ServersFile;
+  readonly signal: AbortSignal;
+}
+
+function refuseSecond({ directory }: Ground): void {
+  const running = findRunningServer(directory);
+  if (running === undefined || running.pid === process.pid) return;
+  throw new CommandError(`${directory.path} is in use by process ${running.pid}`);
+}
+
+/** Whoever lets a node in is told where it will listen. */
+async function becomeMember(
+  flags: AgentFlags,
+  ground: Ground,
+  wish: PortChoice,
+): Promise<{ joined: JoinedAgent; peerPort: PortChoice }> {
+  const first = ground.settings.peerPort === undefined;
+  const peerPort = first ? decided(flags.bindAddress, wish, "--peer-port") : wish;
+  const host = flags.peerAddress ?? ground.advertiseAddress;
+  const joined = await joinAsAgent({
+    ...ground,
+    join: flags.join,
+    token: flags.token,
+    name: ground.nodeName,
+    peer: { host, port: peerPort.port },
+  });
+  return { joined, peerPort };
+}
+
+function listenForPeers(
+  flags: AgentFlags,
+  { clock, random, logger }: Ground,
+  { clusterId, peer, ca }: JoinedAgent,
+  choice: PortChoice,
+): NodeLink {
+  return withChosenPort(flags.bindAddress, choice, (port) =>
+    createPeerTransport({
+      identity: { clusterId, keyPair: peer, ca },
+      listenHost: flags.bindAddress,
+      port,
+      codec: { encode: encodeMessage, decode: decodeMessage },
+      clock,
+      random,
+      logger: logger.child({ room: "peers" }),
+    }),
+  );
+}
+
+function keepSettings({ ground, joined, link }: Agent): void {
+  const { clusterCidr, serviceCidr } = joined.settings;
+  const known = { peerPort: link.port, nodeName: joined.name, clusterCidr, serviceCidr };
+  writeSettings(ground.directory, { ...ground.settings, ...known });
+}
+
+/** The API by way of any server that answers, as this node. */
+function openApi({ ground, joined, servers }: Agent): { client: Client; fetch: Fetch } {
+  const { clock, random, logger } = ground;
+  const failover = createFailoverFetch({
+    servers: () => servers.list,
+    fetchTo: (_server, request) => fetch(request, { tls: { ca: joined.ca } }),
+    clock,
+    random,
+    logger: logger.child({ room: "client" }),
+  });
+  const token = nodeToken(joined.name, joined.nodeSecret);
+  const userAgent = `kubun-agent/${VERSION}`;
+  return {
+    client: createClient({ fetch: failover, token, userAgent, clock }),
+    fetch(request) {
+      const headers = new Headers(request.headers);
+      headers.set("authorization", `Bearer ${token}`);
+      return failover(new Request(request, { headers }));
+    },
+  };
+}
+
+/** Images of the cluster's own registry come from the servers. */
+function openImages({ ground, servers }: Agent, fetchAsNode: Fetch): ImageStore {
+  const { directory, clock, logger } = ground;
+  return openImageStore({
+    directory: directory.images,
+    clock,
+    logger: logger.child({ room: "images" }),
+    isOwnHost: (host) => servers.list.some((server) => new URL(server).host === host),
+    clusterSources: () => [fetchAsNode],
+  });
+}
+
+function createParts(
+  { flags, ground, joined, link }: Agent,
+  client: Client,
+  images: ImageStore,
+  http: PortChoice,
+): LocalNode & { proxy: Proxy } {
+  const { clock, logger, advertiseAddress } = ground;
+  const nodeName = joined.name;
+  const node = createLocalNode({
+    ...ground,
+    nodeName,
+    client,
+    images,
+    nodeAddress: advertiseAddress,
+    peerAddress: `${flags.peerAddress ?? advertiseAddress}:${link.port}`,
+  });
+  const proxy = createProxy({
+    client,
+    clock,
+    logger: logger.child({ room: "proxy" }),
+    endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),
+    remote: { nodeName, dialer: link },
+    nodePortAddress: flags.bindAddress,
+    ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
+    // The status of Ingresses is the leader's to write.
+    publishesIngressStatus: () => false,
+    maxConnections: Math.floor(openFilesLimit() * PROXY_SHARE_OF_OPEN_FILES),
+  });
+  return { ...node, proxy };
+}
+
+function recordAgent({ ground, servers }: Agent, ingressPort: number): ServerRecord {
+  const { directory, clock, advertiseAddress } = ground;
+  const record: ServerRecord = {
+    pid: process.pid,
+    startTime: processStartTime(process.pid) ?? "",
+    version: VERSION,
+    server: servers.list[0] ?? "",
+    ingress: `http://${advertiseAddress}:${ingressPort}`,
+    startedAt: new Date(clock.now()).toISOString(),
+  };
+  writeServerRecord(directory, record);
+  writeSettings(directory, { ...readSettings(directory), httpPort: ingressPort });
+  return record;
+}
