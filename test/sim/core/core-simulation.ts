@@ -128,7 +128,7 @@ export class CoreSimulation {
   #operate(step: number): void {
     const { prng } = this.#group;
     while (this.#operations.due(step)) {
-      this.#workload.operate({ reconfigure: step < FAULTS_END });
+      this.#workload.operate({ calm: step >= FAULTS_END });
       this.#operations.next(step, prng);
     }
   }

@@ -219,7 +219,7 @@ export class Group {
         "state machine safety",
         () => `member ${member.id} applies ${entry.index} after ${member.appliedIndex}`,
       );
-      this.ledger.applies(member.id, entry);
+      this.ledger.applies(member.id, entry, core.term);
       member.appliedIndex = entry.index;
       this.trace.mix(entry.index, entry.term, fingerprint(entry));
       if (entry.type !== "config") continue;

@@ -30,6 +30,8 @@ export class Ledger {
   readonly #leaderOf = new Uint8Array(MAX_TERM);
   readonly #votes = new Uint8Array(MAX_TERM * MAX_MEMBERS);
   readonly #committedTerm = new Int32Array(MAX_INDEX);
+  /** The term in which somebody first took it to be committed; not before its own. */
+  readonly #committedIn = new Int32Array(MAX_INDEX);
   readonly #committedData = new Int32Array(MAX_INDEX);
   readonly #variantTerm = new Int32Array(MAX_INDEX * VARIANTS);
   readonly #variantData = new Int32Array(MAX_INDEX * VARIANTS);
@@ -45,6 +47,7 @@ export class Ledger {
     this.#votes.fill(0, 0, (this.#highestTerm + 1) * MAX_MEMBERS);
     this.#variants.fill(0, 0, this.#highest + 1);
     this.#committedTerm.fill(0, 0, this.#highest + 1);
+    this.#committedIn.fill(0, 0, this.#highest + 1);
     this.#highest = 1;
     this.#highestTerm = 1;
     this.committed = 1;
@@ -110,8 +113,11 @@ export class Ledger {
     this.#variants[index] = count + 1;
   }
 
-  /** Somebody takes the entry at this index to be committed. True when it is news to all. */
-  commits(member: number, index: number, term: number): boolean {
+  /**
+   * A member, in the term `now`, takes the entry at this index to be committed. True when it is
+   * news to all.
+   */
+  commits(member: number, index: number, term: number, now: number): boolean {
     this.#sawIndex(index);
     const known = this.#committedTerm[index] as number;
     check(
@@ -119,10 +125,21 @@ export class Ledger {
       "log never lost",
       () => `${index} is committed with term ${known}; member ${member} commits term ${term}`,
     );
+    if (known === 0) this.#committedIn[index] = now;
     this.#committedTerm[index] = term;
     if (index <= this.committed) return false;
     this.committed = index;
     return true;
+  }
+
+  /**
+   * The last entry that was committed in a term before this one: a leader of this term has it. (One
+   * that hears late of its election may lack what later terms committed.)
+   */
+  promisedTo(term: number): number {
+    let index = this.committed;
+    while (index > 1 && (this.#committedIn[index] as number) >= term) index -= 1;
+    return index;
   }
 
   committedTerm(index: number): number {
@@ -130,7 +147,7 @@ export class Ledger {
   }
 
   /** State machine safety: nobody applies anything else at this index. */
-  applies(member: number, entry: LogEntry): void {
+  applies(member: number, entry: LogEntry, now: number): void {
     const { index, term } = entry;
     const data = fingerprint(entry);
     const known = this.#committedTerm[index] as number;
@@ -139,7 +156,7 @@ export class Ledger {
       "state machine safety",
       () => `member ${member} applies ${index} of term ${term}, others of term ${known}`,
     );
-    if (known === 0) this.commits(member, index, term);
+    if (known === 0) this.commits(member, index, term, now);
     this.#committedData[index] = data;
   }
 

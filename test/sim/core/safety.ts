@@ -32,7 +32,7 @@ export class Safety {
     if (member.leading === term) return;
     member.leading = term;
     member.freshLeader = true;
-    member.promised = this.#ledger.committed;
+    member.promised = this.#ledger.promisedTo(term);
     this.#ledger.leads(member.id, term);
     this.#statistics.count("leader elected");
     const yes = member.grantTerm === term ? member.grants : 0;
@@ -63,7 +63,7 @@ export class Safety {
         "state machine safety",
         () => `member ${member.id} goes back from ${member.appliedIndex} to ${snapshot.index}`,
       );
-      this.#ledger.commits(member.id, snapshot.index, snapshot.term);
+      this.#ledger.commits(member.id, snapshot.index, snapshot.term, member.core?.term ?? 0);
       this.#ledger.agrees(member.id, snapshot.index, snapshot.configuration);
     }
     const first = entries[0];
@@ -155,13 +155,15 @@ export class Safety {
   /** As it arrives: who agreed to what. */
   receives(member: SimMember, message: Message): void {
     if (message.type === "pre-vote-response") {
-      if (!message.granted) return;
+      // An answer to an earlier question may be late.
+      if (!message.granted || message.term < member.preVoteTerm) return;
       if (member.preVoteTerm !== message.term) member.preVotes = 0;
       member.preVoteTerm = message.term;
       member.preVotes |= 1 << message.from;
       // The configuration that decides may be another one when the vote request leaves.
       if (this.#agree(member, member.preVotes)) member.preVoteWon = message.term;
     } else if (message.type === "vote-response" && message.granted) {
+      if (message.term < member.grantTerm) return;
       if (member.grantTerm !== message.term) member.grants = 0;
       member.grantTerm = message.term;
       member.grants |= 1 << message.from;
@@ -199,6 +201,7 @@ export class Safety {
   reaches(member: SimMember, commit: number): boolean {
     if (commit <= member.commit) return false;
     const ledger = this.#ledger;
+    const now = member.core?.term ?? 0;
     let news = false;
     const known = Math.max(member.commit, Math.min(ledger.committed, commit - 1));
     for (let index = known + 1; index <= commit; index++) {
@@ -206,7 +209,7 @@ export class Safety {
       // A leader may commit its own entry before its disk was even asked to write it.
       if (term === undefined && index === commit && index > member.lastIndex) term = member.leading;
       if (term === undefined || term === 0) continue;
-      news = ledger.commits(member.id, index, term) || news;
+      news = ledger.commits(member.id, index, term, now) || news;
     }
     member.commit = commit;
     if (news) this.#checkHolders(member, commit);

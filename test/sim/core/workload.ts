@@ -38,16 +38,17 @@ export class Workload {
     this.#nextMember = firstNewMember;
   }
 
-  operate(options: { readonly reconfigure: boolean }): void {
+  /** @param options.calm nobody changes the members or who leads any more */
+  operate(options: { readonly calm: boolean }): void {
     const { prng } = this.#group;
     const dice = prng.below(1_000);
     if (dice < 600) this.propose();
     else if (dice < 880) this.#read();
     else if (dice < 940) this.#compact();
+    else if (options.calm) this.propose();
     else if (dice < 960) this.#transfer();
     else if (dice < 965) this.#campaign();
-    else if (options.reconfigure) this.#reconfigure();
-    else this.propose();
+    else this.#reconfigure();
   }
 
   propose(): void {
