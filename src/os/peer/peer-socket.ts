@@ -27,7 +27,9 @@ export class PeerSocket {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #finishing: "no" | "half" | "whole" = "no";
+  #halfClosed = false;
   #closed = false;
+  #failure: Error | undefined;
 
   constructor(user: SocketUser) {
     this.user = user;
@@ -67,11 +69,12 @@ export class PeerSocket {
   }
 
   pause(): void {
-    if (!this.#closed) this.socket.pause();
+    if (!this.#closed) this.#socket?.pause();
   }
 
   resume(): void {
-    if (!this.#closed) this.socket.resume();
+    // Bun tells of a drain before the other side of a tunnel is there.
+    if (!this.#closed) this.#socket?.resume();
   }
 
   /** Ends the writing side once everything is written; reading goes on. */
@@ -111,11 +114,17 @@ export class PeerSocket {
     if (!this.#closed) this.user.onDrain();
   }
 
+  /** An error of the socket, or one that a callback threw: the end tells why. */
+  fail(error: Error): void {
+    this.#failure = error;
+    this.#socket?.terminate();
+  }
+
   /** The socket is gone. */
   lost(error: Error | undefined): void {
     if (this.#closed) return;
     this.#release();
-    this.user.onClose(error);
+    this.user.onClose(error ?? this.#failure);
   }
 
   #release(): void {
@@ -126,8 +135,11 @@ export class PeerSocket {
 
   #finishWhenEmpty(): void {
     if (this.#heldBytes > 0 || this.#closed) return;
-    if (this.#finishing === "half") this.socket.shutdown();
-    else if (this.#finishing === "whole") this.socket.end();
+    if (this.#finishing === "no") return;
+    // Over TLS, `end` alone would wait for the peer to end too; after `shutdown` it does not.
+    if (!this.#halfClosed) this.socket.shutdown();
+    this.#halfClosed = true;
+    if (this.#finishing === "whole") this.socket.end();
   }
 
   #hold(bytes: Uint8Array): void {
@@ -145,7 +157,7 @@ export const PEER_SOCKET_EVENTS = {
   drain: (socket: Socket<PeerSocket>) => socket.data.drained(),
   end: (socket: Socket<PeerSocket>) => socket.data.user.onEnd(),
   close: (socket: Socket<PeerSocket>, error?: Error) => socket.data.lost(error),
-  error: (socket: Socket<PeerSocket>) => socket.terminate(),
+  error: (socket: Socket<PeerSocket>, error: Error) => socket.data.fail(error),
   handshake(socket: Socket<PeerSocket>, success: boolean, error: Error | null): void {
     const { user } = socket.data;
     if (success && error === null && socket.authorized) user.onHandshake?.(undefined);

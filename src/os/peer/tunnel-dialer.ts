@@ -44,8 +44,9 @@ export class TunnelDialer {
 
 function handOver<Data>(dialled: Dialled, data: Data, handler: SocketHandler<Data>): void {
   const socket = dialled.connection.socket as unknown as Socket<Data>;
-  socket.data = data;
+  // In this order: reload forgets the data.
   socket.reload({ socket: handler });
+  socket.data = data;
   socket.setKeepAlive(true, KEEP_ALIVE_AFTER_MS);
   void handler.open?.(socket);
   if (dialled.rest.length > 0) void handler.data?.(socket, dialled.rest);
