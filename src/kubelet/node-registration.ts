@@ -148,7 +148,7 @@ export class NodeRegistration {
     const { runtime, logger } = this.#options;
     let podCidr = node.spec?.podCIDR;
     if (podCidr === undefined) {
-      logger.info("the node waits for its range of pod addresses");
+      logger.debug("the node waits for its range of pod addresses");
       podCidr = await this.#awaitRange(signal);
     }
     if (podCidr !== undefined) await runtime.updateRuntimeConfig({ podCidr });

@@ -75,7 +75,7 @@ describe("startNodeIpamController", () => {
   test("startNodeIpamController: nodes that come get ranges, the last ones an event", async () => {
     const cluster = new ToyCluster({ nodes: [], clusterCidr: "127.42.0.0/18" });
     const first = toyNode("first");
-    cluster.seed(NODES, { ...first, spec: { podCIDR: "127.42.0.0/20" } });
+    cluster.seed(NODES, { ...first, spec: { podCIDR: "127.42.16.0/20" } });
     for (const name of ["a", "b", "c", "d"]) cluster.seed(NODES, toyNode(name));
     await cluster.run(1000);
     const ranges = cluster.all<Node>(NODES).flatMap(({ spec }) => spec?.podCIDR ?? []);

@@ -22,8 +22,7 @@ export type NodeIpamAction =
 export const NODE_PREFIX_LENGTH = 20;
 
 /**
- * Gives every node without a range one of its own. The first range is never given: it belongs to
- * the server that began the cluster, which takes it without asking.
+ * Gives every node without a range one of its own.
  *
  * Example: of 127.42.0.0/16 in parts of /20 there are 16; the first node has 127.42.0.0/20, the
  * next ones get 127.42.16.0/20, 127.42.32.0/20, …
@@ -38,9 +37,9 @@ export function planNodeRanges(observed: NodeIpamObserved): readonly NodeIpamAct
   const actions: NodeIpamAction[] = overlaps(taken);
   const isFree = (base: number): boolean =>
     !taken.some((one) => one.base < base + size && base < one.base + one.size);
-  const highest = Math.max(whole.base, ...taken.map(({ base }) => base));
+  const highest = Math.max(whole.base - size, ...taken.map(({ base }) => base));
   const from = last === undefined ? highest : parseRange(last).base;
-  let cursor = Math.max(0, Math.floor((from - whole.base) / size)) % count;
+  let cursor = Math.max(-1, Math.floor((from - whole.base) / size)) % count;
   for (const node of ordered) {
     if (node.spec?.podCIDR !== undefined || node.metadata.deletionTimestamp !== undefined) continue;
     const found = nextFree(cursor, count, (index) => isFree(whole.base + index * size));
@@ -56,7 +55,7 @@ export function planNodeRanges(observed: NodeIpamObserved): readonly NodeIpamAct
   return actions;
 }
 
-/** Goes round once from behind the cursor; index 0 is never looked at. */
+/** Goes round once from behind the cursor. */
 function nextFree(
   cursor: number,
   count: number,
@@ -64,7 +63,7 @@ function nextFree(
 ): number | undefined {
   for (let step = 1; step <= count; step++) {
     const index = (cursor + step) % count;
-    if (index !== 0 && isFree(index)) return index;
+    if (isFree(index)) return index;
   }
   return undefined;
 }
