@@ -12,6 +12,7 @@ const ROT_SEEDS = 1_500;
 const LIVES = 4;
 const STEPS_A_LIFE = 60;
 const OPERATIONS = 60;
+const DRAIN_ROUNDS = 200;
 
 /** What the log must say; `durable` is the least, the rest may have happened as well. */
 interface Model {
@@ -167,16 +168,16 @@ async function live(
       life = { disk, model: now, pending: undefined };
     }
   };
-  let failure: unknown;
-  let ended = false;
-  run().then(
-    () => (ended = true),
-    (error: unknown) => (failure = error),
-  );
-  for (let round = 0; round < 200 && !disk.crashed && !ended && failure === undefined; round++) {
+  const failures: unknown[] = [];
+  const ended = new AbortController();
+  run()
+    .catch((error: unknown) => failures.push(error))
+    .finally(() => ended.abort())
+    .catch(() => undefined);
+  for (let round = 0; round < DRAIN_ROUNDS && !disk.crashed && !ended.signal.aborted; round++) {
     await drainMicrotasks();
   }
-  if (failure !== undefined) throw failure;
+  if (failures.length > 0) throw failures[0];
   // A life that did not come to its first operation leaves what it began with.
   return found === undefined ? undefined : life;
 }

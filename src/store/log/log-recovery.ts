@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { assert } from "../../lib/index.ts";
-import type { HardState, LogIndex, MemberId, Term } from "../../raft/index.ts";
+import type { HardState, LogIndex, Term } from "../../raft/index.ts";
 import type { Disk } from "../disk.ts";
 import { decodeFrame, findFrame } from "./log-frame.ts";
 import type { Frame } from "./log-frame.ts";
@@ -304,7 +304,7 @@ export function usableHardState(
   const commit = Math.min(written?.commit ?? log.lastIndex, log.lastIndex);
   return {
     term,
-    vote: written?.term === term ? written.vote : (0 as MemberId | 0),
+    vote: written?.term === term ? written.vote : 0,
     commit: Math.max(commit, applied.index) as LogIndex,
   };
 }

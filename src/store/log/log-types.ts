@@ -62,6 +62,8 @@ export interface LogAppend {
   /** Without a gap; the first one follows the last of the log, or replaces a suffix of it. */
   readonly entries: readonly LogEntry[];
   readonly hardState?: HardState | undefined;
+  /** Writes the hard state also where only `commit` is new: who decides has changed by it. */
+  readonly commitCounts?: true;
 }
 
 /** The log on disk is not what was written: never repaired silently. */

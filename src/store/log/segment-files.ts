@@ -130,8 +130,11 @@ export class SegmentFiles {
     if (this.#reserve) return;
     try {
       const file = await this.open(PARTIAL);
-      const written = file.writeDurably(0, new Uint8Array(RESERVE_BYTES));
-      await written.finally(() => file.close());
+      try {
+        await file.writeDurably(0, new Uint8Array(RESERVE_BYTES));
+      } finally {
+        await file.close();
+      }
       await this.#disk.rename(this.pathOf(PARTIAL), this.pathOf(RESERVE));
       await this.#syncNames();
       this.#reserve = true;

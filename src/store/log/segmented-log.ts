@@ -46,7 +46,6 @@ interface LogParts {
  * the end is cut at open; anything else that does not verify is refused, or refetched from peers.
  */
 export class SegmentedLog implements DurableLog {
-  readonly #options: SegmentedLogOptions;
   readonly #files: SegmentFiles;
   readonly #segmentBytes: number;
   /** Full segments, oldest first. */
@@ -65,7 +64,6 @@ export class SegmentedLog implements DurableLog {
   readonly #reads = new Set<Promise<unknown>>();
 
   private constructor(parts: LogParts) {
-    this.#options = parts.options;
     this.#files = parts.files;
     this.#segmentBytes = parts.options.segmentBytes ?? SEGMENT_BYTES;
     this.#map = parts.map;
@@ -117,10 +115,11 @@ export class SegmentedLog implements DurableLog {
     return this.#map.termAt(index);
   }
 
-  async append({ entries, hardState = this.#hardState }: LogAppend): Promise<void> {
+  async append(write: LogAppend): Promise<void> {
+    const { entries, hardState = this.#hardState, commitCounts = false } = write;
     const { term, vote } = this.#hardState;
     const promised = hardState.term !== term || hardState.vote !== vote;
-    if (entries.length === 0 && !promised) {
+    if (entries.length === 0 && !promised && !commitCounts) {
       this.#hardState = hardState;
       return;
     }
