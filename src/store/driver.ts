@@ -17,11 +17,10 @@ import type {
   Term,
 } from "../raft/index.ts";
 import { isDiskFull } from "./disk.ts";
-import { ElectionHurry } from "./election-hurry.ts";
 import { changedGroup, decodeContext, encodeContext, isAlone } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";
 import { LeadershipView } from "./leadership-view.ts";
-import type { DurableLog, LogPoint } from "./log/log-types.ts";
+import type { DurableLog, LogAppend, LogPoint } from "./log/log-types.ts";
 import { notLeaderError, Proposals } from "./proposals.ts";
 import type { DriverLimits } from "./proposals.ts";
 import { ReadBarrier } from "./read-barrier.ts";
@@ -32,6 +31,8 @@ import { Ticker } from "./ticker.ts";
 
 /** A disk without space is tried again after this. */
 const FULL_RETRY_MS = 2_000;
+/** A leader that was removed calls another one up after this. */
+const SUCCESSION_MS = 20;
 const READ_CONTEXTS = 2 ** 48;
 
 /** What committed entries change: the state machine, or a witness's note of who is a member. */
@@ -91,7 +92,6 @@ export class Driver {
   readonly #proposals: Proposals;
   readonly #reads: ReadBarrier;
   readonly #ticker: Ticker;
-  readonly #hurry: ElectionHurry;
   readonly #closing = new AbortController();
   readonly leadership: LeadershipView;
   #mode: Mode = { type: "open" };
@@ -105,23 +105,16 @@ export class Driver {
   /** Resolves when a member that is alone leads, or cannot. */
   #begun: PromiseWithResolvers<void> | undefined;
   #outstanding = false;
-  /** Term and vote that are durable; the commit index alone is not worth a write. */
-  #durable: { readonly term: Term; readonly vote: MemberId | 0 };
 
-  constructor(
-    options: DriverOptions,
-    durable: { readonly term: Term; readonly vote: MemberId | 0 },
-  ) {
+  constructor(options: DriverOptions) {
     const { core, clock, random, limits } = options;
     this.#options = options;
     this.#core = core;
-    this.#durable = durable;
     this.#group = options.group;
     this.#alone = isAlone(options.group.configuration, core.id);
     this.#proposals = new Proposals(limits);
     this.#reads = new ReadBarrier(Math.floor(random.float() * READ_CONTEXTS));
     this.#ticker = new Ticker(clock, (count) => this.#tick(count));
-    this.#hurry = new ElectionHurry({ core, clock, random, kick: () => this.#kick() });
     this.leadership = new LeadershipView(this.#currentLeadership());
   }
 
@@ -276,7 +269,7 @@ export class Driver {
   peerDown(peer: MemberId): void {
     if (!this.#takesPart()) return;
     this.#core.reportUnreachable(peer);
-    this.#hurry.peerDown(peer);
+    this.#updateLeadership();
     this.#kick();
   }
 
@@ -388,14 +381,15 @@ export class Driver {
     this.#updateLeadership();
   }
 
-  /** Entries, and a term or vote that changed, in one durable write; undefined when there is none. */
+  /** Entries and hard state in one durable write; undefined when there is none. */
   #write(ready: Ready): Promise<void> | undefined {
     const { hardState, entries } = ready;
-    const { term, vote } = hardState ?? this.#durable;
-    const changed = term !== this.#durable.term || vote !== this.#durable.vote;
-    if (entries.length === 0 && !changed) return undefined;
-    this.#durable = { term, vote };
-    const write = hardState === undefined ? { entries } : { entries, hardState };
+    // The core gives a hard state when it has to be durable: by itself, or because of the entries.
+    if (entries.length === 0 && hardState === undefined) return undefined;
+    const write: LogAppend =
+      hardState === undefined
+        ? { entries }
+        : { entries, hardState, ...(entries.length === 0 ? { commitCounts: true } : {}) };
     return this.#options.log.append(write).catch((error: unknown) => {
       if (!isDiskFull(error)) throw error;
       return this.#whenSpace(error, () => this.#options.log.append(write));
@@ -445,8 +439,11 @@ export class Driver {
     this.#group = group;
     this.#alone = isAlone(configuration, this.#core.id);
     const left = was && !group.members.some((member) => member.id === this.#core.id);
-    if (left && successor !== undefined) this.#askToCampaign(successor);
     if (left) {
+      if (successor !== undefined) {
+        // Not before it has applied this very entry: until then it does not know who votes.
+        this.#options.clock.after(SUCCESSION_MS, () => this.#askToCampaign(successor));
+      }
       this.#proposals.applied(entry, []);
       this.#leave();
     } else {
@@ -626,7 +623,6 @@ export class Driver {
 
   #stopTime(): void {
     this.#ticker.stop();
-    this.#hurry.stop();
   }
 
   #takesPart(): boolean {

@@ -46,7 +46,11 @@ export async function readDurableFile(
   }
 }
 
-export async function removeDurableFile(disk: Disk, directory: string, name: string): Promise<void> {
+export async function removeDurableFile(
+  disk: Disk,
+  directory: string,
+  name: string,
+): Promise<void> {
   const names = await disk.list(directory);
   if (!names.includes(name)) return;
   await disk.remove(`${directory}/${name}`);

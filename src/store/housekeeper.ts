@@ -124,7 +124,8 @@ export class Housekeeper {
     this.#work = this.#tidy()
       .catch((error: unknown) => {
         // Tidying can wait for space; an entry that finds none says so.
-        if (isDiskFull(error)) this.#options.logger.warn("no space to tidy", { error: String(error) });
+        if (isDiskFull(error))
+          this.#options.logger.warn("no space to tidy", { error: String(error) });
         else this.#options.driver.fail(error instanceof Error ? error : new Error(String(error)));
       })
       .finally(() => {

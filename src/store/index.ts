@@ -11,12 +11,7 @@ export { LogDamagedError } from "./log/log-types.ts";
 export type { GroupOptions, GroupStart } from "./group-options.ts";
 export { MembershipError } from "./group-membership.ts";
 export { LONE_LEADERSHIP, LONE_MEMBERSHIP } from "./lone-group.ts";
-export {
-  IdentityError,
-  newClusterId,
-  newMemberId,
-  readMemberIdentity,
-} from "./member-identity.ts";
+export { IdentityError, newClusterId, newMemberId, readMemberIdentity } from "./member-identity.ts";
 export type { MemberIdentity } from "./member-identity.ts";
 export { openStore } from "./open-store.ts";
 export type { OpenStoreOptions, StoreLimits } from "./open-store.ts";

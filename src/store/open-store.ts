@@ -136,34 +136,31 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
         return state.group ?? EMPTY_GROUP;
       }),
   });
-  const driver = new Driver(
-    {
-      core,
-      log,
-      applier: state,
-      group,
-      clock,
-      random,
-      logger,
-      limits: limits.driver,
-      transport,
-      snapshots,
-      onApplied: (entry) => {
-        hub.dispatch();
-        housekeeper.applied(entry);
-        store.applied();
-      },
-      onGroup: () => membership.changed(),
-      onTick: () => membership.onTick(),
-      onFatal: (error) => {
-        // Peers that find nobody here elect another leader at once.
-        void transport?.close();
-        options.onFatal?.(error);
-      },
-      onRemoved: () => void leave(options, identity),
+  const driver = new Driver({
+    core,
+    log,
+    applier: state,
+    group,
+    clock,
+    random,
+    logger,
+    limits: limits.driver,
+    transport,
+    snapshots,
+    onApplied: (entry) => {
+      hub.dispatch();
+      housekeeper.applied(entry);
+      store.applied();
     },
-    opened.hardState,
-  );
+    onGroup: () => membership.changed(),
+    onTick: () => membership.onTick(),
+    onFatal: (error) => {
+      // Peers that find nobody here elect another leader at once.
+      void transport?.close();
+      options.onFatal?.(error);
+    },
+    onRemoved: () => void leave(options, identity),
+  });
   snapshots.drive(driver);
   const housekeeper = new Housekeeper({
     state,

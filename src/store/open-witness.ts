@@ -114,33 +114,30 @@ async function assemble(
       return state.group;
     },
   });
-  const driver = new Driver(
-    {
-      core,
-      log: log.log,
-      applier: state,
-      group: state.group,
-      clock,
-      random,
-      logger,
-      transport: group.transport,
-      snapshots,
-      onApplied: (entry) => dropper.applied(entry),
-      onGroup: () => undefined,
-      onTick: () => undefined,
-      onFatal: (error) => {
-        void group.transport.close();
-        options.onFatal?.(error);
-      },
-      onRemoved: () => {
-        const removed = writeMemberIdentity(options, { ...identity, phase: "removed" });
-        removed
-          .catch((error: unknown) => logger.error("identity", { error: String(error) }))
-          .finally(() => group.onRemoved?.());
-      },
+  const driver = new Driver({
+    core,
+    log: log.log,
+    applier: state,
+    group: state.group,
+    clock,
+    random,
+    logger,
+    transport: group.transport,
+    snapshots,
+    onApplied: (entry) => dropper.applied(entry),
+    onGroup: () => undefined,
+    onTick: () => undefined,
+    onFatal: (error) => {
+      void group.transport.close();
+      options.onFatal?.(error);
     },
-    log.hardState,
-  );
+    onRemoved: () => {
+      const removed = writeMemberIdentity(options, { ...identity, phase: "removed" });
+      removed
+        .catch((error: unknown) => logger.error("identity", { error: String(error) }))
+        .finally(() => group.onRemoved?.());
+    },
+  });
   snapshots.drive(driver);
   const dropper = new WitnessDropper({ log: log.log, state, driver, held: () => core.held });
   await snapshots.open();

@@ -77,6 +77,7 @@ export class TestGroup {
       group: {
         self: memberOf(id),
         clusterId: TEST_CLUSTER,
+        ...options.known,
         transport,
         start: options.start ?? { type: "bootstrap" },
         onRemoved: () => {
@@ -162,6 +163,12 @@ export class TestGroup {
     return leading.sort((a, b) => b.store.leadership.term - a.store.leadership.term)[0];
   }
 
+  /** Lets time pass until a member other than this one leads. */
+  async another(id: MemberId): Promise<TestMember> {
+    await this.until("another one leads", () => (this.findLeader()?.id ?? id) !== id);
+    return this.leader();
+  }
+
   followers(): TestMember[] {
     const { id } = this.leader();
     return [...this.members.values()].filter((member) => member.id !== id);
@@ -211,6 +218,8 @@ export interface OpenMember {
   readonly image?: Buffer | undefined;
   readonly faults?: Faults;
   readonly start?: GroupStart;
+  /** Whom the directory belongs to, when it is not what the group gives out. */
+  readonly known?: { readonly self: Member; readonly clusterId: string };
 }
 
 export function memberOf(id: number, role: MemberRole = "voter"): Member {
