@@ -24,7 +24,7 @@ import type { Ground } from "./ground.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
 import { chooseFreePort } from "./listeners.ts";
-import { createLocalNode, podCidrOfFirstNode } from "./node.ts";
+import { createLocalNode } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { assumeIdentity } from "./server-identity.ts";
 import { portChoices } from "./server-ports.ts";
@@ -61,8 +61,7 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
   const failed = Promise.withResolvers<Error>();
   const store = await openServerStore(ground, identity, doors, failed.resolve);
   const running = new AbortController();
-  const founded = identity.joined === undefined;
-  const server: Server = { flags, ground, ranges, doors, store, founded, signal: running.signal };
+  const server: Server = { flags, ground, ranges, doors, store, signal: running.signal };
   keepAccess(server);
   const images = openImages(server);
   const controlPlane = serveControlPlane(server, images, () => parts);
@@ -94,8 +93,6 @@ interface Server {
   readonly ranges: ClaimedRanges;
   readonly doors: Doors;
   readonly store: Store;
-  /** It began the cluster, and its node the cluster's range of pod addresses. */
-  readonly founded: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -186,7 +183,7 @@ function kubeletOf(
 
 /** This machine's node agent and proxy, not started yet. */
 function createParts(server: Server, controlPlane: ControlPlane, images: ImageStore): Parts {
-  const { flags, ground, ranges, doors, store, founded } = server;
+  const { flags, ground, doors, store } = server;
   const { clock, logger, nodeName, advertiseAddress } = ground;
   const node = createLocalNode({
     ...ground,
@@ -194,7 +191,6 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
     client: controlPlane.clientOf("kubelet"),
     nodeAddress: flags.nodeIp ?? advertiseAddress,
     peerAddress: `${advertiseAddress}:${doors.peers.port}`,
-    ...(founded ? { podCidr: podCidrOfFirstNode(ranges.clusterCidr) } : {}),
   });
   const { http } = portChoices(flags, ground.settings);
   const proxy = createProxy({

@@ -90,7 +90,14 @@ for (let round = 0; round < RUNS; round++) {
 const latency = (figure: Figure): string => `${figure.p50.toFixed(2)} / ${figure.p99.toFixed(2)}`;
 for (const operation of OPERATIONS) {
   printTable(
-    [`${operation}s, clients`, "kubun /s", "etcd /s", "ratio", "kubun p50/p99 ms", "etcd p50/p99 ms"],
+    [
+      `${operation}s, clients`,
+      "kubun /s",
+      "etcd /s",
+      "ratio",
+      "kubun p50/p99 ms",
+      "etcd p50/p99 ms",
+    ],
     CLIENTS.map((clients) => {
       const row = `${operation} ${clients}`;
       const [ours, theirs] = [middle(kubun, row), middle(etcd, row)];

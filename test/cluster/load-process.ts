@@ -150,10 +150,11 @@ async function currentVersion(): Promise<number> {
 }
 
 const version = await currentVersion();
-const watches = Array.from(
-  { length: options.watches },
-  (): Seen => ({ names: [], wrong: [], version }),
-);
+const watches = Array.from({ length: options.watches }, (): Seen => ({
+  names: [],
+  wrong: [],
+  version,
+}));
 const watching = watches.map((seen, number) => watch(number, seen));
 const writing = Array.from({ length: options.writers }, (_, writer) => write(writer));
 await Bun.write(Bun.stdout, "started\n");
@@ -161,7 +162,7 @@ await Bun.stdin.text();
 noMoreWrites.abort();
 await Promise.all(writing);
 const caughtUp = (): boolean => watches.every(({ names }) => names.length >= acknowledged.length);
-for (const startedMs = Date.now(); !caughtUp() && Date.now() - startedMs < CALL_TIMEOUT_MS; ) {
+for (const startedMs = Date.now(); !caughtUp() && Date.now() - startedMs < CALL_TIMEOUT_MS;) {
   await Bun.sleep(PAUSE_AFTER_FAILURE_MS);
 }
 stopped.abort();

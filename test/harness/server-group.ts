@@ -1,11 +1,12 @@
 import { eventually } from "../../src/lib/testing/eventually.ts";
 import type { LabHost } from "./network-lab.ts";
+import { realClient } from "./real-kubectl.ts";
 import { KUBUN, runCommand, spawnServer } from "./spawned-server.ts";
 import type { SpawnedServer } from "./spawned-server.ts";
 
-/** A member as `kubun member list` and GET /kubun/v1/members tell it. */
+/** A member as GET /kubun/v1/members tells it. */
 export interface ListedMember {
-  readonly id: string;
+  readonly id: number;
   readonly name: string;
   readonly role: "voter" | "witness" | "learner";
   readonly leader: boolean;
@@ -59,7 +60,11 @@ export async function spawnServerGroup(options: ServerGroupOptions): Promise<Ser
       servers[index] = await start(index, witness, dataDir);
       killed.delete(index);
     },
-    leader: () => findLeader(servers.filter((_, index) => !killed.has(index)), options.hosts),
+    leader: () =>
+      findLeader(
+        servers.filter((_, index) => !killed.has(index)),
+        options.hosts,
+      ),
     async [Symbol.asyncDispose]() {
       await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
     },
@@ -68,7 +73,8 @@ export async function spawnServerGroup(options: ServerGroupOptions): Promise<Ser
     servers.push(await start(0, []));
     for (let index = 1; index < options.servers; index++) {
       const last = index === options.servers - 1 ? (options.lastArgs ?? []) : [];
-      servers.push(await start(index, [...(await joinArgs(at(servers, 0), "server")), ...last]));
+      const join = await joinArgs(at(servers, 0), "server", options.hosts?.[0]);
+      servers.push(await start(index, [...join, ...last]));
     }
     await eventually(
       async () => {
@@ -87,31 +93,27 @@ export async function spawnServerGroup(options: ServerGroupOptions): Promise<Ser
 
 /** The flags with which another machine joins. */
 export async function joinArgs(
-  server: Pick<SpawnedServer, "dataDir" | "url">,
+  { dataDir, url }: Pick<SpawnedServer, "dataDir" | "url">,
   role: "server" | "agent",
+  host?: LabHost,
 ): Promise<string[]> {
-  const { stdout } = await kubun(server, ["token", "create", "--role", role]);
-  return ["--join", server.url, "--token", stdout.trim()];
+  const command = [KUBUN, "token", "create", "--role", role, "--data-dir", dataDir];
+  const result = await runCommand(host === undefined ? command : host.command(command));
+  if (result.exitCode !== 0) throw new Error(`no token was made: ${result.stderr}`);
+  return ["--join", url, "--token", result.stdout.trim()];
 }
 
-/** Asks one server who is in the group. */
+/** Asks one server who is in the group, by kubectl: it can stand in a network namespace. */
 export async function listMembers(
-  server: Pick<SpawnedServer, "dataDir">,
+  { kubeconfig }: Pick<SpawnedServer, "kubeconfig">,
   host?: LabHost,
 ): Promise<readonly ListedMember[]> {
-  const { stdout } = await kubun(server, ["member", "list", "--output", "json"], host);
-  return JSON.parse(stdout) as ListedMember[];
-}
-
-async function kubun(
-  { dataDir }: Pick<SpawnedServer, "dataDir">,
-  args: readonly string[],
-  host?: LabHost,
-) {
-  const command = [KUBUN, ...args, "--data-dir", dataDir];
+  const kubectl = [realClient("kubectl"), "--kubeconfig", kubeconfig];
+  const command = [...kubectl, "get", "--raw", "/kubun/v1/members"];
   const result = await runCommand(host === undefined ? command : host.command(command));
-  if (result.exitCode !== 0) throw new Error(`kubun ${args.join(" ")}: ${result.stderr}`);
-  return result;
+  if (result.exitCode !== 0) throw new Error(`the members are not told: ${result.stderr}`);
+  const { members } = JSON.parse(result.stdout) as { members: ListedMember[] };
+  return members;
 }
 
 async function findLeader(
