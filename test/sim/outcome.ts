@@ -15,8 +15,5 @@ export interface Simulation {
     lines(): string[];
   };
   /** @param options.recording how many of the last events to write down; none when absent */
-  run(
-    seed: number,
-    options?: { readonly recording?: number },
-  ): SeedOutcome | Promise<SeedOutcome>;
+  run(seed: number, options?: { readonly recording?: number }): SeedOutcome | Promise<SeedOutcome>;
 }

@@ -79,7 +79,9 @@ async function runRange(
   const { done, elapsedMs, failure } = await runSeeds(simulation, {
     ...range,
     onProgress: (seeds, ms) =>
-      console.log(`${seeds} seeds in ${(ms / 1_000).toFixed(0)} s, ${(ms / seeds).toFixed(2)} ms each`),
+      console.log(
+        `${seeds} seeds in ${(ms / 1_000).toFixed(0)} s, ${(ms / seeds).toFixed(2)} ms each`,
+      ),
   });
   if (failure !== undefined) {
     console.log(describeFailure(failure, { kind, commit }));

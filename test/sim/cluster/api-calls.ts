@@ -34,12 +34,7 @@ export class ApiCalls {
     this.#statistics = statistics;
   }
 
-  async call(
-    server: SimServer,
-    method: string,
-    path: string,
-    body?: object,
-  ): Promise<CallOutcome> {
+  async call(server: SimServer, method: string, path: string, body?: object): Promise<CallOutcome> {
     const aborted = new AbortController();
     this.#statistics.count("request");
     const response = await this.send(server, requestOf(method, path, body, aborted.signal));

@@ -153,7 +153,7 @@ export class SimNetwork {
   ): Promise<void> {
     this.#statistics.count("snapshot sent");
     const bytes = new Uint8Array(file.bytes);
-    for (let at = 0; at < file.bytes; ) {
+    for (let at = 0; at < file.bytes;) {
       await this.#timeline.wait(this.delay());
       if (signal.aborted) throw new Error("the transfer was called off");
       const chunk = await file.read(at, Math.min(SNAPSHOT_CHUNK_BYTES, file.bytes - at));

@@ -36,7 +36,7 @@ export class Timeline {
   /** Lets time pass up to this moment. */
   async runUntil(untilMs: number): Promise<void> {
     await settle();
-    for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs; ) {
+    for (let next = this.#heap[0]; next !== undefined && next.atMs <= untilMs;) {
       this.#pop();
       if (!next.cancelled) {
         this.nowMs = Math.max(this.nowMs, next.atMs);

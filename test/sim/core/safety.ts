@@ -193,7 +193,8 @@ export class Safety {
     check(
       member.leading === 0 || member.leading === term,
       "commit of own term",
-      () => `leader ${member.id} of ${member.leading} commits ${commit} of term ${term} by counting`,
+      () =>
+        `leader ${member.id} of ${member.leading} commits ${commit} of term ${term} by counting`,
     );
   }
 

@@ -5,12 +5,17 @@ import type { CreateRaft } from "../core/group.ts";
 
 const SOURCES = join(import.meta.dir, "../../../src");
 
-/** A deliberate bug: `find` stands once in that file of src/raft. */
-export interface Mutation {
-  readonly name: string;
+/** `find` stands exactly once in that file of src/raft. */
+export interface Patch {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+}
+
+/** A deliberate bug of the core. */
+export interface Mutation {
+  readonly name: string;
+  readonly patches: readonly Patch[];
 }
 
 /** A core with a bug, in a directory of its own; the product's files are not touched. */
@@ -25,8 +30,10 @@ export async function patchRaft(mutation: Mutation): Promise<PatchedRaft> {
   for (const room of ["lib", "raft"]) {
     cpSync(join(SOURCES, room), join(directory, room), { recursive: true });
   }
-  const path = join(directory, "raft", mutation.file);
-  writeFileSync(path, mutate(readFileSync(path, "utf8"), mutation));
+  for (const patch of mutation.patches) {
+    const path = join(directory, "raft", patch.file);
+    writeFileSync(path, apply(patch, readFileSync(path, "utf8"), mutation.name));
+  }
   const module = (await import(join(directory, "raft/index.ts"))) as { createRaft: CreateRaft };
   return {
     createRaft: module.createRaft,
@@ -34,7 +41,7 @@ export async function patchRaft(mutation: Mutation): Promise<PatchedRaft> {
   };
 }
 
-function mutate(source: string, { name, file, find, replace }: Mutation): string {
+function apply({ file, find, replace }: Patch, source: string, name: string): string {
   const parts = source.split(find);
   if (parts.length !== 2) {
     throw new Error(`${name}: ${file} has ${parts.length - 1} places like ${find}, not one`);
