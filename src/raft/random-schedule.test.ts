@@ -30,7 +30,6 @@ class Schedule {
   readonly #random: SeededRandom;
   readonly #members = new Map<number, TestMember>();
   readonly #disks = new Map<number, Disk>();
-  readonly #removed = new Set<number>();
   #network: Message[] = [];
   /** What each index was applied as, anywhere. */
   readonly #history: string[] = [];
