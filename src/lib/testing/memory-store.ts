@@ -1,6 +1,7 @@
 import { LONE_LEADERSHIP, LONE_MEMBERSHIP } from "../../store/index.ts";
 import {
   type KeyValue,
+  type Leadership,
   type LeaseId,
   type PutOptions,
   type RangeOptions,
@@ -9,6 +10,7 @@ import {
   StoreError,
   type StoreErrorCode,
   type StoreWatchEvent,
+  type WriteOptions,
 } from "../../store/index.ts";
 
 interface Watcher {
@@ -31,11 +33,23 @@ export class MemoryStore implements Store {
   beforeWrite: (() => Promise<void> | void) | undefined;
 
   readonly mode = "read-write";
-  readonly leadership = LONE_LEADERSHIP;
+  #leadership: Leadership = LONE_LEADERSHIP;
+  readonly #onLeadership = new Set<(leadership: Leadership) => void>();
   readonly membership = LONE_MEMBERSHIP;
 
-  onLeadership(): () => void {
-    return () => undefined;
+  get leadership(): Leadership {
+    return this.#leadership;
+  }
+
+  /** Makes this store lead or follow, as an election would. */
+  elect(leadership: Leadership): void {
+    this.#leadership = leadership;
+    for (const listener of this.#onLeadership) listener(leadership);
+  }
+
+  onLeadership(listener: (leadership: Leadership) => void): () => void {
+    this.#onLeadership.add(listener);
+    return () => this.#onLeadership.delete(listener);
   }
 
   reached(): Promise<void> {
@@ -75,19 +89,19 @@ export class MemoryStore implements Store {
   }
 
   async create(key: string, value: Uint8Array, options: PutOptions = {}): Promise<KeyValue> {
-    await this.#beforeWrite();
+    await this.#beforeWrite(options);
     const current = this.#live.get(key);
     if (current !== undefined) throw refuse("key-exists", key, current);
     return this.#put(key, value, undefined, options);
   }
 
   async update(key: string, value: Uint8Array, expected: Revision, options: PutOptions = {}) {
-    await this.#beforeWrite();
+    await this.#beforeWrite(options);
     return this.#put(key, value, this.#expect(key, expected), options);
   }
 
-  async delete(key: string, expected: Revision): Promise<KeyValue> {
-    await this.#beforeWrite();
+  async delete(key: string, expected: Revision, options: WriteOptions = {}): Promise<KeyValue> {
+    await this.#beforeWrite(options);
     const previous = this.#expect(key, expected);
     const kv = { ...previous, modRevision: this.#advance() };
     this.#live.delete(key);
@@ -140,8 +154,10 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
-  async #beforeWrite(): Promise<void> {
+  async #beforeWrite({ term }: WriteOptions): Promise<void> {
     await this.beforeWrite?.();
+    const { self, term: now } = this.#leadership;
+    if (!self || (term !== undefined && term !== now)) throw refuse("not-leader", `term ${term}`);
     this.writes++;
   }
 
