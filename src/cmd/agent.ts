@@ -94,6 +94,8 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
     proxy.start(running.signal),
     kubelet.start(running.signal),
   ]);
+  const { directory } = ground;
+  writeSettings(directory, { ...readSettings(directory), httpPort: ingressPort });
   return {
     record: recordAgent(agent, ingressPort),
     nodeName: joined.name,
@@ -245,6 +247,5 @@ function recordAgent({ ground, servers }: Agent, ingressPort: number): ServerRec
     startedAt: new Date(clock.now()).toISOString(),
   };
   writeServerRecord(directory, record);
-  writeSettings(directory, { ...readSettings(directory), httpPort: ingressPort });
   return record;
 }
