@@ -14,14 +14,24 @@ export interface FrameUser {
   onClose(reason: string): void;
 }
 
+export interface FramedConnectionOptions {
+  readonly clock: Clock;
+  /**
+   * What leaves together, in one write: frames of one task, or of one turn of the event loop, which
+   * suits heads and bodies that come out of streams. Writing is what costs most.
+   */
+  readonly gather: "task" | "turn";
+}
+
 /**
- * Frames over one connection. Frames sent in one task leave together; `send` never loses any, and
+ * Frames over one connection. Those sent closely together leave in one write; `send` never loses any, and
  * `writable` tells when the peer keeps up.
  */
 export class FramedConnection implements SocketUser {
   user: FrameUser;
   readonly #connection: PeerSocket;
   readonly #clock: Clock;
+  readonly #flushLater: () => void;
   readonly #reader: FrameReader;
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
@@ -33,10 +43,15 @@ export class FramedConnection implements SocketUser {
   #waiters: (() => void)[] = [];
 
   /** Takes the connection over. */
-  constructor(connection: PeerSocket, user: FrameUser, clock: Clock) {
+  constructor(connection: PeerSocket, user: FrameUser, options: FramedConnectionOptions) {
+    const { clock } = options;
     this.#connection = connection;
     this.user = user;
     this.#clock = clock;
+    this.#flushLater =
+      options.gather === "task"
+        ? (): void => queueMicrotask(this.#flushGathered)
+        : (): void => void setImmediate(this.#flushGathered);
     this.#heardMs = clock.monotonic();
     this.#spokeMs = this.#heardMs;
     this.#reader = new FrameReader((type, payload) => {
@@ -147,8 +162,10 @@ export class FramedConnection implements SocketUser {
     this.#gatheredBytes += bytes.length;
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(() => this.#flush());
+    this.#flushLater();
   }
+
+  readonly #flushGathered = (): void => this.#flush();
 
   #flush(): void {
     this.#flushing = false;

@@ -127,7 +127,8 @@ export class HttpClient {
         onDialled: ({ connection }) => {
           signal.removeEventListener("abort", onAbort);
           const made: HttpClientConnection = new HttpClientConnection(
-            (user) => new FramedConnection(connection, user, this.#clock),
+            (user) =>
+              new FramedConnection(connection, user, { clock: this.#clock, gather: "turn" }),
             {
               clock: this.#clock,
               address,

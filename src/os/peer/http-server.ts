@@ -87,7 +87,10 @@ class HttpServerConnection implements FrameUser {
 
   constructor(options: HttpServerConnectionOptions) {
     this.#options = options;
-    this.#framed = new FramedConnection(options.connection, this, options.clock);
+    this.#framed = new FramedConnection(options.connection, this, {
+      clock: options.clock,
+      gather: "turn",
+    });
   }
 
   onFrame(type: number, payload: Buffer): void {

@@ -268,7 +268,7 @@ class MessageConnection {
     this.framed = new FramedConnection(
       socket,
       { onFrame: (type, payload) => this.#onFrame(type, payload), onClose: onBroken },
-      options.clock,
+      { clock: options.clock, gather: "task" },
     );
   }
 

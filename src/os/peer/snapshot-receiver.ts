@@ -104,7 +104,10 @@ class IncomingTransfer implements FrameUser {
     this.from = options.from;
     this.name = options.name;
     this.#options = options;
-    this.#framed = new FramedConnection(options.connection, this, options.clock);
+    this.#framed = new FramedConnection(options.connection, this, {
+      clock: options.clock,
+      gather: "task",
+    });
   }
 
   onFrame(type: number, payload: Buffer): void {

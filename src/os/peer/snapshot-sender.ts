@@ -112,7 +112,7 @@ export class SnapshotSender {
         },
         onClose: (reason) => over.reject(new PeerError("broken", reason, { delivered: true })),
       },
-      this.#options.clock,
+      { clock: this.#options.clock, gather: "task" },
     );
     this.#transfers.add(framed);
     const onAbort = (): void => {
