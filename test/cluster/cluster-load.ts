@@ -36,7 +36,7 @@ export async function startLoad(
   await reader.read();
   return {
     async stop() {
-      child.stdin.end();
+      void child.stdin.end();
       const decoder = new TextDecoder();
       let text = "";
       for (;;) {
