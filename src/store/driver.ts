@@ -220,7 +220,7 @@ export class Driver {
     const { type } = this.#mode;
     if (type === "closed" || type === "removed") return Promise.reject(closedError());
     // Nobody else acknowledges anything, and what was acknowledged here is applied here.
-    if (this.#alone) return Promise.resolve();
+    if (this.#alone && (this.leadership.now.self || type !== "open")) return Promise.resolve();
     if (this.#mode.type === "failed") return Promise.reject(failedError(this.#mode.error));
     const answered = this.#reads.add(this.#now());
     this.#kick();
@@ -595,7 +595,7 @@ export class Driver {
       this.#proposals.refuseWaiting(notLeaderError(this.#core.leader));
     }
     this.leadership.set(next);
-    if (next.self || this.#mode.type !== "open") this.#begun?.resolve();
+    if (next.self || !this.#alone || this.#mode.type !== "open") this.#begun?.resolve();
   }
 
   #send(messages: readonly Message[]): void {

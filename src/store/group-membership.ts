@@ -197,6 +197,7 @@ export class GroupMembership implements Membership {
 }
 
 function hasCaughtUp(peer: PeerProgress | undefined, lastIndex: number): boolean {
-  if (peer === undefined || !peer.active || peer.state === "snapshot") return false;
+  // Who never answered is counted as active at first, and a young log is short.
+  if (peer === undefined || !peer.active || peer.state !== "replicate") return false;
   return lastIndex - peer.match <= PROMOTION_LAG;
 }

@@ -3,7 +3,7 @@ import type { Clock, Logger, Random } from "../lib/index.ts";
 import { SqliteState } from "../mvcc/index.ts";
 import type { EventWindowLimits, StateStorage } from "../mvcc/index.ts";
 import { createRaft } from "../raft/index.ts";
-import type { LogIndex, RaftCore, RaftLimits, Term } from "../raft/index.ts";
+import type { LogEntry, LogIndex, RaftCore, RaftLimits, Term } from "../raft/index.ts";
 import { claimIdentity, confirmIdentity } from "./claim-identity.ts";
 import type { Disk, DirectoryLock } from "./disk.ts";
 import { Driver } from "./driver.ts";
@@ -24,6 +24,7 @@ import { INCOMING_DIRECTORY, SnapshotRoom } from "./snapshot-exchange.ts";
 import { StoreState } from "./store-state.ts";
 import type { Member, Store } from "./store.ts";
 import { startTransport } from "./start-transport.ts";
+import { entriesForCore } from "./unapplied-entries.ts";
 import { WatchHub } from "./watch-hub.ts";
 
 export const STATE_FILE = "state.db";
@@ -110,9 +111,9 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
   const state = new StoreState({ storage, clusterId, window: limits.window });
   const group = state.group ?? (identity.founder ? groupOf(self) : EMPTY_GROUP);
   checkPeers(options, group, self);
-  const { log, opened } = await openLog(options, state, isAlone(group.configuration, self.id));
+  const { log, opened, entries } = await openLog(options, state, isAlone(group.configuration, self.id));
   await confirmIdentity(options, identity);
-  const core = createCore({ options, self, state, group, log, opened });
+  const core = createCore({ options, self, state, group, log, opened, entries });
   const transport = options.group?.transport;
   const hub = new WatchHub(state, clock);
   const snapshots = new SnapshotRoom({
@@ -220,7 +221,8 @@ async function openLog(options: OpenStoreOptions, state: StoreState, alone: bool
       upTo: opened.recoverTo,
     });
   }
-  return { log: opened.log, opened };
+  const entries = await entriesForCore(opened, state.appliedIndex);
+  return { log: opened.log, opened, entries };
 }
 
 function createCore(parts: {
@@ -230,8 +232,9 @@ function createCore(parts: {
   readonly group: GroupRecord;
   readonly log: SegmentedLog;
   readonly opened: OpenedLogState;
+  readonly entries: readonly LogEntry[];
 }): RaftCore {
-  const { options, self, state, group, log, opened } = parts;
+  const { options, self, state, group, log, opened, entries } = parts;
   const { random, limits = {} } = options;
   const appliedIndex = state.appliedIndex as LogIndex;
   const { term, vote, commit } = opened.hardState;
@@ -243,7 +246,7 @@ function createCore(parts: {
     appliedIndex,
     compactedIndex: opened.base.index,
     compactedTerm: opened.base.term,
-    entries: opened.tail,
+    entries,
     termAt: (index) => log.termAt(index),
     ...(opened.recoverTo === undefined ? {} : { recoverTo: opened.recoverTo }),
     draw: (below) => randomInteger(random, below),

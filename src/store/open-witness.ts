@@ -14,6 +14,7 @@ import type { StoreLimits } from "./open-store.ts";
 import { INCOMING_DIRECTORY, SnapshotRoom } from "./snapshot-exchange.ts";
 import { startTransport } from "./start-transport.ts";
 import type { Leadership, Member, StoreMode } from "./store.ts";
+import { entriesForCore } from "./unapplied-entries.ts";
 import { WITNESS_FILE, WitnessState } from "./witness-state.ts";
 
 /** What every data member has is given up when it has grown by so much. */
@@ -93,7 +94,7 @@ async function assemble(
     appliedIndex: state.appliedIndex,
     compactedIndex: log.base.index,
     compactedTerm: log.base.term,
-    entries: log.tail,
+    entries: await entriesForCore(log, state.appliedIndex),
     termAt: (index) => log.log.termAt(index),
     ...(log.recoverTo === undefined ? {} : { recoverTo: log.recoverTo }),
     draw: (below) => randomInteger(random, below),
