@@ -11,7 +11,8 @@ export const RESTORE_REVISION_BUMP = 1_000_000_000;
 /**
  * Makes a state file from a snapshot. Revisions go on far behind those of the snapshot, and all of
  * the past is compacted: a watcher that saw what the snapshot does not hold must list anew, and no
- * revision is ever given out twice. Blocks: for a process of its own, before a store is open.
+ * revision is ever given out twice. The group of the lost servers is forgotten: the state begins a
+ * new one. Blocks: for a process of its own, before a store is open.
  *
  * @throws Error when there is a state already, or the snapshot is damaged or of something else
  */
@@ -39,7 +40,9 @@ function bumpRevision(path: string): Revision {
     const numbers = history.numbers();
     numbers.revision = (numbers.revision + RESTORE_REVISION_BUMP) as Revision;
     numbers.compactedRevision = numbers.revision;
-    history.commit({ rows: [], granted: [], revoked: [] }, numbers);
+    // Whoever replicated the lost state is no part of what begins here.
+    const group = { clusterId: "", members: new Uint8Array() };
+    history.commit({ rows: [], granted: [], revoked: [], group }, numbers);
     db.pragma("wal_checkpoint(TRUNCATE)");
     return numbers.revision;
   } finally {
