@@ -19,10 +19,7 @@ export function campaign(state: RaftState, cause: ElectionCause): void {
     state.campaignDue = true;
     return;
   }
-  if (state.witness && !witnessMayCampaign(state)) {
-    state.drawElectionTimeout();
-    return;
-  }
+  if (state.witness && !witnessMayCampaign(state)) return;
   if (cause === "transfer") startElection(state, cause);
   else startPreVote(state);
 }
@@ -77,7 +74,7 @@ export function handleVoteRequest(state: RaftState, message: VoteRequest): void 
     (state.vote === 0 && state.leader === 0) ||
     (preVote && message.term > state.term);
   const granted = free && upToDate && !state.recovering;
-  if (!upToDate) noteRefusal(state, to);
+  if (!upToDate && !isHeldByLeader(state)) noteRefusal(state, to);
   if (granted && !preVote) {
     state.vote = to;
     state.electionElapsed = 0;
@@ -138,8 +135,7 @@ function outcome(state: RaftState): ReturnType<typeof jointVote> {
 
 /** The connection to the leader broke: this member stands in nobody's way, and campaigns soon. */
 export function expectNewLeader(state: RaftState): void {
-  state.leader = 0;
-  state.forwardedReads.clear();
+  state.loseLeader();
   state.electionElapsed = 0;
   state.electionTimeout = 1 + state.draw(BROKEN_LEADER_TICKS);
 }

@@ -19,11 +19,17 @@ export function tick(state: RaftState): void {
     case "pre-candidate":
     case "candidate":
       state.forwardedReads.tick(state.limits.electionTicks);
-      if (state.electionElapsed >= state.electionTimeout) campaign(state, "timeout");
+      if (state.electionElapsed >= state.electionTimeout) missLeader(state);
       return undefined;
     default:
       return unreachable(state.role);
   }
+}
+
+/** The leader was not heard for too long. Who cannot lead knows at least that nobody does. */
+function missLeader(state: RaftState): void {
+  if (state.leader !== 0) state.loseLeader();
+  campaign(state, "timeout");
 }
 
 function tickLeader(state: RaftState): void {
@@ -82,8 +88,9 @@ export function handleAppendResponse(state: RaftState, message: AppendResponse):
       unreachable(peer.state);
   }
   if (!isNews) return;
+  const isAwaited = peer.member === state.transferee;
   afterProgress(state);
-  if (peer.member === state.transferee) continueTransfer(state);
+  if (isAwaited) continueTransfer(state);
 }
 
 function handleRefusal(

@@ -127,6 +127,12 @@ export class RaftState {
     this.electionTimeout = this.limits.electionTicks + this.draw(this.limits.electionTicks);
   }
 
+  /** Nobody is known to lead any more; what was asked of the leader gets no answer. */
+  loseLeader(): void {
+    this.leader = 0;
+    this.forwardedReads.clear();
+  }
+
   send(message: Message): void {
     this.messages.push(message);
   }

@@ -9,13 +9,15 @@ import { Bench } from "./testing/bench.ts";
  * timeouts are 10, 11, 12 … ticks.
  *
  *     group voters=1,2,3 [learners= witnesses= logN=TERMS term= commit= LIMITS]     join N
- *     restart N [keep=INDEX recover-to=INDEX memory-entries=COUNT]     wipe N     stop N
+ *     wipe N     stop N
+ *     restart N [keep=INDEX applied=INDEX recover-to=INDEX memory-entries=COUNT]
  *     cut N | cut N>M     heal
  *     campaign N    tick N [COUNT]    propose N TEXT    config N add M ROLE; remove M
  *     read N CONTEXT    transfer N M    compact N INDEX    unreachable N M    snapshot-failed N M
  *     take N (early messages leave)    finish N (durable: the rest leaves)    drive N (both)
  *     early N    deliver [N>M]    drop [N>M]    duplicate [N>M]
- *     settle (until nothing moves; roles, applied entries and reads are shown)    trace (all)
+ *     settle [N M …] (these or all, until nothing moves; shows roles, applied entries, reads)
+ *     trace [N M …] (the same, and shows messages and writes)
  *     status [N]    log [N]    progress N    members [N]    network
  */
 const folder = join(import.meta.dir, "testdata");

@@ -15,6 +15,7 @@ export function noteRefusal(state: RaftState, candidate: MemberId): void {
   const { configuration } = state;
   if (!isVoter(configuration, candidate) || isWitness(configuration, candidate)) return;
   state.refusedBehind = true;
+  state.loseLeader();
   state.electionElapsed = 0;
   const { electionTicks } = state.limits;
   state.electionTimeout = Math.ceil(electionTicks / 2) + state.draw(electionTicks);

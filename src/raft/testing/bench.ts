@@ -57,6 +57,7 @@ export class Bench {
   readonly #cut = new Set<string>();
   #limits: Partial<RaftLimits> = {};
   #lines: string[] = [];
+  #lives = 0;
   /** Whether messages and what is persisted are told too. */
   #verbose = false;
 
@@ -91,6 +92,8 @@ export class Bench {
         const { disk } = this.#member(words.id(0));
         const keep = words.number("keep");
         if (keep !== undefined) disk.log = disk.log.filter((entry) => entry.index <= keep);
+        const applied = words.number("applied");
+        if (applied !== undefined) disk.applied = { ...disk.applied, index: index(applied) };
         this.#start(words.id(0), disk, words);
         return true;
       }
@@ -146,7 +149,9 @@ export class Bench {
   #start(id: number, disk: Disk, words: Words): void {
     const recoverTo = words.number("recover-to");
     // Timeouts differ by member, so that elections are told apart: 10, 11, 12 … ticks.
-    const draw = (below: number) => (id - 1) % below;
+    // Wide draws differ by life too.
+    const life = ++this.#lives;
+    const draw = (below: number) => (below > 1_000 ? life : (id - 1) % below);
     const memory = words.number("memory-entries");
     const started = new TestMember({
       id,
@@ -263,11 +268,11 @@ export class Bench {
         this.#network.push(...this.#network.filter((message) => isOn(message, words.plain[0])));
         return true;
       case "settle":
-        this.#settle();
+        this.#settle(words.plain.map(Number));
         return true;
       case "trace":
         this.#verbose = true;
-        this.#settle();
+        this.#settle(words.plain.map(Number));
         return true;
       default:
         return false;
@@ -315,6 +320,7 @@ export class Bench {
       this.#lines.push(`${id} writes term=${term} vote=${vote} commit=${commit}`);
     }
     if (snapshot !== undefined) this.#lines.push(`${id} installs the state at ${snapshot.index}`);
+    for (const load of ready.loads) this.#lines.push(`${id} loads from ${load.from}`);
     if (entries.length > 0) this.#lines.push(`${id} writes ${entries.map(entryText).join(" ")}`);
   }
 
@@ -345,11 +351,12 @@ export class Bench {
     sender.core.reportSnapshot(message.to, "finished");
   }
 
-  /** Everybody does what there is to do, and messages arrive, until nothing moves. */
-  #settle(): void {
+  /** These, or all, do what there is to do, and messages arrive, until nothing moves. */
+  #settle(only: readonly number[]): void {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       let moved = this.#network.length > 0;
       for (const target of this.#members.values()) {
+        if (only.length > 0 && !only.includes(target.id)) continue;
         if (target.outstanding === undefined && !target.core.hasReady()) continue;
         moved = true;
         this.#drive(target);
