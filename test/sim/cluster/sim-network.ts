@@ -23,7 +23,7 @@ export interface Endpoint {
   /** Answers what another server forwards. */
   forwarded: ((request: Request, from: MemberId) => Promise<Response>) | undefined;
   /** Takes a file that travels with the state; where `onSnapshot` finds it. */
-  receiveFile: (path: string, bytes: Uint8Array) => void;
+  receiveFile: (path: string, bytes: Uint8Array) => Promise<void>;
   snapshotDirectory: string;
   /** Rejects when the process dies, as its connections do. */
   readonly lost: PromiseWithResolvers<never>;
@@ -164,8 +164,10 @@ export class SimNetwork {
     const receiver = this.#endpoints.get(to);
     if (receiver?.handlers === undefined) throw new Error(`member ${to} does not answer`);
     const path = `${receiver.snapshotDirectory}/${file.id}`;
-    receiver.receiveFile(path, bytes);
-    const taken = receiver.handlers.onSnapshot(from.member, { point: file.point, path });
+    const { handlers } = receiver;
+    const taken = receiver
+      .receiveFile(path, bytes)
+      .then(() => handlers.onSnapshot(from.member, { point: file.point, path }));
     await Promise.race([taken, receiver.lost.promise]);
     await this.#hop(to, from.member);
     this.#statistics.count("snapshot installed");

@@ -13,6 +13,7 @@ import { createRegistry } from "../../../src/registry/index.ts";
 import type { Registry } from "../../../src/registry/index.ts";
 import { openStore } from "../../../src/store/index.ts";
 import type { GroupStart, Member, Store } from "../../../src/store/index.ts";
+import { diskFiles } from "../../../src/store/testing/disk-files.ts";
 import type { Prng } from "../core/prng.ts";
 import { ProcessClock } from "./process-clock.ts";
 import { SlowDisk } from "./slow-disk.ts";
@@ -82,6 +83,10 @@ export class SimServer {
 
   get running(): boolean {
     return this.#life !== undefined;
+  }
+
+  get registry(): Registry | undefined {
+    return this.#life?.registry;
   }
 
   /** Undefined while it is down or still starting. */
@@ -162,19 +167,8 @@ export class SimServer {
     const { files, image } = this.remains;
     const clock = new ProcessClock(timeline);
     const disk = new SlowDisk(clock, prng, files);
-    // Files that travel with a state do not take part in the disk's faults.
-    const loose = new Map<string, Uint8Array>();
-    const storage = new MemoryState(image === undefined ? undefined : Buffer.from(image), {
-      read: (path) => Promise.resolve(loose.get(path) ?? new Uint8Array()),
-      write: (path, bytes) => {
-        loose.set(path, bytes);
-        return Promise.resolve();
-      },
-      remove: (path) => {
-        loose.delete(path);
-        return Promise.resolve();
-      },
-    });
+    const loose = diskFiles(disk);
+    const storage = new MemoryState(image === undefined ? undefined : Buffer.from(image), loose);
     const lost = Promise.withResolvers<never>();
     // Somebody may wait for it, or nobody.
     lost.promise.catch(() => undefined);
@@ -183,7 +177,7 @@ export class SimServer {
       clock,
       handlers: undefined,
       forwarded: undefined,
-      receiveFile: (path, bytes) => void loose.set(path, bytes),
+      receiveFile: (path, bytes) => loose.write(path, bytes),
       snapshotDirectory: "",
       lost,
     };
