@@ -1,5 +1,5 @@
 import type { PolicyRule, Subject } from "../../api/index.ts";
-import { type Attributes, type Authorizer, type Decision, DENIED } from "../authorizer.ts";
+import { type Authorizer, type Decision, DENIED } from "../authorizer.ts";
 import type { User } from "../user.ts";
 import type { Grant, RbacIndex } from "./rbac-index.ts";
 import { RBAC_GROUP } from "./role-objects.ts";
@@ -15,14 +15,14 @@ export function rbacAuthorizer(index: RbacIndex): Authorizer {
           if (ruleAllows(rule, attributes)) return new Allowed(grant);
         }
       }
-      return denied(index, user, attributes);
+      return denied(index.grantsOf(user, namespace));
     },
   };
 }
 
 /** All rules that a user has, in a namespace and cluster-wide. */
 export function rulesOfUser(index: RbacIndex, user: User, namespace: string): PolicyRule[] {
-  return [...index.grantsOf(user, namespace)].flatMap(({ rules }) => rules ?? []);
+  return index.grantsOf(user, namespace).flatMap(({ rules }) => rules ?? []);
 }
 
 /** Its reason is put into words only when somebody asks. */
@@ -44,15 +44,14 @@ class Allowed implements Decision {
   }
 }
 
-function denied(index: RbacIndex, user: User, attributes: Attributes): Decision {
-  const namespace = attributes.type === "resource" ? attributes.namespace : "";
-  const missing = [...index.grantsOf(user, namespace)].flatMap(({ rules, binding }) => {
-    if (rules !== undefined) return [];
-    const { kind, name } = binding.roleRef;
-    return [`${kind.toLowerCase()}.${RBAC_GROUP} "${name}" not found`];
+/** Says which roles are bound but do not exist. */
+function denied(grants: readonly Grant[]): Decision {
+  const roleless = grants.filter(({ rules }) => rules === undefined);
+  if (roleless.length === 0) return DENIED;
+  const missing = roleless.map(({ binding: { roleRef } }) => {
+    return `${roleRef.kind.toLowerCase()}.${RBAC_GROUP} "${roleRef.name}" not found`;
   });
   const different = [...new Set(missing)];
-  if (different.length === 0) return DENIED;
   const text = different.length === 1 ? different[0] : `[${different.join(", ")}]`;
   return { allowed: false, reason: `RBAC: ${text}` };
 }

@@ -32,7 +32,9 @@ interface Granted {
   readonly subject: Subject;
 }
 
-/** By subject. Of no namespace: everywhere. */
+/** Users, counted once for each namespace they ask about, whose grants are kept together. */
+const MAX_USERS_REMEMBERED = 4_096;
+
 type BySubject = Map<string, Set<Granted>>;
 
 /**
@@ -47,8 +49,8 @@ export class RbacIndex {
   /** Namespace ("" for cluster-wide bindings) → subject → what it is given. */
   readonly #granted = new Map<string, BySubject>();
   readonly #aggregated = new Map<string, readonly PolicyRule[]>();
-  /** Grows with each change. */
-  version = 0;
+  /** Forgotten with each change. */
+  readonly #grants = new Map<string, Grant[]>();
 
   constructor(registry: Registry) {
     this.#follow(registry, CLUSTER_ROLES, (_key, name, role) => {
@@ -75,9 +77,16 @@ export class RbacIndex {
   }
 
   /** What a user has cluster-wide and, in a namespace, by that one's bindings. */
-  *grantsOf(user: User, namespace: string): Generator<Grant> {
-    yield* this.#grantsIn("", user);
-    if (namespace !== "") yield* this.#grantsIn(namespace, user);
+  grantsOf(user: User, namespace: string): readonly Grant[] {
+    const key = JSON.stringify([namespace, user.name, user.groups]);
+    let grants = this.#grants.get(key);
+    if (grants === undefined) {
+      grants = [...this.#grantsIn("", user)];
+      if (namespace !== "") grants.push(...this.#grantsIn(namespace, user));
+      if (this.#grants.size >= MAX_USERS_REMEMBERED) this.#grants.clear();
+      this.#grants.set(key, grants);
+    }
+    return grants;
   }
 
   /** The rules of the role that a binding points to; undefined when there is none. */
@@ -147,7 +156,7 @@ export class RbacIndex {
   ): void {
     const known = new Map<string, string>();
     const changed = (storageKey: string, object: Readonly<T> | undefined): void => {
-      this.version++;
+      this.#grants.clear();
       const name = storageKey.slice(storageKey.lastIndexOf("/") + 1);
       const parts = storageKey.split("/");
       const key = resource.namespaced ? parts.slice(-2).join("/") : name;
