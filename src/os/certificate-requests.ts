@@ -144,7 +144,7 @@ function peerOptions(
 async function requestedKey(request: string): Promise<x509.PublicKey> {
   if (request.length > MAX_REQUEST_CHARACTERS) {
     throw new CertificateRequestError(
-      `the certificate request has ${request.length} characters, at most ${MAX_REQUEST_CHARACTERS} are taken`,
+      `the request has ${request.length} characters, at most ${MAX_REQUEST_CHARACTERS} are taken`,
     );
   }
   let parsed: x509.Pkcs10CertificateRequest;

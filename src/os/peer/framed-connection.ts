@@ -24,8 +24,8 @@ export interface FramedConnectionOptions {
 }
 
 /**
- * Frames over one connection. Those sent closely together leave in one write; `send` never loses any, and
- * `writable` tells when the peer keeps up.
+ * Frames over one connection. Those sent closely together leave in one write; `send` never loses
+ * any, and `writable` tells when the peer keeps up.
  */
 export class FramedConnection implements SocketUser {
   user: FrameUser;

@@ -189,7 +189,7 @@ describe("HTTP between peers", () => {
     expect(await (await fetchPeer(get())).text()).toBe("after");
   });
 
-  test("fetchFrom gives up a peer that does not answer the dial, and one that goes silent", async () => {
+  test("fetchFrom gives up who does not answer the dial, and who goes silent", async () => {
     const clock = new ManualClock();
     const impatient = group.open({ keyPair: await group.keysOfNode("x") }, { clock });
     const mute = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });

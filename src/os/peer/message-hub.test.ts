@@ -130,7 +130,7 @@ describe("messages between members", () => {
     await eventually(() => moved.handlers.events.includes("up 1"));
   });
 
-  test("a peer that stops reading costs the others nothing, and memory up to the limit", async () => {
+  test("a peer that stops reading costs others nothing, and memory up to a limit", async () => {
     const [one, three] = [await group.member(1), await group.member(3)];
     introduce([one, three]);
     await eventually(() => one.handlers.events.includes("up 3"));

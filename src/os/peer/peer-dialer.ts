@@ -40,7 +40,11 @@ export interface DialOptions {
 export class PeerDialer {
   readonly #tls: TlsMaterial;
   readonly #clock: Clock;
-  readonly #dials = new Set<Dial>();
+  /** Not connected yet; a dial that gave up stays here until the system gives up too. */
+  readonly #connecting = new Set<Dial>();
+  /** Neither answered nor failed yet. */
+  readonly #unsettled = new Set<Dial>();
+  #closed = false;
 
   constructor(tls: TlsMaterial, clock: Clock) {
     this.#tls = tls;
@@ -50,16 +54,19 @@ export class PeerDialer {
   /** Gives the way to give up, without a word to the handlers. */
   dial(options: DialOptions): () => void {
     const place = parseAddress(options.address);
-    if (place === undefined || this.#dials.size >= MAX_DIALS) {
+    if (place === undefined || this.#closed || this.#connecting.size >= MAX_DIALS) {
       const error =
         place === undefined
           ? new PeerError("unreachable", `${JSON.stringify(options.address)} is not host:port`)
-          : new PeerError("overloaded", `${MAX_DIALS} dials are under way`);
+          : this.#closed
+            ? new PeerError("closed", "the link is closed")
+            : new PeerError("overloaded", `${MAX_DIALS} dials are under way`);
       queueMicrotask(() => options.onFailure(error));
       return () => undefined;
     }
-    const dial = new Dial(options, this.#clock);
-    this.#dials.add(dial);
+    const dial: Dial = new Dial(options, this.#clock, () => this.#unsettled.delete(dial));
+    this.#connecting.add(dial);
+    this.#unsettled.add(dial);
     const connecting = Bun.connect<PeerSocket>({
       ...place,
       allowHalfOpen: true,
@@ -68,25 +75,26 @@ export class PeerDialer {
       socket: {
         ...PEER_SOCKET_EVENTS,
         open: (socket) => {
-          this.#dials.delete(dial);
+          this.#connecting.delete(dial);
           dial.connection.attach(socket);
         },
         connectError: (_socket, error) => {
-          this.#dials.delete(dial);
+          this.#connecting.delete(dial);
           queueMicrotask(() => dial.fail("unreachable", error.message));
         },
       },
     });
     // Bun tells a failure twice: by connectError, which acts, and by this promise.
     connecting.catch((error: unknown) => {
-      this.#dials.delete(dial);
+      this.#connecting.delete(dial);
       dial.fail("unreachable", String(error));
     });
     return () => dial.giveUp();
   }
 
   close(): void {
-    for (const dial of this.#dials) dial.giveUp();
+    this.#closed = true;
+    for (const dial of this.#unsettled) dial.fail("closed", "the link is closed");
   }
 }
 
@@ -94,13 +102,15 @@ class Dial implements SocketUser {
   readonly connection: PeerSocket;
   readonly #options: DialOptions;
   readonly #clock: Clock;
+  readonly #onSettled: () => void;
   readonly #line = new LineReader();
   readonly #cancelDeadline: CancelTimer;
   #settled = false;
 
-  constructor(options: DialOptions, clock: Clock) {
+  constructor(options: DialOptions, clock: Clock, onSettled: () => void) {
     this.#options = options;
     this.#clock = clock;
+    this.#onSettled = onSettled;
     this.connection = new PeerSocket(this);
     this.#cancelDeadline = clock.after(DIAL_DEADLINE_MS, () =>
       this.fail("unreachable", `no answer within ${DIAL_DEADLINE_MS} ms`),
@@ -156,7 +166,7 @@ class Dial implements SocketUser {
     this.fail("unreachable", error?.message ?? "the connection was closed");
   }
 
-  fail(code: "unreachable" | "refused", reason: string): void {
+  fail(code: "unreachable" | "refused" | "closed", reason: string): void {
     if (this.#settled) return;
     this.#settle();
     this.connection.destroy();
@@ -172,6 +182,7 @@ class Dial implements SocketUser {
   #settle(): void {
     this.#settled = true;
     this.#cancelDeadline();
+    this.#onSettled();
   }
 }
 

@@ -185,8 +185,8 @@ class Greeting implements SocketUser {
     }
     this.#leave();
     this.connection.write(answerLine({ ok: false, reason, temporary }));
-    this.connection.user = new Farewell(this.connection, this.#options.clock);
-    this.connection.finish();
+    this.connection.user = new Farewell(this.connection);
+    this.connection.finishAndClose();
   }
 
   #leave(): void {
@@ -195,18 +195,16 @@ class Greeting implements SocketUser {
   }
 }
 
-/** After a refusal: the peer reads why and leaves; what it says is not heard. */
+/** After a refusal: the answer is short, and closes behind itself; nothing more is heard. */
 class Farewell implements SocketUser {
   readonly #connection: PeerSocket;
-  readonly #cancel: CancelTimer;
 
-  constructor(connection: PeerSocket, clock: Clock) {
+  constructor(connection: PeerSocket) {
     this.#connection = connection;
-    this.#cancel = clock.after(GREETING_DEADLINE_MS, () => connection.destroy());
   }
 
   onData(): void {
-    this.onEnd();
+    this.#connection.destroy();
   }
 
   onDrain(): void {
@@ -214,12 +212,11 @@ class Farewell implements SocketUser {
   }
 
   onEnd(): void {
-    this.#cancel();
     this.#connection.destroy();
   }
 
   onClose(): void {
-    this.#cancel();
+    // It is over.
   }
 }
 

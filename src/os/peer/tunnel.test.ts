@@ -37,7 +37,7 @@ const HANDLER: SocketHandler<TunnelClient> = {
   close(socket) {
     socket.data.closed = true;
   },
-  error: (socket) => void socket.terminate(),
+  error: (socket) => socket.terminate(),
   connectError(socket, error) {
     socket.data.failure = error;
   },
@@ -66,12 +66,12 @@ describe("tunnels", () => {
     await group.close();
   });
 
-  function pod(handler: SocketHandler<unknown>): void {
+  function pod(handler: SocketHandler): void {
     pods.push(
       Bun.listen<unknown>({
         unix,
         allowHalfOpen: true,
-        socket: { data: () => undefined, error: (socket) => void socket.terminate(), ...handler },
+        socket: { data: () => undefined, error: (socket) => socket.terminate(), ...handler },
       }),
     );
   }
@@ -115,7 +115,7 @@ describe("tunnels", () => {
     pods[0]?.stop(true);
     let heard = "";
     pod({
-      open: (socket) => void socket.shutdown(),
+      open: (socket) => socket.shutdown(),
       data(_socket, chunk) {
         heard += chunk.toString();
       },
@@ -211,7 +211,7 @@ describe("tunnels", () => {
     mute.stop(true);
   });
 
-  test("dialTunnel's socket closes when the pod's connection is cut, and the other way", async () => {
+  test("dialTunnel's socket ends with the pod's connection, and the other way", async () => {
     let podSide: Socket<unknown> | undefined;
     let podClosed = false;
     pod({
