@@ -17,6 +17,8 @@ export { openStore } from "./open-store.ts";
 export type { OpenStoreOptions, StoreLimits } from "./open-store.ts";
 export { openWitness } from "./open-witness.ts";
 export type { OpenWitnessOptions, Witness } from "./open-witness.ts";
+export { resetGroup } from "./reset-group.ts";
+export type { ResetGroupOptions, ResetOutcome } from "./reset-group.ts";
 export { restoreSnapshot } from "./restore-snapshot.ts";
 export type { RestoreSnapshotOptions } from "./restore-snapshot.ts";
 export type { MemberId, MemberRole, Message, Term } from "../raft/index.ts";

@@ -20,11 +20,12 @@ import { IdentityError, writeMemberIdentity } from "./member-identity.ts";
 import type { MemberIdentity } from "./member-identity.ts";
 import type { DriverLimits } from "./proposals.ts";
 import { RaftStore } from "./raft-store.ts";
+import { RESET_FILE } from "./reset-file.ts";
 import { INCOMING_DIRECTORY, SnapshotRoom } from "./snapshot-exchange.ts";
 import { StoreState } from "./store-state.ts";
 import type { Member, Store } from "./store.ts";
 import { startTransport } from "./start-transport.ts";
-import { entriesForCore } from "./unapplied-entries.ts";
+import { entriesForCore, hardStateFor } from "./core-start.ts";
 import { WatchHub } from "./watch-hub.ts";
 
 export const STATE_FILE = "state.db";
@@ -75,6 +76,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   let storage: StateStorage | undefined;
   try {
     const names = await disk.list(directory);
+    if (names.includes(RESET_FILE)) {
+      throw new IdentityError(`the reset of ${directory} was interrupted: run it again`);
+    }
     storage = options.storage ?? openState(options);
     const identity = await claimIdentity({
       ...options,
@@ -111,7 +115,11 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
   const state = new StoreState({ storage, clusterId, window: limits.window });
   const group = state.group ?? (identity.founder ? groupOf(self) : EMPTY_GROUP);
   checkPeers(options, group, self);
-  const { log, opened, entries } = await openLog(options, state, isAlone(group.configuration, self.id));
+  const { log, opened, entries } = await openLog(
+    options,
+    state,
+    isAlone(group.configuration, self.id),
+  );
   await confirmIdentity(options, identity);
   const core = createCore({ options, self, state, group, log, opened, entries });
   const transport = options.group?.transport;
@@ -237,11 +245,9 @@ function createCore(parts: {
   const { options, self, state, group, log, opened, entries } = parts;
   const { random, limits = {} } = options;
   const appliedIndex = state.appliedIndex as LogIndex;
-  const { term, vote, commit } = opened.hardState;
   return createRaft({
     id: self.id,
-    // What is applied was committed; the commit index alone is never worth a write of its own.
-    hardState: { term, vote, commit: Math.max(commit, appliedIndex) as LogIndex },
+    hardState: hardStateFor(opened, { index: appliedIndex, term: state.appliedTerm as Term }),
     configuration: group.configuration,
     appliedIndex,
     compactedIndex: opened.base.index,

@@ -14,7 +14,7 @@ import type { StoreLimits } from "./open-store.ts";
 import { INCOMING_DIRECTORY, SnapshotRoom } from "./snapshot-exchange.ts";
 import { startTransport } from "./start-transport.ts";
 import type { Leadership, Member, StoreMode } from "./store.ts";
-import { entriesForCore } from "./unapplied-entries.ts";
+import { entriesForCore, hardStateFor } from "./core-start.ts";
 import { WITNESS_FILE, WitnessState } from "./witness-state.ts";
 
 /** What every data member has is given up when it has grown by so much. */
@@ -86,10 +86,9 @@ async function assemble(
     segmentBytes: limits.segmentBytes,
   });
   await confirmIdentity(options, identity);
-  const { term, vote, commit } = log.hardState;
   const core = createRaft({
     id: identity.memberId,
-    hardState: { term, vote, commit: Math.max(commit, state.appliedIndex) as LogIndex },
+    hardState: hardStateFor(log, { index: state.appliedIndex, term: state.appliedTerm }),
     configuration: state.group.configuration,
     appliedIndex: state.appliedIndex,
     compactedIndex: log.base.index,

@@ -1,18 +1,21 @@
 import { restoreState } from "../mvcc/index.ts";
 import type { Revision } from "../mvcc/index.ts";
 import type { Disk } from "./disk.ts";
+import { readMemberIdentity } from "./member-identity.ts";
 import { LOG_DIRECTORY, STATE_FILE } from "./open-store.ts";
 
 export interface RestoreSnapshotOptions {
   /** What {@link Store.snapshot} wrote. */
   readonly snapshot: string;
-  /** Must hold neither a state nor a log. */
+  /** Must hold neither a state nor a log nor a member's identity. */
   readonly directory: string;
   readonly disk: Disk;
 }
 
 /**
- * Makes a data directory from a snapshot; the log begins behind it. Blocks while it copies.
+ * Makes a data directory from a snapshot; the log begins behind it. Blocks while it copies. Of a
+ * group one server is restored, whose store then founds a new group ("bootstrap"); the others empty
+ * their directories and join it.
  *
  * @throws Error when the directory is in use or not empty, or the snapshot does not verify
  */
@@ -25,6 +28,9 @@ export async function restoreSnapshot(
   try {
     const log = await disk.list(`${directory}/${LOG_DIRECTORY}`);
     if (log.length > 0) throw new Error(`${directory} has a log: restore into an empty directory`);
+    if ((await readMemberIdentity(options)) !== undefined) {
+      throw new Error(`${directory} is of a member of a cluster: restore into an empty directory`);
+    }
     const restored = restoreState(snapshot, `${directory}/${STATE_FILE}`);
     await disk.syncDirectory(directory);
     return restored;
