@@ -77,7 +77,8 @@ export async function startApi(): Promise<ApiFixture> {
     fetch: app.fetch,
   });
   const advertisePort = listener.port ?? 0;
-  await bootstrap({ registry, logger, advertiseAddress: "127.0.0.1", advertisePort });
+  const servers = [{ address: "127.0.0.1", port: advertisePort }];
+  await bootstrap({ registry, logger, servers });
   const url = `https://127.0.0.1:${advertisePort}`;
   const kubeconfig = join(directory, "kubeconfig.yaml");
   writeKubeconfig(kubeconfig, { server: url, ca: ca.certificate, token: TOKEN });

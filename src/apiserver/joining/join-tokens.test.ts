@@ -1,0 +1,61 @@
+import { expect, test } from "bun:test";
+import { SeededRandom } from "../../lib/index.ts";
+import { apiFixture } from "../testing/api-fixture.ts";
+import {
+  isExpired,
+  listJoinTokens,
+  newJoinToken,
+  revokeJoinToken,
+  secretOfToken,
+  storeJoinToken,
+  tokenOfSecret,
+  verifyJoinToken,
+} from "./join-tokens.ts";
+
+const random = new SeededRandom(11);
+const SECRETS = "/api/v1/namespaces/kube-system/secrets";
+
+test("newJoinToken: makes ids and secrets as Kubernetes has them, each its own", () => {
+  const tokens = Array.from({ length: 100 }, () => newJoinToken(random, { role: "agent" }));
+  for (const { id, secret } of tokens) {
+    expect(`${id}.${secret}`).toMatch(/^[a-z0-9]{6}\.[a-z0-9]{16}$/);
+  }
+  expect(new Set(tokens.map(({ secret }) => secret)).size).toBe(100);
+});
+
+test("tokenOfSecret: reads what secretOfToken wrote, and nothing else", () => {
+  const full = { role: "server", expiresMs: 1_767_225_600_000, description: "rack 2" } as const;
+  for (const rest of [{ role: "agent" } as const, full]) {
+    const token = newJoinToken(random, rest);
+    expect(tokenOfSecret(secretOfToken(token))).toEqual(token);
+  }
+  const secret = secretOfToken(newJoinToken(random, full));
+  expect(tokenOfSecret({ ...secret, type: "Opaque" })).toBeUndefined();
+  expect(
+    tokenOfSecret({ ...secret, metadata: { name: secret.metadata.name ?? "" } }),
+  ).toBeUndefined();
+  const renamed = { ...secret, metadata: { ...secret.metadata, name: "bootstrap-token-abcdef" } };
+  expect(tokenOfSecret(renamed)).toBeUndefined();
+  expect(tokenOfSecret({ ...secret, data: {} })).toBeUndefined();
+  const unreadable = { ...secret.data, expiration: Buffer.from("soon").toString("base64") };
+  const token = tokenOfSecret({ ...secret, data: unreadable });
+  expect(token !== undefined && isExpired(token, 1)).toBe(true);
+});
+
+test("verifyJoinToken: takes a token until it ends or is revoked", async () => {
+  const { registry, send } = await apiFixture();
+  const token = newJoinToken(random, { role: "agent", expiresMs: 1_000_000 });
+  const bearer = `${token.id}.${token.secret}`;
+  expect(await verifyJoinToken(registry, bearer, 0)).toBeUndefined();
+  await storeJoinToken(registry, token);
+  expect(await verifyJoinToken(registry, bearer, 999_999)).toEqual(token);
+  expect(await verifyJoinToken(registry, bearer, 1_000_000)).toBeUndefined();
+  for (const wrong of ["", "x", `${token.id}.`, `${token.id}.${"a".repeat(16)}`, `${bearer}x`]) {
+    expect(await verifyJoinToken(registry, wrong, 0)).toBeUndefined();
+  }
+  expect(await listJoinTokens(registry)).toEqual([token]);
+  expect((await send("GET", `${SECRETS}/bootstrap-token-${token.id}`)).status).toBe(200);
+  expect(await revokeJoinToken(registry, token.id)).toBe(true);
+  expect(await revokeJoinToken(registry, token.id)).toBe(false);
+  expect(await verifyJoinToken(registry, bearer, 0)).toBeUndefined();
+});
