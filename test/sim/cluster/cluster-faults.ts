@@ -101,7 +101,7 @@ export class ClusterFaults {
     network.calm();
     for (const server of servers()) {
       server.clock?.resume();
-      server.disk?.haveSpace();
+      server.disk?.free();
       server.disk?.beQuick();
       this.restart(server);
     }
@@ -128,11 +128,11 @@ export class ClusterFaults {
     if (kind === "sync") {
       // Whoever cannot write ends: the store says so, and the process obeys.
       statistics.count("sync failure");
-      disk.fail();
+      disk.failSyncs();
     } else if (kind === "full") {
       statistics.count("disk full");
-      disk.beFull();
-      timeline.after(durationMs, () => disk.haveSpace());
+      disk.fill();
+      timeline.after(durationMs, () => disk.free());
     } else {
       statistics.count("slow disk");
       disk.beSlow(SLOW_WRITE_MS);

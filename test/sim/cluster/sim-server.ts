@@ -16,7 +16,8 @@ import type { GroupStart, Member, Store } from "../../../src/store/index.ts";
 import { diskFiles } from "../../../src/store/testing/disk-files.ts";
 import type { Prng } from "../core/prng.ts";
 import { ProcessClock } from "./process-clock.ts";
-import { SlowDisk } from "./slow-disk.ts";
+import { SimDisk } from "./sim-disk.ts";
+
 import type { Endpoint, SimNetwork } from "./sim-network.ts";
 import { settle } from "./timeline.ts";
 import type { Timeline } from "./timeline.ts";
@@ -54,7 +55,7 @@ export interface Surroundings {
 /** One life of a server's process: the store and the API on a simulated machine. */
 interface Life {
   readonly clock: ProcessClock;
-  readonly disk: SlowDisk;
+  readonly disk: SimDisk;
   readonly storage: MemoryState;
   readonly endpoint: Endpoint;
   store: Store | undefined;
@@ -94,7 +95,7 @@ export class SimServer {
     return this.#life?.store;
   }
 
-  get disk(): SlowDisk | undefined {
+  get disk(): SimDisk | undefined {
     return this.#life?.disk;
   }
 
@@ -137,7 +138,7 @@ export class SimServer {
     if (life === undefined) return;
     if (options.torn && life.disk.writing) {
       life.disk.stopWithinNextChange();
-      for (let round = 0; round < 20 && !life.disk.stopped; round++) {
+      for (let round = 0; round < 20 && !life.disk.crashed; round++) {
         await this.#around.timeline.wait(1);
       }
     }
@@ -166,7 +167,7 @@ export class SimServer {
     const { timeline, prng } = this.#around;
     const { files, image } = this.remains;
     const clock = new ProcessClock(timeline);
-    const disk = new SlowDisk(clock, prng, files);
+    const disk = new SimDisk(clock, prng, files);
     const loose = diskFiles(disk);
     const storage = new MemoryState(image === undefined ? undefined : Buffer.from(image), loose);
     const lost = Promise.withResolvers<never>();
