@@ -72,11 +72,12 @@ export class SnapshotReceiver {
     for (const transfer of this.#transfers) transfer.cut("the transport is closed");
   }
 
-  /** Removes parts of files that nobody sends any more. */
+  /** Removes what is left of files that nobody sends any more, or that nobody took over. */
   async #clean(): Promise<void> {
-    const kept = new Set([...this.#transfers].map((transfer) => `${transfer.name}.part`));
     for (const file of await readdir(this.#options.directory)) {
-      if (!file.endsWith(".part") || kept.has(file)) continue;
+      const name = /^([0-9a-f]{32})\.(?:part|state)$/.exec(file)?.[1];
+      // Looked up at each file: another transfer may have begun meanwhile.
+      if (name === undefined || [...this.#transfers].some((each) => each.name === name)) continue;
       await rm(join(this.#options.directory, file), { force: true });
     }
   }

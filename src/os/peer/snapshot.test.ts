@@ -145,9 +145,39 @@ describe("snapshots between members", () => {
   });
 
   test("sendSnapshot of another file removes what is left of an older one", async () => {
-    writeFileSync(join(two.directory, "0123.part"), "left over");
+    for (const name of [`${"0".repeat(32)}.part`, `${"1".repeat(32)}.state`, "another"]) {
+      writeFileSync(join(two.directory, name), "left over");
+    }
     await one.transport.sendSnapshot(two.id, fileOf(), signal);
-    expect(readdirSync(two.directory).some((name) => name.endsWith(".part"))).toBe(false);
+    const left = readdirSync(two.directory).filter((name) => !name.endsWith(".state"));
+    expect(left).toEqual(["another"]);
+    expect(readdirSync(two.directory).length).toBe(2);
+  });
+
+  test("sendSnapshot has at most two transfers under way, there and here", async () => {
+    const members = [one, two, await group.member(3), await group.member(4)];
+    introduce(members);
+    for (const senders of ["one", "many"] as const) {
+      let taking = 0;
+      let most = 0;
+      const [hub, ...rest] = members;
+      for (const { handlers } of members) {
+        handlers.takeSnapshot = async () => {
+          most = Math.max(most, ++taking);
+          await new Promise((resolve) => setImmediate(resolve));
+          taking--;
+        };
+      }
+      if (hub === undefined) throw new Error("there are four members");
+      await Promise.all(
+        rest.map((other) => {
+          const [from, to] = senders === "one" ? [hub, other] : [other, hub];
+          return from.transport.sendSnapshot(to.id, fileOf(undefined, `s-${other.id}`), signal);
+        }),
+      );
+      expect(most).toBeLessThanOrEqual(2);
+    }
+    expect(one.handlers.snapshots.length).toBe(3);
   });
 
   test("sendSnapshot fails when the receiver cannot take it, or nobody answers", async () => {
