@@ -3,6 +3,7 @@ export type { Command, CommandResult } from "./command.ts";
 export { EVENT_WINDOW_LIMITS } from "./event-window.ts";
 export type { EventWindowLimits } from "./event-window.ts";
 export type { KeyValue, LeaseId, Revision, StoreWatchEvent } from "./model.ts";
+export { OrderedMap } from "./ordered-map.ts";
 export { checkRevision, listPast, pastEvents } from "./past.ts";
 export { MemoryState } from "./memory-state.ts";
 export type { StateFiles } from "./memory-state.ts";

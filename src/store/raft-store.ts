@@ -265,6 +265,8 @@ export class RaftStore implements Store {
   }
 
   async #propose(command: Command, term?: Term): Promise<CommandResult> {
+    // The term of somebody who knew no leader: for the driver 0 means "in any term".
+    if (term === 0) throw notLeaderError(0);
     const result = await this.#parts.driver.propose(command, term ?? 0);
     if (result.type === "refused") throw result.error;
     return result;
