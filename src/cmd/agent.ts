@@ -47,13 +47,15 @@ export async function runAgent(
   options: { write: (text: string) => void },
 ): Promise<void> {
   const startedMs = performance.now();
-  await untilSignalled(async () => {
-    const agent = await startAgent(flags);
-    const seconds = ((performance.now() - startedMs) / 1000).toFixed(2);
-    const { version, server, ingress } = agent.record;
-    const node = `kubun ${version} agent runs as node ${agent.nodeName} (started in ${seconds} s)`;
-    options.write([node, `server:  ${server}`, `ingress: ${ingress}`, ""].join("\n"));
-    return agent;
+  await untilSignalled({
+    start: () => startAgent(flags),
+    podsAtSignal: "keep",
+    onReady({ record, nodeName }) {
+      const seconds = ((performance.now() - startedMs) / 1000).toFixed(2);
+      const { version, server, ingress } = record;
+      const node = `kubun ${version} agent runs as node ${nodeName} (started in ${seconds} s)`;
+      options.write([node, `server:  ${server}`, `ingress: ${ingress}`, ""].join("\n"));
+    },
   });
 }
 

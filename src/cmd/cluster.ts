@@ -63,6 +63,7 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
   const running = new AbortController();
   const server: Server = { flags, ground, ranges, doors, store, signal: running.signal };
   keepAccess(server);
+  noteOthers(server);
   const images = openImages(server);
   const controlPlane = serveControlPlane(server, images, () => parts);
   const parts = createParts(server, controlPlane, images);
@@ -112,6 +113,18 @@ function keepAccess({ ground, ranges, doors }: Server): void {
     ca: doors.credentials.ca.certificate,
     token: doors.credentials.adminToken,
   });
+}
+
+/** Remembers that the ranges are also those of other servers. */
+function noteOthers({ ground, store, signal }: Server): void {
+  const { directory } = ground;
+  const look = (): void => {
+    const settings = readSettings(directory);
+    if (store.membership.members().length < 2 || settings.shared === true) return;
+    writeSettings(directory, { ...settings, shared: true });
+  };
+  signal.addEventListener("abort", store.membership.onChange(look));
+  look();
 }
 
 function apiUrl({ advertiseAddress }: Ground, { api }: Doors): string {

@@ -92,6 +92,10 @@ const settingsSchema = z.object({
   /** Where the cluster's other machines are answered. */
   peerPort: portSchema.optional(),
   nodeName: z.string().optional(),
+  /** Other servers have joined: the ranges are theirs too, and never change again. */
+  shared: z.boolean().optional(),
+  /** The id of the cluster that `--cluster-reset` made. */
+  resetTo: z.string().optional(),
   clusterCidr: z.string().optional(),
   serviceCidr: z.string().optional(),
 });

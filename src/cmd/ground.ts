@@ -60,6 +60,7 @@ export function chooseRanges(
   const { clusterCidr, serviceCidr } = flags;
   const former = rangesIn(settings);
   if (joined !== undefined) return unclaimed(joined);
+  if (settings.shared === true && former !== undefined) return unclaimed(former);
   if (clusterCidr !== undefined && serviceCidr !== undefined) {
     return unclaimed({ clusterCidr, serviceCidr });
   }

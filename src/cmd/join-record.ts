@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { createDisk, writeFileAtomically } from "../os/index.ts";
@@ -80,6 +80,11 @@ export async function writeJoinRecord(directory: DataDirectory, record: JoinReco
   await createDisk().syncDirectory(directory.tls);
   writeFileAtomically(pathOf(directory), JSON.stringify(record), { mode: PRIVATE_MODE });
   await createDisk().syncDirectory(directory.tls);
+}
+
+/** The server goes on as if it had founded the cluster: it has the keys for that. */
+export function removeJoinRecord(directory: DataDirectory): void {
+  rmSync(pathOf(directory), { force: true });
 }
 
 /** The files of keys that a founder makes for itself, and a joined server is given. */

@@ -1,12 +1,15 @@
 import type { ServerFlags } from "../cli/index.ts";
-import { newClusterId, newMemberId, readMemberIdentity } from "../store/index.ts";
+import { newClusterId, newMemberId, readMemberIdentity, resetGroup } from "../store/index.ts";
 import type { GroupStart, MemberId } from "../store/index.ts";
+import { readSettings, writeSettings } from "./data-directory.ts";
 import type { Ground } from "./ground.ts";
 import { joinAsServer } from "./join-cluster.ts";
 import type { JoinedServer } from "./join-cluster.ts";
+import { removeJoinRecord } from "./join-record.ts";
 import type { Location } from "./join-wire.ts";
 import { decided, portChoices } from "./server-ports.ts";
 import type { PortChoices } from "./server-ports.ts";
+import { asCommandError } from "./server-store.ts";
 
 /** Who this server is among the servers of its cluster. */
 export interface ServerIdentity {
@@ -24,6 +27,7 @@ export interface ServerIdentity {
  */
 export async function assumeIdentity(flags: ServerFlags, ground: Ground): Promise<ServerIdentity> {
   const { directory, disk, random, settings } = ground;
+  if (flags.clusterReset) await resetOnce(ground);
   const known = await readMemberIdentity({ disk, directory: directory.store });
   const wished = portChoices(flags, settings);
   // Whoever lets a server in is told where it will listen.
@@ -50,15 +54,36 @@ export async function assumeIdentity(flags: ServerFlags, ground: Ground): Promis
   return {
     memberId: known?.memberId ?? joined?.self.id ?? newMemberId(random),
     clusterId: known?.clusterId ?? joined?.clusterId ?? newClusterId(random),
-    start: { type: startOf(known !== undefined || wiped, joined) },
+    start: startOf(known !== undefined || wiped, joined),
     joined,
     ports,
   };
 }
 
-function startOf(isMember: boolean, joined: JoinedServer | undefined): GroupStart["type"] {
-  if (joined === undefined) return isMember ? "restart" : "bootstrap";
-  return isMember ? "restart" : "join";
+function startOf(isMember: boolean, joined: JoinedServer | undefined): GroupStart {
+  if (isMember) return { type: "restart" };
+  return joined === undefined ? { type: "bootstrap" } : { type: "join", members: joined.members };
+}
+
+/**
+ * `--cluster-reset`: makes this server the only member of a new group. Done once: the same flag at
+ * a later start finds that there is nothing left to do.
+ */
+async function resetOnce(ground: Ground): Promise<void> {
+  const { directory, disk, logger } = ground;
+  const known = await readMemberIdentity({ disk, directory: directory.store });
+  const settings = readSettings(directory);
+  if (known !== undefined && known.clusterId === settings.resetTo) {
+    logger.warn("this server was reset before: start it without --cluster-reset");
+    return;
+  }
+  const { clusterId, memberId, revision } = await resetGroup({
+    ...ground,
+    directory: directory.store,
+  }).catch(asCommandError);
+  removeJoinRecord(directory);
+  writeSettings(directory, { ...settings, resetTo: clusterId });
+  logger.warn("this server is now the only one of its cluster", { memberId, revision });
 }
 
 /** Without a host it is where the request comes from. */

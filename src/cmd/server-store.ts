@@ -1,6 +1,6 @@
 import { CommandError } from "../cli/index.ts";
 import { IdentityError, openStore } from "../store/index.ts";
-import type { Member, Store } from "../store/index.ts";
+import type { Member, MemberId, Store } from "../store/index.ts";
 import type { Doors } from "./doors.ts";
 import type { Ground } from "./ground.ts";
 import type { ServerIdentity } from "./server-identity.ts";
@@ -23,19 +23,24 @@ export async function openServerStore(
       clock,
       random,
       logger: logger.child({ room: "store" }),
-      onFatal: onFailed,
+      onFatal: (error) => onFailed(new Error(`the state can be written no more: ${error.message}`)),
       group: {
         self: describeSelf(ground, identity, doors),
         clusterId: identity.clusterId,
         transport: doors.peers,
         start: identity.start,
-        onRemoved: () => onFailed(new CommandError(removedText(identity))),
+        onRemoved: () => onFailed(new CommandError(removedText(identity.memberId))),
       },
     });
   } catch (error) {
-    if (error instanceof IdentityError) throw new CommandError(error.message);
-    throw error;
+    return asCommandError(error);
   }
+}
+
+/** A directory that must not take part is told about in words; anything else is thrown on. */
+export function asCommandError(error: unknown): never {
+  if (error instanceof IdentityError) throw new CommandError(error.message);
+  throw error;
 }
 
 /** As the others are told; one that joined is known by what it said then. */
@@ -52,7 +57,7 @@ function describeSelf(ground: Ground, identity: ServerIdentity, doors: Doors): M
   };
 }
 
-function removedText({ memberId }: ServerIdentity): string {
+export function removedText(memberId: MemberId): string {
   return (
     `this server (member ${memberId}) was removed from its cluster and takes part in it no more: ` +
     "to join again, start it with --join and a new --data-dir"

@@ -1,19 +1,21 @@
 import type { ServerFlags } from "../cli/index.ts";
 import { serve } from "./serve.ts";
+import { untilSignalled } from "./until-signalled.ts";
+
+export interface RunOptions {
+  readonly write: (text: string) => void;
+}
 
 /** `kubun server`: a cluster in the foreground until a signal ends it; its pods run on. */
-export async function runServer(
-  flags: ServerFlags,
-  options: { write: (text: string) => void },
-): Promise<void> {
+export async function runServer(flags: ServerFlags, options: RunOptions): Promise<void> {
+  if (flags.witness) return runWitness(flags, options);
   const startedMs = performance.now();
   await serve(flags, {
     podsAtSignal: "keep",
-    async onReady({ directory, record }) {
-      const seconds = ((performance.now() - startedMs) / 1000).toFixed(2);
+    onReady({ directory, record }) {
       options.write(
         [
-          `kubun ${record.version} runs at ${record.server} (started in ${seconds} s)`,
+          `kubun ${record.version} runs at ${record.server} (started in ${since(startedMs)} s)`,
           `ingress:    ${record.ingress}`,
           `kubeconfig: ${directory.kubeconfig}`,
           "",
@@ -21,4 +23,22 @@ export async function runServer(
       );
     },
   });
+}
+
+async function runWitness(flags: ServerFlags, options: RunOptions): Promise<void> {
+  const { startWitness } = await import("./witness.ts");
+  const startedMs = performance.now();
+  await untilSignalled({
+    start: () => startWitness(flags),
+    podsAtSignal: "keep",
+    onReady({ name, peerAddress }) {
+      options.write(
+        `witness ${name} answers its peers at ${peerAddress} (${since(startedMs)} s)\n`,
+      );
+    },
+  });
+}
+
+function since(startedMs: number): string {
+  return ((performance.now() - startedMs) / 1000).toFixed(2);
 }

@@ -2,23 +2,60 @@ import { AssertionError } from "../lib/index.ts";
 import { STOP_WITH_PODS_SIGNAL } from "./stop.ts";
 
 export interface Stoppable {
+  /** Resolves when this process must end although nobody asked for it, and says why. */
+  readonly failed?: Promise<Error>;
   stop(options: { pods: "keep" | "end" }): Promise<void>;
 }
 
-const EXIT_FATAL = 70;
+export interface UntilSignalledOptions<T extends Stoppable> {
+  readonly start: () => Promise<T>;
+  /** What SIGTERM and SIGINT do with the pods; SIGUSR2 always ends them. */
+  readonly podsAtSignal: "keep" | "end";
+  /** Called when it runs. */
+  readonly onReady: (running: T) => Promise<void> | void;
+}
+
+export const EXIT_FATAL = 70;
 const EXIT_FORCED = 130;
 
-/** Runs what `start` gives until a signal: SIGTERM and its like keep the pods, SIGUSR2 ends them. */
-export async function untilSignalled(start: () => Promise<Stoppable>): Promise<void> {
+/** Runs what `start` gives until a signal ends it. */
+export async function untilSignalled<T extends Stoppable>(
+  options: UntilSignalledOptions<T>,
+): Promise<void> {
   const ended = Promise.withResolvers<"keep" | "end">();
   let signals = 0;
   const onSignal = (): void => {
     signals++;
+    // A second Ctrl-C does not wait for pods to end.
     if (signals > 1) process.exit(EXIT_FORCED);
-    ended.resolve("keep");
+    ended.resolve(options.podsAtSignal);
   };
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, onSignal);
   process.on(STOP_WITH_PODS_SIGNAL, () => ended.resolve("end"));
+  stopOnBrokenInvariants();
+  // A signal while it still waits for its cluster: nothing has begun that would have to be ended.
+  const early = ended.promise.then(() => undefined);
+  const running = await Promise.race([options.start(), early]);
+  if (running === undefined) return;
+  running.failed?.then(
+    (error) => {
+      process.stderr.write(`error: ${error.message}\n`);
+      process.exit(EXIT_FATAL);
+    },
+    (error: unknown) => process.stderr.write(`error: ${String(error)}\n`),
+  );
+  let pods = options.podsAtSignal;
+  try {
+    await Promise.race([options.onReady(running), ended.promise]);
+    pods = await ended.promise;
+  } finally {
+    // Also when what should follow the start failed: nothing is left behind half-way.
+    await running.stop({ pods });
+  }
+}
+
+/** What nobody caught: a broken invariant ends the process, anything else is told and survived. */
+function stopOnBrokenInvariants(): void {
   const onUncaught = (error: unknown): void => {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     process.stderr.write(`error: nobody caught: ${text}\n`);
@@ -26,8 +63,4 @@ export async function untilSignalled(start: () => Promise<Stoppable>): Promise<v
   };
   process.on("uncaughtException", onUncaught);
   process.on("unhandledRejection", onUncaught);
-  // A signal while the node waits for its cluster: nothing has begun that would have to be ended.
-  const early = ended.promise.then((): Stoppable => ({ stop: () => Promise.resolve() }));
-  const running = await Promise.race([start(), early]);
-  await running.stop({ pods: await ended.promise });
 }
