@@ -141,7 +141,7 @@ function kubernetesEndpoints({ servers }: BootstrapAddresses): KubeObject {
   };
 }
 
-/** One slice for each port that servers have: the ports of a slice are those of all its endpoints. */
+/** A slice for each port that servers have: its ports are those of all endpoints in a slice. */
 function kubernetesEndpointSlices({ servers }: BootstrapAddresses): KubeObject[] {
   return [...byPort(servers)].map(([port, addresses], index) => ({
     kind: "EndpointSlice",

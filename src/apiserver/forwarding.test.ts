@@ -216,7 +216,7 @@ test("createForwarding: a server that was elected meanwhile does it itself", asy
   expect(seen).toHaveLength(0);
 });
 
-test("createForwarding: what was not delivered is sent again, what may have been is not", async () => {
+test("createForwarding: sends again what was not delivered, and nothing else", async () => {
   const failures: (Error & { delivered?: boolean })[] = [];
   let sent = 0;
   const { ask, clock } = await twoServers((leader) => (request) => {

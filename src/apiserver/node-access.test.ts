@@ -213,7 +213,7 @@ function label(name: string) {
   return { metadata: { labels: { [name]: "yes" } } };
 }
 
-test("nodeAuthorizer: what a pod needs opens when it is bound, and closes when it is gone", async () => {
+test("nodeAuthorizer: what a pod needs is open while it is bound to the node", async () => {
   const { pi, mac, send } = await twoNodes();
   const path = `${DEFAULT}/secrets/nobodys`;
   expect((await pi("GET", path)).status).toBe(403);

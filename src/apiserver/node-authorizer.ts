@@ -17,9 +17,9 @@ const LEASE_NAMESPACE = "kube-node-lease";
 const ALLOWED: Decision = { allowed: true, reason: "" };
 
 /**
- * What a node's agent may do: of Secrets, ConfigMaps, claims and accounts only those that pods bound
- * to its node refer to, one by one; of nodes, leases and pods its own. What a node may change of an
- * object that it may write, admission says (node-restriction.ts).
+ * What a node's agent may do: of Secrets, ConfigMaps, claims and accounts only those that pods
+ * bound to its node refer to, one by one; of nodes, leases and pods its own. What a node may change
+ * of an object that it may write, admission says (node-restriction.ts).
  */
 export function nodeAuthorizer(present: PresentObjects): Authorizer {
   const rules = nodeRules();

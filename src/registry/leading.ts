@@ -26,7 +26,7 @@ export class Leading {
     return this.#state;
   }
 
-  /** @throws StatusError 503 unless this server leads in that term: in the present one if absent. */
+  /** @throws StatusError 503 unless this server leads in that term; in the present if absent. */
   in(term: Term = this.term): LeaderState {
     const state = this.current;
     if (state === undefined || state.term !== term) throw notLeading();

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { CONFIG_MAPS, EVENTS_K8S_IO, EVENTS, PODS } from "../api/index.ts";
 import { StatusError } from "../apimachinery/index.ts";
+import { StoreError } from "../store/index.ts";
 import type { ObjectList } from "./list-page.ts";
 import type { StoredObject } from "./object-codec.ts";
 import { REACH_WITHIN_MS } from "./reach-revision.ts";
@@ -158,4 +159,18 @@ test("list: hands out the same decoded object until it changes", async () => {
   const once = await maps.list({ namespace: NAMESPACE });
   const again = await maps.list({ namespace: NAMESPACE });
   expect(again.items[0]).toBe(once.items[0] as StoredObject);
+});
+
+test("get, list: an old state does not pass for the present one", async () => {
+  await using fixture = await memoryRegistry();
+  const maps = fixture.resource(CONFIG_MAPS);
+  await maps.create("default", configMap("a"));
+  fixture.store.barrier = () => Promise.reject(new StoreError("unavailable", "no leader"));
+  const refused = { status: { code: 503, details: { retryAfterSeconds: 1 } } };
+  await expect(maps.get("default", "a")).rejects.toMatchObject(refused);
+  await expect(maps.list({ namespace: "default" })).rejects.toMatchObject(refused);
+  // Who says that any state will do gets what is here.
+  const any = { resourceVersion: "0" };
+  expect((await maps.get("default", "a", any)).object.metadata.name).toBe("a");
+  expect((await maps.list({ namespace: "default", ...any })).items).toHaveLength(1);
 });

@@ -5,6 +5,7 @@ import { type KeyValue, type Revision, type Store, StoreError } from "../store/i
 import { type ContinueToken, decodeContinue, encodeContinue } from "./continue-token.ts";
 import type { ListRequest, ObjectList } from "./list-page.ts";
 import type { StoredObject } from "./object-codec.ts";
+import { latestState } from "./latest-state.ts";
 import { objectFilter, type ObjectFilter } from "./object-filter.ts";
 import type { ReadOptions } from "./resource-registry.ts";
 import { reachRevision } from "./reach-revision.ts";
@@ -51,7 +52,7 @@ export class ObjectReader {
 
   async get(namespace: string, name: string, options: ReadOptions = {}): Promise<StoredObject> {
     const wanted = parseResourceVersion(options.resourceVersion);
-    if (wanted !== 0) await this.#store.barrier();
+    if (wanted !== 0) await latestState(this.#store);
     if (wanted !== undefined) await this.#reached(wanted);
     const kv = this.#store.get(objectKey(this.#definition, namespace, name));
     if (kv === undefined) throw notFound(this.#definition, name);
@@ -98,7 +99,7 @@ export class ObjectReader {
   async #revisionToShow(request: ListRequest): Promise<Revision> {
     const wanted = parseResourceVersion(request.resourceVersion);
     if (wanted === 0) return this.#store.revision;
-    await this.#store.barrier();
+    await latestState(this.#store);
     if (wanted === undefined) return this.#store.revision;
     await this.#reached(wanted);
     return request.resourceVersionMatch === "Exact" ? wanted : this.#store.revision;

@@ -10,6 +10,7 @@ import {
 } from "../store/index.ts";
 import type { ObjectCodec, StoredObject } from "./object-codec.ts";
 import { objectFilter, type ObjectFilter } from "./object-filter.ts";
+import { latestState } from "./latest-state.ts";
 import { reachRevision } from "./reach-revision.ts";
 import { assertWatchOptions, parseResourceVersion } from "./resource-version.ts";
 import { refusalOf } from "./store-refusal.ts";
@@ -108,7 +109,7 @@ class ObjectWatch implements AsyncIterableIterator<readonly WatchEvent[]> {
     const { sendInitialEvents, allowWatchBookmarks, namespace, signal } = this.#request;
     const version = this.#version;
     const fromNow = version === undefined || version === 0;
-    if (version !== 0) await store.barrier();
+    if (version !== 0) await latestState(store);
     // Kubernetes lets a plain watch from the future wait without a word; telling after a while
     // lets clients find out that the server lost what they had seen.
     if (version !== undefined) await reachRevision(version, { store, clock, signal });

@@ -22,7 +22,7 @@ export interface ObserveOptions {
 
 const AGAIN_AFTER_MS = 100;
 
-/** Tells the observer the present before it returns, and every change as long as the store is open. */
+/** Tells the observer the present before it returns, and every change until the store closes. */
 export function observeObjects<T extends KubeObject>(
   definition: ResourceDefinition,
   observer: ObjectObserver<T>,
@@ -36,13 +36,17 @@ export function observeObjects<T extends KubeObject>(
     observer.reset(new Map(kvs.map((kv) => [kv.key, codec.stored(kv).object as T])));
   };
   const run = async (): Promise<void> => {
-    for (;;) {
-      // What was told and what is watched from is the same state: nothing awaits in between.
-      const { signal } = new AbortController();
-      const changes = store.watch(prefix, store.revision, { signal });
-      present();
+    for (let heard = true; ;) {
+      // Who fell behind takes the present at once; only what fails again and again is slowed down.
+      if (!heard) await sleep(clock, AGAIN_AFTER_MS);
+      heard = false;
       try {
+        const { signal } = new AbortController();
+        // What was told and what is watched from is the same state: nothing awaits in between.
+        const changes = store.watch(prefix, store.revision, { signal });
+        present();
         for await (const events of changes) {
+          heard = true;
           for (const { type, kv } of events) {
             const object = type === "put" ? (codec.stored(kv).object as T) : undefined;
             observer.changed(kv.key, object);
@@ -53,7 +57,6 @@ export function observeObjects<T extends KubeObject>(
         if (error instanceof StoreError && error.code === "closed") return;
         logger.debug("observing again", { prefix, error: String(error) });
       }
-      await sleep(clock, AGAIN_AFTER_MS);
     }
   };
   void run();

@@ -19,7 +19,7 @@ test("JoinLimiter: gives each address its tries, and one back after the other", 
   expect([1, 2, 3, 4].map(() => limiter.take("a"))).toEqual([0, 0, 0, 1_000]);
 });
 
-test("JoinLimiter: all addresses together have their limit; who is over his own spends none of it", () => {
+test("JoinLimiter: all together have a limit; who is over his own spends none of it", () => {
   const clock = new ManualClock();
   const limiter = new JoinLimiter({ clock, perAddress, overall });
   for (let count = 0; count < 20; count++) limiter.take("loud");

@@ -68,7 +68,7 @@ export function secretOfToken(token: JoinToken): Secret {
   };
 }
 
-/** Reads a token's Secret; undefined for any other Secret, and for a token that lets nobody join. */
+/** Reads a token's Secret; undefined for other Secrets, and for a token that lets nobody join. */
 export function tokenOfSecret(secret: Readonly<Secret>): JoinToken | undefined {
   const { metadata, type, data = {} } = secret;
   const role = metadata.labels?.[ROLE_LABEL];

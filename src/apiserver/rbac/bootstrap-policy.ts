@@ -20,9 +20,9 @@ import { missingRights } from "./rule-cover.ts";
 type AnyRole = Role | ClusterRole;
 
 /**
- * Makes the default roles and bindings what they must at least be: what is missing is added, what an
- * administrator added stays. One that says `autoupdate: "false"` is left alone. Then writes down what
- * aggregated roles are the sum of. Safe to run again and again: what fits is not written.
+ * Makes the default roles and bindings what they must at least be: what is missing is added, what
+ * an administrator added stays. One that says `autoupdate: "false"` is left alone. Then writes down
+ * what aggregated roles are the sum of. Safe to run again and again: what fits is not written.
  */
 export async function bootstrapPolicy(registry: Registry): Promise<void> {
   const policy = defaultPolicy();

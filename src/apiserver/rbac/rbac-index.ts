@@ -167,7 +167,7 @@ export class RbacIndex {
     registry.observe(resource, {
       changed,
       reset(objects) {
-        for (const key of [...known.keys()]) if (!objects.has(key)) changed(key, undefined);
+        for (const key of known.keys()) if (!objects.has(key)) changed(key, undefined);
         for (const [key, object] of objects) changed(key, object);
       },
     });

@@ -141,7 +141,7 @@ test("rbacAuthorizer: a binding opens, and its end closes", async () => {
   expect(await list(MAPS)).toBe(403);
 });
 
-test("rbacAuthorizer: knows groups and accounts, and that an account is of its namespace", async () => {
+test("rbacAuthorizer: knows groups, and accounts of a namespace", async () => {
   const { send } = await apiFixture();
   await send("POST", ROLES, { metadata: { name: "reader" }, rules: reads(["pods"]) });
   const web = { kind: "ServiceAccount", name: "web", namespace: "apps" };
@@ -245,7 +245,7 @@ test("refuseEscalation: sums of roles are for those who have everything", async 
   ]);
 });
 
-test("aggregatedRules: a role made of others follows them at once, and says so after a while", async () => {
+test("aggregatedRules: a role made of others follows them at once", async () => {
   const { send, registry } = await apiFixture();
   await send("POST", BINDINGS, bind("bob", refTo("ClusterRole", "view"), BOB));
   const secrets = PODS.replace("pods", "secrets");
@@ -264,7 +264,7 @@ test("aggregatedRules: a role made of others follows them at once, and says so a
   expect(await rulesOf("admin")).toContainEqual(reads(["secrets"])[0] as never);
 });
 
-test("bootstrapPolicy: gives back what is missing, keeps what was added, and writes once", async () => {
+test("bootstrapPolicy: gives back what is missing, keeps what was added", async () => {
   const { send, registry, store } = await apiFixture();
   const before = store.writes;
   await bootstrapPolicy(registry);
