@@ -30,6 +30,8 @@ class Schedule {
   readonly #random: SeededRandom;
   readonly #members = new Map<number, TestMember>();
   readonly #disks = new Map<number, Disk>();
+  /** Of damaged members: the last entry that they had. */
+  readonly #recoverTo = new Map<number, number>();
   #network: Message[] = [];
   /** What each index was applied as, anywhere. */
   readonly #history: string[] = [];
@@ -62,9 +64,16 @@ class Schedule {
     this.counts[what] = (this.counts[what] ?? 0) + 1;
   }
 
-  #start(id: number, disk: Disk): void {
+  #start(id: number, disk: Disk, recoverTo?: number): void {
     const draw = (below: number) => this.#below(below);
-    const started = new TestMember({ id, disk, draw, limits: LIMITS, memory: this.#below(4) });
+    const started = new TestMember({
+      id,
+      disk,
+      draw,
+      limits: LIMITS,
+      memory: this.#below(4),
+      ...(recoverTo === undefined ? {} : { recoverTo }),
+    });
     this.#disks.set(id, disk);
     this.#members.set(id, started);
     if (disk.applied.configuration.voters.length === 1) started.core.campaign();
@@ -98,7 +107,8 @@ class Schedule {
     else if (dice < 800) this.#pick().core.tick();
     else if (dice < 900) this.#propose();
     else if (dice < 940) this.#read();
-    else if (dice < 950) this.#restart(this.#pick());
+    else if (dice < 949) this.#restart(this.#pick());
+    else if (dice < 950) this.#damage(this.#pick());
     else if (dice < 960) this.#compact(this.#pick());
     else if (dice < 968) this.#partition();
     else if (dice < 980) this.#cut.clear();
@@ -173,8 +183,23 @@ class Schedule {
   #restart(target: TestMember): void {
     this.#count("restart");
     const { disk } = target;
-    // A state may be older than the log says, never younger.
-    this.#start(target.id, disk);
+    // That the log is damaged is remembered until it is whole.
+    const isDamaged = target.core.status().recovering;
+    this.#start(target.id, disk, isDamaged ? this.#recoverTo.get(target.id) : undefined);
+  }
+
+  /** The end of the log, behind what was applied, is unreadable after a restart. */
+  #damage(target: TestMember): void {
+    const { disk } = target;
+    const enough = disk.applied.configuration.voters.length >= 3;
+    const last = disk.log.at(-1)?.index ?? 0;
+    const others = [...this.#members.values()].some(({ core }) => core.status().recovering);
+    if (!enough || others || last <= disk.applied.index) return;
+    const keep = disk.applied.index + this.#below(last - disk.applied.index);
+    disk.log = disk.log.filter((entry) => entry.index <= keep);
+    this.#recoverTo.set(target.id, last);
+    this.#start(target.id, disk, last);
+    this.#count("damage");
   }
 
   #compact(target: TestMember): void {
@@ -239,6 +264,8 @@ class Schedule {
         if (known === undefined) {
           this.#leaders.set(core.term, id);
           this.#count("leader");
+          const { configuration } = core.status();
+          if (configuration.witnesses.includes(id)) this.#count("witness leads");
         }
       }
       this.#highestCommit = Math.max(
@@ -277,6 +304,12 @@ class Schedule {
         return;
       }
     }
+    // A damaged member that decides with too few others waits for them for ever, and has to.
+    const isStuck = [...this.#members.values()].some(({ core }) => core.status().recovering);
+    if (isStuck) {
+      this.#count("stuck by damage");
+      return;
+    }
     const states = [...this.#members.values()].map(({ core }) => JSON.stringify(core.status()));
     throw new Error(`no agreement after the faults:\n${states.join("\n")}`);
   }
@@ -309,9 +342,12 @@ describe("createRaft", () => {
       }
     }
     if (process.env["RAFT_COUNTS"] === "1") console.log(totals);
-    for (const what of ["leader", "read", "install-snapshot", "config: accepted", "compact"]) {
+    const expected = ["leader", "read", "install-snapshot", "config: accepted", "compact"];
+    for (const what of [...expected, "witness leads", "damage"]) {
       expect([what, (totals[what] ?? 0) > 0]).toEqual([what, true]);
     }
-    expect(totals["settled"]).toBe(SEEDS);
+    const stuck = totals["stuck by damage"] ?? 0;
+    expect((totals["settled"] ?? 0) + stuck).toBe(SEEDS);
+    expect(stuck).toBeLessThan(SEEDS / 20);
   }, 60_000);
 });
