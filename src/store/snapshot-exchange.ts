@@ -16,6 +16,8 @@ export const INCOMING_DIRECTORY = "snapshots-in";
 
 /** A file stays for so long after its last transfer, so that a broken one is resumed from it. */
 const KEEP_MS = 60_000;
+/** A receiver asks for the entries behind its state within this. */
+const FOLLOW_UP_MS = 5_000;
 /** A state may arrive before its sender is known to lead. */
 const LEADER_WAIT_MS = 10_000;
 
@@ -43,6 +45,8 @@ interface Outgoing {
   /** Known when it is written. */
   index: LogIndex | undefined;
   users: number;
+  /** When the last transfer ended. */
+  usedMs: number;
   cancelRemoval: CancelTimer | undefined;
 }
 
@@ -82,6 +86,8 @@ export class SnapshotRoom implements SnapshotExchange {
   neededFrom(): LogIndex | undefined {
     const outgoing = this.#outgoing;
     if (outgoing === undefined) return undefined;
+    const idleMs = this.#options.clock.monotonic() - outgoing.usedMs;
+    if (outgoing.users === 0 && idleMs > FOLLOW_UP_MS) return undefined;
     return outgoing.index ?? this.#options.base();
   }
 
@@ -122,6 +128,7 @@ export class SnapshotRoom implements SnapshotExchange {
       await transport.sendSnapshot(to, snapshot, signal);
     } finally {
       outgoing.users -= 1;
+      outgoing.usedMs = this.#options.clock.monotonic();
       const remove = (): void => void this.#remove(outgoing);
       if (outgoing.users === 0 && this.#outgoing === outgoing) {
         outgoing.cancelRemoval = this.#options.clock.after(KEEP_MS, remove);
@@ -140,6 +147,7 @@ export class SnapshotRoom implements SnapshotExchange {
       file: this.#make(),
       index: undefined,
       users: 0,
+      usedMs: 0,
       cancelRemoval: undefined,
     };
     this.#outgoing = outgoing;

@@ -4,7 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SeededRandom, silentLogger } from "../../src/lib/index.ts";
 import { createDisk, systemClock } from "../../src/os/index.ts";
-import { openStore, readMemberIdentity, resetGroup, restoreSnapshot } from "../../src/store/index.ts";
+import {
+  openStore,
+  readMemberIdentity,
+  resetGroup,
+  restoreSnapshot,
+} from "../../src/store/index.ts";
 import type { GroupOptions, Member, MemberId, Store } from "../../src/store/index.ts";
 import { MemoryNetwork } from "../../src/store/testing/memory-network.ts";
 import { eventually } from "../../src/lib/testing/eventually.ts";

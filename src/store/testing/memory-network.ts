@@ -20,6 +20,10 @@ export class MemoryNetwork {
   readonly #cut = new Set<string>();
   /** How many snapshots arrived whole. */
   snapshots = 0;
+  /** The files that were sent. */
+  readonly snapshotIds = new Set<string>();
+  /** So many transfers break before they arrive. */
+  failSnapshots = 0;
   /** Looks at every message that arrives; false drops it. */
   filter: (message: Message) => boolean = () => true;
 
@@ -96,6 +100,11 @@ export class MemoryNetwork {
     const station = this.#stations.get(to);
     if (signal.aborted || station?.handlers === undefined || !this.#passes(from, to)) {
       throw new Error(`member ${to} cannot be reached`);
+    }
+    this.snapshotIds.add(file.id);
+    if (this.failSnapshots > 0) {
+      this.failSnapshots -= 1;
+      throw new Error("the connection broke");
     }
     assert(content.length === file.bytes, "a snapshot is read whole");
     const path = `${station.directory}/${file.id}`;

@@ -39,6 +39,7 @@ export class TestGroup {
   readonly random: SeededRandom;
   readonly members = new Map<MemberId, TestMember>();
   readonly witnesses = new Map<MemberId, Witness>();
+  readonly #witnessDisks = new Map<MemberId, FaultyDisk>();
   readonly #limits: StoreLimits;
 
   constructor(options: { readonly seed?: number; readonly limits?: StoreLimits } = {}) {
@@ -128,7 +129,17 @@ export class TestGroup {
       },
     });
     this.witnesses.set(id as MemberId, witness);
+    this.#witnessDisks.set(id as MemberId, disk);
     return witness;
+  }
+
+  /** Power is cut; gives what is on the disk. */
+  crashWitness(id: number): Map<string, Uint8Array> {
+    const disk = this.#witnessDisks.get(id as MemberId);
+    assert(disk !== undefined, `no witness ${id} runs`);
+    this.witnesses.delete(id as MemberId);
+    this.network.stop(id as MemberId);
+    return disk.afterCrash("power");
   }
 
   /** The process ends at once; what it leaves behind can be opened again. */
