@@ -337,3 +337,56 @@ describe("ObjectWriter", () => {
     );
   });
 });
+
+describe("ObjectWriter at a leader whose followers are ahead", () => {
+  /** A store whose memory lags: what the key holds is seen only after a barrier. */
+  async function lagging(
+    act: (maps: ReturnType<RegistryFixture["resource"]>, hide: () => void) => Promise<void>,
+  ): Promise<void> {
+    await using fixture = await memoryRegistry();
+    const { store } = fixture;
+    const { get, barrier } = store;
+    let hidden: string | undefined;
+    store.get = (key) => (key === hidden ? undefined : get.call(store, key));
+    store.barrier = () => {
+      hidden = undefined;
+      return barrier.call(store);
+    };
+    const hide = (): void => {
+      hidden = "/registry/core/configmaps/default/a";
+    };
+    await act(fixture.resource(CONFIG_MAPS), hide);
+  }
+
+  test("update: does not refuse what its memory does not have yet", () =>
+    lagging(async (maps, hide) => {
+      await maps.create(NAMESPACE, configMap("a", { key: "old" }));
+      hide();
+      const { stored } = await maps.update(NAMESPACE, "a", (current) => ({
+        ...current,
+        data: { key: "new" },
+      }));
+      expect(stored.object["data"]).toEqual({ key: "new" });
+    }));
+
+  test("delete: does not refuse what its memory does not have yet", () =>
+    lagging(async (maps, hide) => {
+      await maps.create(NAMESPACE, configMap("a"));
+      hide();
+      expect((await maps.delete(NAMESPACE, "a")).removed).toBe(true);
+    }));
+
+  test("update: asks for the latest before it says that nothing changes", async () => {
+    await using fixture = await memoryRegistry();
+    const maps = fixture.resource(CONFIG_MAPS);
+    await maps.create(NAMESPACE, configMap("a"));
+    const { barrier } = fixture.store;
+    let asked = 0;
+    fixture.store.barrier = () => {
+      asked += 1;
+      return barrier.call(fixture.store);
+    };
+    await maps.update(NAMESPACE, "a", (current) => current);
+    expect(asked).toBe(1);
+  });
+});

@@ -21,6 +21,7 @@ import { isDoneDeleting, planDeletion } from "./deletion-plan.ts";
 import { generatedName, MAX_NAME_DRAWS } from "./generated-name.ts";
 import { KeyTurns } from "./key-turns.ts";
 import { type KindTraits, traitsOf } from "./kind-traits.ts";
+import { latestState } from "./latest-state.ts";
 import type { LeaderState } from "./leader-state.ts";
 import type { Leading } from "./leading.ts";
 import type { Lookup } from "./lookup.ts";
@@ -140,15 +141,44 @@ export class ObjectWriter {
     key: string,
     attempt: () => Promise<T | "again">,
   ): Promise<T> {
-    const first = await attempt();
+    const first = await this.#decided(key, attempt);
     if (first !== "again") return first;
     return this.#turns.run(key, async () => {
       for (let count = 1; count < MAX_WRITE_ATTEMPTS; count++) {
-        const done = await attempt();
+        const done = await this.#decided(key, attempt);
         if (done !== "again") return done;
       }
       throw serverTimeout(this.#definition, verb, RETRY_AFTER_SECONDS);
     });
+  }
+
+  /**
+   * What was decided without a write (a refusal, or that nothing changes) counts only if the object
+   * is the latest: a leader whose disk is slow has not applied yet what its followers may serve, and
+   * one that was cut off may lead no more.
+   */
+  async #decided<T extends object>(
+    key: string,
+    attempt: () => Promise<T | "again">,
+  ): Promise<T | "again"> {
+    const { store } = this.#options;
+    const seen = store.get(key);
+    let done: T | "again";
+    try {
+      done = await attempt();
+    } catch (error) {
+      if (!isRefusal(error) || (await this.#isLatest(key, seen))) throw error;
+      return "again";
+    }
+    if (done === "again" || store.get(key) !== seen) return done;
+    return (await this.#isLatest(key, seen)) ? done : "again";
+  }
+
+  async #isLatest(key: string, seen: KeyValue | undefined): Promise<boolean> {
+    const { store } = this.#options;
+    if (store.get(key) !== seen) return false;
+    await latestState(store);
+    return store.get(key) === seen;
   }
 
   #prepareMetadata(namespace: string, object: KubeObject): void {
@@ -386,4 +416,9 @@ export class ObjectWriter {
 function isOvertaken(error: unknown): boolean {
   if (!(error instanceof StoreError)) return false;
   return error.code === "revision-mismatch" || error.code === "key-missing";
+}
+
+/** It was decided not to write; other errors leave that open, or say nothing of the object. */
+function isRefusal(error: unknown): boolean {
+  return isStatusError(error) && error.code < 500 && error.code !== 429;
 }
