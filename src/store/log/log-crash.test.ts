@@ -9,6 +9,8 @@ import { SegmentedLog } from "./segmented-log.ts";
 
 const SEEDS = 1_500;
 const ROT_SEEDS = 1_500;
+const CUT_SEEDS = 150;
+const REPAIR_STEPS = 10;
 const LIVES = 4;
 const STEPS_A_LIFE = 60;
 const OPERATIONS = 60;
@@ -182,6 +184,24 @@ async function live(
   return found === undefined ? undefined : life;
 }
 
+/** A log of some operations, closed. */
+async function writeSome(random: SeededRandom, disk: FaultyDisk) {
+  const options = { directory: "/log", random, segmentBytes: 4_096 };
+  const { log } = await SegmentedLog.open({ ...options, disk, applied: newModel().applied });
+  let model = newModel();
+  for (let count = 0; count < 20; count++) {
+    const operation = nextOperation(random, model);
+    await apply(operation, log);
+    model = after(model, operation);
+  }
+  await log.close();
+  return { model, options };
+}
+
+function onlyDamage(error: unknown): undefined {
+  if (!(error instanceof LogDamagedError)) throw error;
+}
+
 describe("SegmentedLog", () => {
   test("SegmentedLog: holds what it promised after crashes at any step", async () => {
     let operations = 0;
@@ -208,20 +228,41 @@ describe("SegmentedLog", () => {
     expect(operations).toBeGreaterThan(SEEDS);
   }, 120_000);
 
+  test("SegmentedLog: a cut at damage survives crashes at every step of it", async () => {
+    let cuts = 0;
+    for (let seed = 1; seed <= CUT_SEEDS; seed++) {
+      const random = new SeededRandom(seed);
+      const disk = new FaultyDisk(random);
+      const { model, options } = await writeSome(random, disk);
+      disk.rot((path) => path.endsWith(".log"));
+      const rotten = disk.afterCrash("power");
+      const makeStateDurable = () => Promise.resolve();
+      const repair = { type: "refetch" as const, makeStateDurable };
+      const opening = { ...options, applied: model.applied, repair };
+      for (let step = 1; step <= REPAIR_STEPS; step++) {
+        const stopped = new FaultyDisk(random, { crashAtStep: step }, new Map(rotten));
+        SegmentedLog.open({ ...opening, disk: stopped }).catch(() => undefined);
+        for (let round = 0; round < 20 && !stopped.crashed; round++) await drainMicrotasks();
+        const left = stopped.afterCrash(step % 2 === 0 ? "kill" : "power");
+        const again = new FaultyDisk(random, {}, left);
+        const opened = await SegmentedLog.open({ ...opening, disk: again }).catch(onlyDamage);
+        if (opened === undefined) continue;
+        const { term, vote } = model.hardState;
+        const { hardState, lastIndex, recoverTo = 0 } = opened;
+        expect([seed, step, hardState.term, hardState.vote]).toEqual([seed, step, term, vote]);
+        expect([seed, Math.max(lastIndex, recoverTo) >= lastOf(model)]).toEqual([seed, true]);
+        if (recoverTo > 0) cuts += 1;
+      }
+    }
+    expect(cuts).toBeGreaterThan(CUT_SEEDS);
+  }, 120_000);
+
   test("SegmentedLog: never loses anything silently to a rotten bit", async () => {
     const seen = { whole: 0, cut: 0, refused: 0 };
     for (let seed = 1; seed <= ROT_SEEDS; seed++) {
       const random = new SeededRandom(seed);
       const disk = new FaultyDisk(random);
-      const options = { directory: "/log", random, segmentBytes: 4_096 };
-      const { log } = await SegmentedLog.open({ ...options, disk, applied: newModel().applied });
-      let model = newModel();
-      for (let count = 0; count < 20; count++) {
-        const operation = nextOperation(random, model);
-        await apply(operation, log);
-        model = after(model, operation);
-      }
-      await log.close();
+      const { model, options } = await writeSome(random, disk);
       disk.rot((path) => path.endsWith(".log"));
       const { applied } = model;
       const makeStateDurable = () => Promise.resolve();
