@@ -96,16 +96,7 @@ export class EtcdClient {
   async *stream(path: string, body: object, signal: AbortSignal): AsyncGenerator {
     const response = await this.#send(path, body, signal);
     if (!response.ok) throw await errorOf(response);
-    let rest = "";
-    const decoder = new TextDecoder();
-    for await (const part of response.body ?? []) {
-      rest += decoder.decode(part, { stream: true });
-      const lines = rest.split("\n");
-      rest = lines.pop() ?? "";
-      if (rest.length > MAX_LINE_CHARACTERS)
-        throw notAnswered("a line of a watch has no end", true);
-      for (const line of lines) if (line !== "") yield resultOf(line);
-    }
+    for await (const line of linesOf(response.body ?? [])) yield resultOf(line);
   }
 
   /** Another endpoint from now on, where there is one. */
@@ -143,6 +134,26 @@ export class EtcdClient {
       const message = `etcd at ${endpoint} does not answer: ${messageOf(error)}`;
       throw notAnswered(message, !NOT_SENT.has(code));
     }
+  }
+}
+
+/** The lines of a body; a long one is put together once, however many parts it comes in. */
+async function* linesOf(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) {
+  const decoder = new TextDecoder();
+  let parts: string[] = [];
+  let characters = 0;
+  for await (const bytes of body) {
+    const lines = decoder.decode(bytes, { stream: true }).split("\n");
+    for (const [index, piece] of lines.entries()) {
+      if (index > 0) {
+        const line = parts.join("");
+        [parts, characters] = [[], 0];
+        if (line !== "") yield line;
+      }
+      parts.push(piece);
+      characters += piece.length;
+    }
+    if (characters > MAX_LINE_CHARACTERS) throw notAnswered("a line of a watch has no end", true);
   }
 }
 

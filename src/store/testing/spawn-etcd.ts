@@ -13,6 +13,23 @@ export interface SpawnedEtcd {
   stop(): Promise<void>;
 }
 
+/** etcd's own files, and a client that it lets in. */
+export interface EtcdFiles {
+  readonly certificate: string;
+  readonly privateKey: string;
+  readonly ca: string;
+  readonly client: { readonly ca: string; readonly cert: string; readonly key: string };
+}
+
+function tlsArguments({ certificate, privateKey, ca }: EtcdFiles): string[] {
+  return [
+    `--cert-file=${certificate}`,
+    `--key-file=${privateKey}`,
+    `--trusted-ca-file=${ca}`,
+    "--client-cert-auth",
+  ];
+}
+
 /** Why there is no etcd to test with; undefined when there is. In CI it has to be there. */
 export function etcdObstacle(): string | undefined {
   if (Bun.which("etcd") !== null) return undefined;
@@ -21,11 +38,14 @@ export function etcdObstacle(): string | undefined {
 }
 
 /** Starts an etcd cluster on free ports of this machine, without fsync: no power is cut here. */
-export async function spawnEtcd(options: { members?: number } = {}): Promise<SpawnedEtcd> {
+export async function spawnEtcd(
+  options: { members?: number; tls?: EtcdFiles } = {},
+): Promise<SpawnedEtcd> {
+  const { tls } = options;
   const root = mkdtempSync(join(tmpdir(), "kubun-etcd-"));
   const members = Array.from({ length: options.members ?? 1 }, (_, index) => ({
     name: `m${index}`,
-    client: `http://127.0.0.1:${freePort()}`,
+    client: `${tls === undefined ? "http" : "https"}://127.0.0.1:${freePort()}`,
     peer: `http://127.0.0.1:${freePort()}`,
   }));
   const initial = members.map(({ name, peer }) => `${name}=${peer}`).join(",");
@@ -41,6 +61,7 @@ export async function spawnEtcd(options: { members?: number } = {}): Promise<Spa
         `--listen-peer-urls=${peer}`,
         `--initial-advertise-peer-urls=${peer}`,
         `--initial-cluster=${initial}`,
+        ...(tls === undefined ? [] : tlsArguments(tls)),
         "--unsafe-no-fsync",
         "--log-level=error",
       ],
@@ -49,10 +70,16 @@ export async function spawnEtcd(options: { members?: number } = {}): Promise<Spa
   };
   const children = members.map((_, index) => start(index));
   const healthy = (client: string): Promise<boolean> =>
-    eventually(async () => (await (await fetch(`${client}/health`)).text()).includes("true"), {
-      deadlineMs: 30_000,
-      what: `etcd at ${client} is healthy`,
-    });
+    eventually(
+      async () => {
+        const answer = await fetch(
+          `${client}/health`,
+          tls === undefined ? {} : { tls: tls.client },
+        );
+        return (await answer.text()).includes("true");
+      },
+      { deadlineMs: 30_000, what: `etcd at ${client} is healthy` },
+    );
   await Promise.all(members.map(({ client }) => healthy(client)));
   return {
     endpoints: members.map(({ client }) => client),
