@@ -1,6 +1,5 @@
-import { assert, sleep } from "../lib/index.ts";
-import type { Clock, Logger, Random } from "../lib/index.ts";
-import { StoreError } from "../mvcc/index.ts";
+import { assert } from "../lib/index.ts";
+import type { StoreError } from "../mvcc/index.ts";
 import type { Command, CommandResult } from "../mvcc/index.ts";
 import { decodeConfigChange } from "../raft/index.ts";
 import type {
@@ -16,70 +15,25 @@ import type {
   SnapshotPoint,
   Term,
 } from "../raft/index.ts";
+import { bestSuccessor } from "./best-successor.ts";
 import { isDiskFull } from "./disk.ts";
+import { closedError, fateUnknownError, modeRefusal, storeMode } from "./driver-mode.ts";
+import type { DriverMode } from "./driver-mode.ts";
+import type { DriverOptions } from "./driver-options.ts";
 import { changedGroup, decodeContext, encodeContext, isAlone } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";
 import { LeadershipView } from "./leadership-view.ts";
-import type { DurableLog, LogAppend, LogPoint } from "./log/log-types.ts";
+import type { LogAppend, LogPoint } from "./log/log-types.ts";
 import { notLeaderError, Proposals } from "./proposals.ts";
-import type { DriverLimits } from "./proposals.ts";
 import { ReadBarrier } from "./read-barrier.ts";
 import { sendByPeer } from "./send-by-peer.ts";
-import type { PeerTransport } from "./peer-transport.ts";
 import type { Leadership, Member, StoreMode } from "./store.ts";
 import { Ticker } from "./ticker.ts";
+import { waitForSpace } from "./wait-for-space.ts";
 
-/** A disk without space is tried again after this. */
-const FULL_RETRY_MS = 2_000;
 /** A leader that was removed calls another one up after this. */
 const SUCCESSION_MS = 20;
 const READ_CONTEXTS = 2 ** 48;
-
-/** What committed entries change: the state machine, or a witness's note of who is a member. */
-export interface Applier {
-  readonly appliedIndex: number;
-  readonly appliedTerm: number;
-  /** @throws an error of a full disk before anything changed: it is tried again */
-  apply(entry: LogEntry): readonly CommandResult[];
-  applyConfig(entry: LogEntry, group: GroupRecord): void;
-}
-
-/** State by wire, for members that the log cannot bring up to date. */
-export interface SnapshotExchange {
-  /** The core wants this member to get the state. */
-  send(to: MemberId): void;
-  /** Takes over what was received for this point, log included; gives its group. */
-  install(point: SnapshotPoint): Promise<GroupRecord>;
-}
-
-export interface DriverOptions {
-  readonly core: RaftCore;
-  readonly log: Pick<DurableLog, "append" | "read">;
-  readonly applier: Applier;
-  readonly group: GroupRecord;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly limits?: DriverLimits | undefined;
-  readonly transport?: PeerTransport | undefined;
-  readonly snapshots: SnapshotExchange;
-  /** Called after every applied entry, before the proposers hear of it. */
-  readonly onApplied: (entry: LogEntry) => void;
-  readonly onGroup: (group: GroupRecord) => void;
-  /** Called with every tick that the core was told. */
-  readonly onTick: () => void;
-  /** Called once, when nothing can be written any more. */
-  readonly onFatal: (error: Error) => void;
-  /** Called once, when the group has removed this member. */
-  readonly onRemoved: () => void;
-}
-
-type Mode =
-  | { readonly type: "open" }
-  | { readonly type: "full"; readonly error: Error }
-  | { readonly type: "closed" }
-  | { readonly type: "removed" }
-  | { readonly type: "failed"; readonly error: Error };
 
 /**
  * Drives the core: what waits becomes one log entry (group commit), which is written while the one
@@ -94,7 +48,7 @@ export class Driver {
   readonly #ticker: Ticker;
   readonly #closing = new AbortController();
   readonly leadership: LeadershipView;
-  #mode: Mode = { type: "open" };
+  #mode: DriverMode = { type: "open" };
   #group: GroupRecord;
   #alone: boolean;
   #loop: Promise<void> | undefined;
@@ -132,16 +86,7 @@ export class Driver {
   }
 
   get mode(): StoreMode {
-    switch (this.#mode.type) {
-      case "open":
-        return "read-write";
-      case "full":
-      case "failed":
-        return "read-only";
-      case "removed":
-      case "closed":
-        return "closed";
-    }
+    return storeMode(this.#mode);
   }
 
   /** No other member has a say or receives the log. */
@@ -200,7 +145,7 @@ export class Driver {
       case "accepted": {
         const { promise, resolve, reject } = Promise.withResolvers<"done">();
         this.#proposals.track({ ...result, nowMs: this.#now() }, (outcome) => {
-          if (outcome instanceof StoreError) reject(outcome);
+          if (outcome instanceof Error) reject(outcome);
           else resolve("done");
         });
         this.#kick();
@@ -221,7 +166,7 @@ export class Driver {
     if (type === "closed" || type === "removed") return Promise.reject(closedError());
     // Nobody else acknowledges anything, and what was acknowledged here is applied here.
     if (this.#alone && (this.leadership.now.self || type !== "open")) return Promise.resolve();
-    if (this.#mode.type === "failed") return Promise.reject(failedError(this.#mode.error));
+    if (type === "failed") return Promise.reject(modeRefusal(this.#mode));
     const answered = this.#reads.add(this.#now());
     this.#kick();
     return answered;
@@ -292,7 +237,7 @@ export class Driver {
     this.#mode = { type: "failed", error };
     this.#options.logger.error("the store takes no more writes", { error: error.message });
     this.#stopTime();
-    this.#settleAll(failedError(error));
+    this.#settleAll();
     this.#updateLeadership();
     this.#options.onFatal(error);
   }
@@ -458,7 +403,7 @@ export class Driver {
     this.#mode = { type: "removed" };
     this.#options.logger.warn("this member was removed from its group");
     this.#stopTime();
-    this.#settleAll(closedError());
+    this.#settleAll();
     this.#options.onRemoved();
   }
 
@@ -506,22 +451,11 @@ export class Driver {
     }
   }
 
-  /** Waits for space and tries again, as often as it takes; writers are refused meanwhile. */
+  /** Writers are refused until there is space for the work. */
   async #whenSpace(cause: unknown, work: () => Promise<void>): Promise<void> {
     const { clock, logger } = this.#options;
-    let error = toError(cause);
-    this.#becomeFull(error);
-    for (;;) {
-      await sleep(clock, FULL_RETRY_MS, this.#closing.signal);
-      if (this.#closing.signal.aborted) throw error;
-      try {
-        await work();
-        break;
-      } catch (again) {
-        if (!isDiskFull(again)) throw again;
-        error = toError(again);
-      }
-    }
+    this.#becomeFull(toError(cause));
+    await waitForSpace(cause, work, { clock, signal: this.#closing.signal });
     if (this.#mode.type === "full") this.#mode = { type: "open" };
     logger.info("the disk has space again: the store takes writes");
   }
@@ -533,9 +467,8 @@ export class Driver {
     this.#options.logger.error("the disk is full: the store only reads until there is space", {
       error: error.message,
     });
-    this.#proposals.refuseWaiting(fullError(error));
-    const fate = `whether this was written is unknown: ${error.message}`;
-    this.#proposals.abandon(new StoreError("unavailable", fate));
+    this.#proposals.refuseWaiting(modeRefusal(this.#mode) ?? closedError());
+    this.#proposals.abandon(fateUnknownError(error.message));
     this.#handOver();
     this.#updateLeadership();
   }
@@ -551,18 +484,9 @@ export class Driver {
     this.#options.transport?.send(to, [{ type: "timeout-now", from, to, term }]);
   }
 
-  /** The voter that has most of the log and was heard lately. */
+  /** Who should lead instead of this leader, if anybody can. */
   successor(): MemberId | undefined {
-    const { peers, configuration } = this.#core.status();
-    const { voters, witnesses } = configuration;
-    const able = peers.filter(
-      ({ member, active }) =>
-        active &&
-        member !== this.#core.id &&
-        voters.includes(member) &&
-        !witnesses.includes(member),
-    );
-    return able.sort((a, b) => b.match - a.match)[0]?.member;
+    return bestSuccessor(this.#core.status());
   }
 
   #tick(count: number): void {
@@ -629,45 +553,24 @@ export class Driver {
     return this.#mode.type !== "failed" && this.#mode.type !== "removed";
   }
 
-  #settleAll(error: StoreError): void {
+  /** Nobody waits any more for what this member does not do any more. */
+  #settleAll(error: StoreError = modeRefusal(this.#mode) ?? closedError()): void {
     this.#proposals.refuseWaiting(error);
-    const fate = `whether this was written is unknown: ${error.message}`;
-    this.#proposals.abandon(new StoreError("unavailable", fate));
+    this.#proposals.abandon(fateUnknownError(error.message));
     this.#reads.rejectAll(error);
     this.#answerOffer({ installed: false });
   }
 
   #refusal(term: Term | 0): StoreError | undefined {
-    switch (this.#mode.type) {
-      case "closed":
-      case "removed":
-        return closedError();
-      case "failed":
-        return failedError(this.#mode.error);
-      case "full":
-        return fullError(this.#mode.error);
-      case "open": {
-        const fits = term === 0 || term === this.#core.term;
-        return this.leadership.now.self && fits ? undefined : notLeaderError(this.#core.leader);
-      }
-    }
+    const refusal = modeRefusal(this.#mode);
+    if (refusal !== undefined) return refusal;
+    const fits = term === 0 || term === this.#core.term;
+    return this.leadership.now.self && fits ? undefined : notLeaderError(this.#core.leader);
   }
 
   #now(): number {
     return this.#options.clock.monotonic();
   }
-}
-
-export function closedError(): StoreError {
-  return new StoreError("closed", "the store is closed");
-}
-
-function failedError(cause: Error): StoreError {
-  return new StoreError("read-only", `the store cannot write any more: ${cause.message}`);
-}
-
-function fullError(cause: Error): StoreError {
-  return new StoreError("read-only", `the store cannot write now: ${cause.message}`);
 }
 
 function toError(error: unknown): Error {

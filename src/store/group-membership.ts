@@ -135,7 +135,7 @@ export class GroupMembership implements Membership {
   }
 
   changed(): void {
-    for (const listener of [...this.#listeners]) listener();
+    for (const listener of this.#listeners) listener();
   }
 
   /** With every tick of a group: the leader makes voters of learners that have caught up. */

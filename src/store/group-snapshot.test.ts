@@ -30,9 +30,9 @@ describe("SnapshotRoom", () => {
     await group.pass(500);
     const behind = group.followers()[0];
     if (behind === undefined) throw new Error("no follower");
-    const watched = behind.store
-      .watch("/", behind.store.revision, { signal: new AbortController().signal })
-      [Symbol.asyncIterator]();
+    const { signal } = new AbortController();
+    const watch = behind.store.watch("/", behind.store.revision, { signal });
+    const watched = watch[Symbol.asyncIterator]();
     const event = refusal(watched.next());
     await group.pass(100);
     group.network.isolate(behind.id);
@@ -127,7 +127,7 @@ describe("openWitness", () => {
   });
 
   test("openWitness: brings up a survivor that lags by 10,000 entries", async () => {
-    const group = await TestGroup.of(2);
+    const group = await TestGroup.of(2, { limits: { segmentBytes: 64 * 1_024 } });
     const witness = await group.joinWitness(9);
     await group.until("it votes", () => group.roleOf(9) === "witness");
     await group.pass(1_000);

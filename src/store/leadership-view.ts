@@ -17,7 +17,7 @@ export class LeadershipView {
     const { term, leader, self } = this.#now;
     if (next.term === term && next.leader === leader && next.self === self) return;
     this.#now = next;
-    for (const listener of [...this.#listeners]) listener(next);
+    for (const listener of this.#listeners) listener(next);
   }
 
   listen(listener: (leadership: Leadership) => void): () => void {

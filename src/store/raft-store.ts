@@ -12,7 +12,7 @@ import type {
 } from "../mvcc/index.ts";
 import type { Term } from "../raft/index.ts";
 import type { DirectoryLock } from "./disk.ts";
-import { closedError } from "./driver.ts";
+import { closedError } from "./driver-mode.ts";
 import type { Driver } from "./driver.ts";
 import type { GroupMembership } from "./group-membership.ts";
 import type { Housekeeper } from "./housekeeper.ts";

@@ -1,7 +1,7 @@
 import type { CancelTimer, Clock } from "../lib/index.ts";
 import { StoreError } from "../mvcc/index.ts";
 import type { Revision } from "../mvcc/index.ts";
-import { closedError } from "./driver.ts";
+import { closedError } from "./driver-mode.ts";
 import { DECISION_MS } from "./proposals.ts";
 
 interface Waiter {

@@ -1,7 +1,7 @@
 import { StateMachine } from "../mvcc/index.ts";
 import type { CommandResult, EventWindowLimits, StateStorage } from "../mvcc/index.ts";
 import type { LogEntry } from "../raft/index.ts";
-import type { Applier } from "./driver.ts";
+import type { Applier } from "./driver-options.ts";
 import { decodeGroup, encodeGroup } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";
 

@@ -1,7 +1,7 @@
 import { unreachable } from "../lib/index.ts";
 import { checkRevision, pastEvents, StoreError } from "../mvcc/index.ts";
 import type { Revision, StateMachine, StoreWatchEvent } from "../mvcc/index.ts";
-import { closedError } from "./driver.ts";
+import { closedError } from "./driver-mode.ts";
 import type { WatchGroup, WatchHub } from "./watch-hub.ts";
 
 /** Events handed out at once. */

@@ -2,7 +2,7 @@ import { Buffer } from "node:buffer";
 import { assert } from "../lib/index.ts";
 import type { LogEntry, LogIndex, SnapshotPoint, Term } from "../raft/index.ts";
 import type { Disk } from "./disk.ts";
-import type { Applier } from "./driver.ts";
+import type { Applier } from "./driver-options.ts";
 import { readDurableFile, writeDurableFile } from "./durable-file.ts";
 import { decodeGroup, EMPTY_GROUP } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";
