@@ -105,7 +105,7 @@ describe("changeConfiguration", () => {
     expect(change(configurationOf([1]), add(1, "learner")).type).toBe("invalid");
   });
 
-  test("changeConfiguration: adding a member again changes nothing but what the driver is told", () => {
+  test("changeConfiguration: adding a member again changes no role", () => {
     const group = configurationOf([1, 2], { learners: [3] });
     expect(changed(group, add(1, "voter"))).toEqual(group);
     expect(changed(group, add(3, "learner"))).toEqual(group);

@@ -3,14 +3,7 @@ import { isMember } from "./configuration.ts";
 import { campaign } from "./election.ts";
 import type { RaftState } from "./raft-state.ts";
 import { becomeFollower } from "./roles.ts";
-import type {
-  AppendRequest,
-  Heartbeat,
-  InstallSnapshot,
-  LogIndex,
-  MemberId,
-  TimeoutNow,
-} from "./types.ts";
+import type { AppendRequest, Heartbeat, InstallSnapshot, LogIndex, MemberId } from "./types.ts";
 import { forgetRefusal } from "./witness.ts";
 
 /** A message of this term's leader: it is followed. */
@@ -95,32 +88,37 @@ function hearHeld(state: RaftState, held: LogIndex): void {
   if (held > state.heldHeard) state.heldHeard = held;
 }
 
-/** The driver has received the state at this point, and asks whether to take it over. */
+/**
+ * The driver has received the state at this point, and asks whether to take it over. It was on its
+ * way for long, maybe: it is committed, and says nothing of who leads in which term.
+ */
 export function handleInstallSnapshot(state: RaftState, message: InstallSnapshot): void {
-  followLeader(state, message.from);
-  const { log } = state;
   const { snapshot } = message;
   const { index, term } = snapshot;
-  // A state from before this member belonged to the group says nothing to it.
-  if (!isMember(snapshot.configuration, state.id)) return;
+  // A leader has all that is committed; a state from before this member's time is not for it.
+  if (state.role === "leader" || !isMember(snapshot.configuration, state.id)) return;
+  if (state.leader === message.from) state.electionElapsed = 0;
+  if (term > state.term) becomeFollower(state, term, 0);
+  const { log } = state;
+  const to = state.leader === 0 ? message.from : state.leader;
   if (index <= log.commit) {
-    respond(state, message.from, log.commit);
+    respond(state, to, log.commit);
     return;
   }
   if (log.term(index) === term && !state.recovering) {
     // The log leads there by itself: it is faster applied than replaced.
     log.commitTo(index);
-    respond(state, message.from, index);
+    respond(state, to, index);
     return;
   }
+  if (state.role !== "follower") becomeFollower(state, state.term, 0);
   log.restore(snapshot);
   state.configure(snapshot.configuration);
   state.configIndex = index;
-  respond(state, message.from, index);
+  respond(state, to, index);
 }
 
-/** The leader wants this member to take over (section 3.10). */
-export function handleTimeoutNow(state: RaftState, message: TimeoutNow): void {
-  assert(state.role !== "leader", `term ${state.term} has two leaders, ${message.from} too`);
+/** Who led wants this member to take over (section 3.10). Nothing happens at who leads already. */
+export function handleTimeoutNow(state: RaftState): void {
   if (!state.witness) campaign(state, "transfer");
 }

@@ -1,8 +1,5 @@
-export { createSoloCore } from "./solo-core.ts";
-export type { SoloCoreOptions } from "./solo-core.ts";
 export { decodeConfigChange, encodeConfigChange } from "./config-codec.ts";
 export { decodeMessage, encodeMessage } from "./message-codec.ts";
 export { createRaft, DEFAULT_RAFT_LIMITS } from "./raft.ts";
 export { RaftWireError } from "./wire.ts";
 export type * from "./types.ts";
-export type * from "./solo-types.ts";

@@ -48,7 +48,8 @@ function whoLagsBehindWitness(state: RaftState, change: ConfigChange): string | 
     if (step.type === "remove" || step.role !== "voter") continue;
     const match = tracker.get(step.member)?.match ?? 0;
     if (match < needed) {
-      return `${step.member} has the log up to ${match}, and needs it up to ${needed} beside a witness`;
+      const lack = `has the log up to ${match}, and needs it up to ${needed}`;
+      return `${step.member} ${lack} beside a witness`;
     }
   }
   return undefined;

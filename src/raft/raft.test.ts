@@ -54,7 +54,7 @@ function append(previous: number, entries: readonly LogEntry[], commit: number):
 }
 
 describe("createRaft", () => {
-  test("createRaft: a lone voter leads after one write, and its no-op is committed by the next", () => {
+  test("createRaft: a lone voter leads after one write, and commits its no-op by the next", () => {
     const core = open();
     core.campaign();
     const readies = drain(core);
@@ -66,7 +66,7 @@ describe("createRaft", () => {
     expect(core.status().commit).toBe(index(1));
   });
 
-  test("createRaft: applies a committed change before an election, for the others may decide", () => {
+  test("createRaft: applies a committed change first, and campaigns then", () => {
     const change = { steps: [{ type: "add", member: member(2), role: "voter" }], context: NOTHING };
     const data = encodeConfigChange(change as Parameters<typeof encodeConfigChange>[0]);
     const core = open({
@@ -114,7 +114,7 @@ describe("createRaft", () => {
     expect(core.early()).toEqual([]);
   });
 
-  test("createRaft: takes no appends while it holds twice its bound that waits to be applied", () => {
+  test("createRaft: takes no appends while twice its bound waits to be applied", () => {
     const core = open({
       configuration: configurationOf([1, 2, 3]),
       limits: { maxMemoryLogBytes: 1_000 },
@@ -180,6 +180,56 @@ describe("createRaft", () => {
     const core = open({ configuration: configurationOf([1, 2, 3]) });
     core.step({ ...append(0, [entry(1, 1)], 1), to: member(9) });
     core.step({ ...append(0, [entry(1, 1)], 1), from: member(1) });
+    expect(core.hasReady()).toBe(false);
+  });
+
+  test("createRaft: takes over a state that was long on its way, whoever leads meanwhile", () => {
+    const configuration = configurationOf([1, 2, 3]);
+    const snapshot = { index: index(5), term: term(2), configuration };
+    const late = { type: "install-snapshot" as const, from: member(2), to: member(1), snapshot };
+    const core = open({ configuration });
+    core.step({ ...append(0, [], 0), from: member(3), term: term(4) });
+    drain(core);
+    core.step({ ...late, term: term(2) });
+    expect(core.leader).toBe(member(3));
+    const [ready] = drain(core);
+    expect(ready?.snapshot).toEqual(snapshot);
+    expect(ready?.messages).toEqual([
+      {
+        type: "append-response",
+        from: member(1),
+        to: member(3),
+        term: term(4),
+        index: index(5),
+      },
+    ]);
+    // The same again says nothing new, and makes nobody a leader.
+    core.step({ ...late, term: term(4) });
+    expect(core.leader).toBe(member(3));
+    expect(drain(core).some((one) => one.snapshot !== undefined)).toBe(false);
+  });
+
+  test("createRaft: a state of a term that it has not heard of brings the term", () => {
+    const configuration = configurationOf([1, 2, 3]);
+    const snapshot = { index: index(5), term: term(7), configuration };
+    const core = open({ configuration });
+    core.step({
+      type: "install-snapshot",
+      from: member(2),
+      to: member(1),
+      term: term(0),
+      snapshot,
+    });
+    expect(core.term).toBe(term(7));
+    expect(drain(core)[0]?.hardState).toEqual({ term: term(7), vote: 0, commit: index(5) });
+  });
+
+  test("createRaft: who leads is not disturbed by an order to campaign", () => {
+    const core = open();
+    core.campaign();
+    drain(core);
+    core.step({ type: "timeout-now", from: member(2), to: member(1), term: core.term });
+    expect(core.role).toBe("leader");
     expect(core.hasReady()).toBe(false);
   });
 });

@@ -294,7 +294,7 @@ class Raft implements RaftCore {
 
 /**
  * The log has everything again that this member ever acknowledged: it reaches as far as before, or
- * it has an entry that was committed in a later term, whose leader had all that was (section 3.6.3).
+ * it has an entry that was committed in a later term, whose leader had all of it (section 3.6.3).
  */
 function endRecovery(state: RaftState): void {
   const { log } = state;
@@ -305,9 +305,12 @@ function endRecovery(state: RaftState): void {
 /** Somebody has not heard of this term yet. */
 function answerPast(state: RaftState, message: Message): void {
   switch (message.type) {
+    case "install-snapshot":
+      // It was long on its way: what it holds is committed, whoever leads now.
+      handleInstallSnapshot(state, message);
+      return;
     case "append-request":
-    case "heartbeat":
-    case "install-snapshot": {
+    case "heartbeat": {
       // A leader that was cut off steps down, and the member with the higher term is let in again.
       const { id: from, term } = state;
       const index = 0 as LogIndex;
@@ -340,7 +343,7 @@ function enterTerm(state: RaftState, message: Message): boolean {
   }
   // A pre-vote is given for a term that does not exist yet.
   if (type === "pre-vote-response" && message.granted) return true;
-  const leads = type === "append-request" || type === "heartbeat" || type === "install-snapshot";
+  const leads = type === "append-request" || type === "heartbeat";
   becomeFollower(state, term, leads ? message.from : 0);
   return true;
 }
@@ -364,7 +367,7 @@ function dispatch(state: RaftState, message: Message): void {
     case "install-snapshot":
       return handleInstallSnapshot(state, message);
     case "timeout-now":
-      return handleTimeoutNow(state, message);
+      return handleTimeoutNow(state);
     case "read-index-request":
       return handleReadIndexRequest(state, message);
     case "read-index-response":

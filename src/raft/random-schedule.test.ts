@@ -150,7 +150,10 @@ class Schedule {
     if (message.type === "install-snapshot" && sender !== undefined) {
       // The state that is sent is the sender's of this moment.
       const point = sender.disk.applied;
-      this.#members.get(message.to)?.core.step({ ...message, snapshot: point });
+      const receiver = this.#members.get(message.to)?.core;
+      // Its driver may only know of the state, not of the term in which it was sent.
+      const term = this.#below(2) === 0 ? message.term : (receiver?.term ?? message.term);
+      receiver?.step({ ...message, term, snapshot: point });
       const outcome = this.#below(4) === 0 ? "failed" : "finished";
       sender.core.reportSnapshot(message.to, outcome);
       return;

@@ -4,7 +4,7 @@ import type { MemberId } from "./types.ts";
 
 /**
  * Hands leadership to this member (section 3.10): proposals are refused from now on, and once it
- * has every entry it is told to campaign. Whether that was begun: only a voter that applies can lead.
+ * has every entry it is told to campaign. Whether that was begun: only a voter with data may lead.
  */
 export function startTransfer(state: RaftState, to: MemberId): boolean {
   const { tracker, configuration } = state;

@@ -52,7 +52,8 @@ function bodyText(message: Message): string {
       const { previousIndex, previousTerm, entries, commit, held } = message;
       const list = entries.length === 0 ? "none" : entries.map(entryText).join(" ");
       const heldText = held === 0 ? "" : ` held=${held}`;
-      return ` behind=${previousIndex}/${previousTerm} commit=${commit}${heldText} entries: ${list}`;
+      const place = ` behind=${previousIndex}/${previousTerm} commit=${commit}${heldText}`;
+      return `${place} entries: ${list}`;
     }
     case "append-response": {
       const { index, refused } = message;
