@@ -142,8 +142,7 @@ class ApiServer {
     let media: Media = JSON_MEDIA;
     try {
       // The term in which the request begins, before anything waits.
-      const registry = this.#options.registry.fenced(origin.term);
-      const context = { ...this.#context, registry };
+      const context = this.#contextOf(request, origin);
       const user = actingUser(request.headers, this.#senderOf(request, origin), context.access);
       const target = parseTarget(pathnameOf(request.url));
       if (target === undefined) return pageNotFound();
@@ -160,6 +159,11 @@ class ApiServer {
       const pretty = wantsPretty(request, queryOf(request.url));
       return answerError(this.#statusOf(error, request), media, { pretty });
     }
+  }
+
+  #contextOf({ method }: Request, { term }: RequestOrigin): ApiContext {
+    if (method === "GET" || method === "HEAD") return this.#context;
+    return { ...this.#context, registry: this.#options.registry.fenced(term) };
   }
 
   /** Who brings no credentials at all is anonymous; unknown ones are refused. */

@@ -23,6 +23,7 @@ class Group {
   reached: Revision[] = [];
   readonly #listeners = new Set<(leadership: Leadership) => void>();
   readonly membership = {
+    self: 2 as MemberId,
     members: () => [{ id: 1 as MemberId }, { id: 2 as MemberId }],
   } as unknown as Membership;
 
@@ -211,6 +212,17 @@ test("createForwarding: a server that was elected meanwhile does it itself", asy
   group.elect(false, undefined);
   const waiting = ask("POST", MAPS, map("a"), "eva");
   await drainMicrotasks();
+  group.elect(true, 2, 3);
+  expect((await waiting).status).toBe(201);
+  expect(seen).toHaveLength(0);
+});
+
+test("createForwarding: a server that is about to lead does not ask itself", async () => {
+  const { ask, group, clock, seen } = await twoServers();
+  group.elect(false, 2, 3);
+  const waiting = ask("POST", MAPS, map("a"));
+  await drainMicrotasks();
+  clock.advance(1_000);
   group.elect(true, 2, 3);
   expect((await waiting).status).toBe(201);
   expect(seen).toHaveLength(0);

@@ -162,7 +162,9 @@ class Forwarder {
     while (!request.signal.aborted) {
       const { self, leader } = store.leadership;
       if (self) return app.fetch(requestOf(request, request.headers), withOrigin({ user }));
-      const peer = leader === undefined ? undefined : this.#options.peer(leader);
+      // This server may be elected already and still be busy with what earlier leaders wrote.
+      const other = leader === store.membership.self ? undefined : leader;
+      const peer = other === undefined ? undefined : this.#options.peer(other);
       if (leader !== undefined && peer !== undefined) {
         const outcome = await this.#send(request, user, leader, peer);
         if (outcome instanceof Response) return this.#settled(outcome);
