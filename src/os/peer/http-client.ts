@@ -11,29 +11,26 @@ import {
 import type { PeerExpectation } from "./node-link.ts";
 import type { PeerDialer } from "./peer-dialer.ts";
 import { PeerError } from "./peer-error.ts";
+import { PeerPool } from "./peer-pool.ts";
+import type { PeerSocket } from "./peer-socket.ts";
 import { PROTOCOL_VERSION } from "./preface.ts";
 
 /** During an exchange both sides say something this often … */
 export const HTTP_PING_AFTER_MS = 4_000;
 /** … and give the other one up when it is silent for this long. */
 export const HTTP_SILENCE_MS = 15_000;
-export const MAX_IDLE_PER_PEER = 32;
+/** Requests of many clients end together, with one write of the log: all of them come again. */
+export const MAX_IDLE_PER_PEER = 512;
 export const MAX_IDLE_MS = 30_000;
 /** Requests to one peer at once; more fail at once. */
 export const MAX_EXCHANGES_PER_PEER = 1_024;
-
-/** Kept connections to one peer. */
-class PeerPool {
-  readonly idle: HttpClientConnection[] = [];
-  exchanges = 0;
-}
 
 /** Requests to peers, over connections that are kept between them. */
 export class HttpClient {
   readonly #dialer: PeerDialer;
   readonly #clock: Clock;
   readonly #clusterId: string;
-  readonly #pools = new Map<string, PeerPool>();
+  readonly #pools = new Map<string, PeerPool<HttpClientConnection>>();
   readonly #connections = new Set<HttpClientConnection>();
   #closed = false;
 
@@ -74,7 +71,9 @@ export class HttpClient {
   ): Promise<Response> {
     request.signal.throwIfAborted();
     if (this.#closed) throw new PeerError("closed", "the link is closed");
-    const pool = this.#pools.get(key) ?? new PeerPool();
+    const pool =
+      this.#pools.get(key) ??
+      new PeerPool<HttpClientConnection>((asking) => this.#dial(address, expect, asking));
     this.#pools.set(key, pool);
     if (pool.exchanges >= MAX_EXCHANGES_PER_PEER) {
       throw new PeerError("overloaded", `${MAX_EXCHANGES_PER_PEER} requests to ${address} wait`);
@@ -94,7 +93,7 @@ export class HttpClient {
           if (!this.#mayRepeat(request, error)) throw error;
         }
       }
-      const connection = await this.#connect(address, expect, pool, request.signal);
+      const connection = await pool.wait(request.signal);
       return await connection.exchange(request, leave);
     } catch (error) {
       leave();
@@ -109,50 +108,42 @@ export class HttpClient {
     return readOnly && request.body === null && !request.signal.aborted;
   }
 
-  #connect(
-    address: string,
-    expect: PeerExpectation,
-    pool: PeerPool,
-    signal: AbortSignal,
-  ): Promise<HttpClientConnection> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        giveUp();
-        reject(signal.reason as Error);
-      };
-      const giveUp = this.#dialer.dial({
-        address,
-        expect,
-        preface: { protocol: "http", version: PROTOCOL_VERSION, cluster: this.#clusterId },
-        onDialled: ({ connection }) => {
-          signal.removeEventListener("abort", onAbort);
-          const made: HttpClientConnection = new HttpClientConnection(
-            (user) =>
-              new FramedConnection(connection, user, { clock: this.#clock, gather: "turn" }),
-            {
-              clock: this.#clock,
-              address,
-              onIdle: () => {
-                if (pool.idle.length >= MAX_IDLE_PER_PEER || this.#closed) made.cut("idle");
-                else pool.idle.push(made);
-              },
-              onGone: () => {
-                this.#connections.delete(made);
-                const index = pool.idle.indexOf(made);
-                if (index !== -1) pool.idle.splice(index, 1);
-              },
-            },
-          );
-          this.#connections.add(made);
-          resolve(made);
-        },
-        onFailure: (error) => {
-          signal.removeEventListener("abort", onAbort);
-          reject(error);
-        },
-      });
-      signal.addEventListener("abort", onAbort, { once: true });
+  #dial(address: string, expect: PeerExpectation, pool: PeerPool<HttpClientConnection>): void {
+    this.#dialer.dial({
+      address,
+      expect,
+      preface: { protocol: "http", version: PROTOCOL_VERSION, cluster: this.#clusterId },
+      onDialled: ({ connection }) => {
+        const made = this.#adopt(connection, address, pool);
+        if (!pool.handOver(made)) pool.idle.push(made);
+        pool.dialled();
+      },
+      onFailure: (error) => pool.failed(error),
     });
+  }
+
+  #adopt(
+    connection: PeerSocket,
+    address: string,
+    pool: PeerPool<HttpClientConnection>,
+  ): HttpClientConnection {
+    const made: HttpClientConnection = new HttpClientConnection(connection, {
+      clock: this.#clock,
+      address,
+      onIdle: () => {
+        if (this.#closed) made.cut("the link is closed");
+        else if (pool.handOver(made)) return;
+        else if (pool.idle.length >= MAX_IDLE_PER_PEER) made.cut("idle");
+        else pool.idle.push(made);
+      },
+      onGone: () => {
+        this.#connections.delete(made);
+        const index = pool.idle.indexOf(made);
+        if (index !== -1) pool.idle.splice(index, 1);
+      },
+    });
+    this.#connections.add(made);
+    return made;
   }
 }
 
@@ -179,16 +170,28 @@ class HttpClientConnection implements FrameUser {
   readonly #framed: FramedConnection;
   readonly #options: HttpClientConnectionOptions;
   #exchange: Exchange | undefined;
-  #sinceMs = 0;
+  #sinceMs: number;
 
-  constructor(frame: (user: FrameUser) => FramedConnection, options: HttpClientConnectionOptions) {
+  constructor(connection: PeerSocket, options: HttpClientConnectionOptions) {
     this.#options = options;
-    this.#framed = frame(this);
+    const { clock } = options;
+    this.#framed = new FramedConnection(connection, this, { clock, gather: "turn" });
+    this.#sinceMs = clock.monotonic();
   }
 
   /** `onLeft` is called when the exchange is over, its response's body included. */
   exchange(request: Request, onLeft: () => void): Promise<Response> {
     return new Promise((resolve, reject) => {
+      // It was handed over a moment ago: either may have ended meanwhile.
+      if (this.#framed.closed) {
+        reject(new PeerError("broken", `${this.#options.address}: closed before its use`));
+        return;
+      }
+      if (request.signal.aborted) {
+        this.#options.onIdle();
+        reject(request.signal.reason as Error);
+        return;
+      }
       const exchange: Exchange = {
         request,
         resolve,
