@@ -16,7 +16,11 @@ import { IngressStatusWriter } from "./ingress-status.ts";
 import { MAX_SPLICES, ServiceListeners, type BindFailure } from "./l4/service-listeners.ts";
 import { MAX_CLIENT_CONNECTIONS } from "./l7/ingress-context.ts";
 import { IngressServer } from "./l7/ingress-server.ts";
-import { createEndpointDial, type EndpointSocket } from "./net/endpoint-dialer.ts";
+import {
+  createEndpointDial,
+  type EndpointDial,
+  type EndpointSocket,
+} from "./net/endpoint-dialer.ts";
 import { EndpointStates } from "./net/endpoint-states.ts";
 import { PeerAddresses } from "./net/peer-addresses.ts";
 import type { RemoteDialer } from "./net/remote-dialer.ts";
@@ -68,6 +72,8 @@ export interface Proxy {
    */
   start(signal: AbortSignal): Promise<{ readonly ingressPort: number }>;
   statistics(): ProxyStatistics;
+  /** Opens a connection to a pod's port, on whichever node it is: for port-forward. */
+  readonly dial: EndpointDial;
   /**
    * Resolves when, after the signal aborted, requests under way have got their answers, at most
    * {@link DRAIN_MS} later; connections of Services are cut at once.
@@ -80,6 +86,7 @@ export function createProxy(options: ProxyOptions): Proxy {
 }
 
 class TableProxy implements Proxy {
+  readonly dial: EndpointDial;
   readonly #options: ProxyOptions;
   readonly #builder = new RoutingBuilder();
   readonly #states: EndpointStates;
@@ -103,6 +110,7 @@ class TableProxy implements Proxy {
     const peerAddressOf = (node: string) => this.#peerAddresses.of(node);
     const nodes = remote === undefined ? {} : { remote: { ...remote, peerAddressOf } };
     const dial = createEndpointDial({ endpointSocket, ...nodes });
+    this.dial = dial;
     const shared = { clock, logger, states, dial };
     this.#ingress = new IngressServer({ ...shared, maxConnections: maxClients });
     this.#events = createEventRecorder({ client, clock, logger, component: "kubun-proxy" });

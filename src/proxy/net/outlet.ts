@@ -9,12 +9,14 @@ export const MAX_HELD_BYTES = 4 * 1024 * 1024;
  */
 export class Outlet {
   readonly #socket: Socket<unknown>;
+  readonly #maxHeldBytes: number;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #finishing: "no" | "half" | "whole" = "no";
 
-  constructor(socket: Socket<unknown>) {
+  constructor(socket: Socket<unknown>, options: { readonly maxHeldBytes?: number } = {}) {
     this.#socket = socket;
+    this.#maxHeldBytes = options.maxHeldBytes ?? MAX_HELD_BYTES;
   }
 
   get empty(): boolean {
@@ -76,7 +78,7 @@ export class Outlet {
   #hold(bytes: Uint8Array): void {
     this.#held.push(bytes.slice());
     this.#heldBytes += bytes.length;
-    if (this.#heldBytes > MAX_HELD_BYTES) {
+    if (this.#heldBytes > this.#maxHeldBytes) {
       this.#held = [];
       this.#heldBytes = 0;
       this.#socket.terminate();
