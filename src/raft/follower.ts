@@ -100,22 +100,21 @@ export function handleInstallSnapshot(state: RaftState, message: InstallSnapshot
   if (state.leader === message.from) state.electionElapsed = 0;
   if (term > state.term) becomeFollower(state, term, 0);
   const { log } = state;
-  const to = state.leader === 0 ? message.from : state.leader;
   if (index <= log.commit) {
-    respond(state, to, log.commit);
+    respond(state, message.from, log.commit);
     return;
   }
   if (log.term(index) === term && !state.recovering) {
     // The log leads there by itself: it is faster applied than replaced.
     log.commitTo(index);
-    respond(state, to, index);
+    respond(state, message.from, index);
     return;
   }
   if (state.role !== "follower") becomeFollower(state, state.term, 0);
   log.restore(snapshot);
   state.configure(snapshot.configuration);
   state.configIndex = index;
-  respond(state, to, index);
+  respond(state, message.from, index);
 }
 
 /** Who led wants this member to take over (section 3.10). Nothing happens at who leads already. */

@@ -198,7 +198,7 @@ describe("createRaft", () => {
       {
         type: "append-response",
         from: member(1),
-        to: member(3),
+        to: member(2),
         term: term(4),
         index: index(5),
       },
