@@ -23,7 +23,7 @@ describe("PeerPool", () => {
     expect(got).toEqual([1, 2]);
   });
 
-  test("PeerPool tells all who wait that nobody is there, and dials again for the next", async () => {
+  test("PeerPool tells all who wait that nobody is there, and dials for the next", async () => {
     let dials = 0;
     const pool = new PeerPool<number>(() => dials++);
     const waits = [pool.wait(signal), pool.wait(signal)];
