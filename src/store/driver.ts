@@ -1,7 +1,5 @@
-import { assert } from "../lib/index.ts";
 import type { StoreError } from "../mvcc/index.ts";
 import type { Command, CommandResult } from "../mvcc/index.ts";
-import { decodeConfigChange } from "../raft/index.ts";
 import type {
   ConfigStep,
   LogEntry,
@@ -20,13 +18,15 @@ import { isDiskFull } from "./disk.ts";
 import { closedError, fateUnknownError, modeRefusal, storeMode } from "./driver-mode.ts";
 import type { DriverMode } from "./driver-mode.ts";
 import type { DriverOptions } from "./driver-options.ts";
-import { changedGroup, decodeContext, encodeContext, isAlone } from "./group-record.ts";
+import { Gate } from "./gate.ts";
+import { encodeContext } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";
+import { GroupView } from "./group-view.ts";
 import { LeadershipView } from "./leadership-view.ts";
 import type { LogAppend, LogPoint } from "./log/log-types.ts";
+import { Outbox } from "./outbox.ts";
 import { notLeaderError, Proposals } from "./proposals.ts";
 import { ReadBarrier } from "./read-barrier.ts";
-import { sendByPeer } from "./send-by-peer.ts";
 import type { Leadership, Member, StoreMode } from "./store.ts";
 import { Ticker } from "./ticker.ts";
 import { waitForSpace } from "./wait-for-space.ts";
@@ -46,14 +46,14 @@ export class Driver {
   readonly #proposals: Proposals;
   readonly #reads: ReadBarrier;
   readonly #ticker: Ticker;
+  readonly #outbox: Outbox;
   readonly #closing = new AbortController();
   readonly leadership: LeadershipView;
   #mode: DriverMode = { type: "open" };
-  #group: GroupRecord;
-  #alone: boolean;
+  readonly #group: GroupView;
   #loop: Promise<void> | undefined;
   /** Held while somebody else must be alone with the state. */
-  #gate: Promise<void> | undefined;
+  readonly #gate = new Gate();
   /** Whoever brought a snapshot waits to hear whether it was wanted. */
   #offered: PromiseWithResolvers<boolean> | undefined;
   /** Resolves when a member that is alone leads, or cannot. */
@@ -64,21 +64,22 @@ export class Driver {
     const { core, clock, random, limits } = options;
     this.#options = options;
     this.#core = core;
-    this.#group = options.group;
-    this.#alone = isAlone(options.group.configuration, core.id);
+    this.#group = new GroupView(core, options.group);
     this.#proposals = new Proposals(limits);
     this.#reads = new ReadBarrier(Math.floor(random.float() * READ_CONTEXTS));
+    const { transport, snapshots } = options;
+    this.#outbox = new Outbox({ core, transport, sendSnapshot: (to) => snapshots.send(to) });
     this.#ticker = new Ticker(clock, (count) => this.#tick(count));
     this.leadership = new LeadershipView(this.#currentLeadership());
   }
 
   /** Begins to take part: a member that is alone leads when the returned promise resolves. */
   async start(): Promise<void> {
-    this.#setPeers();
+    this.#outbox.setPeers(this.#group.record);
     this.#updateTicking();
-    if (this.#alone) this.#core.campaign();
+    if (this.#group.alone) this.#core.campaign();
     this.#kick();
-    if (!this.#alone || this.leadership.now.self) return;
+    if (!this.#group.alone || this.leadership.now.self) return;
     // A full disk keeps it from leading: reads are served meanwhile.
     const begun = Promise.withResolvers<void>();
     this.#begun = begun;
@@ -91,7 +92,7 @@ export class Driver {
 
   /** No other member has a say or receives the log. */
   get alone(): boolean {
-    return this.#alone;
+    return this.#group.alone;
   }
 
   get failed(): boolean {
@@ -99,7 +100,7 @@ export class Driver {
   }
 
   get group(): GroupRecord {
-    return this.#group;
+    return this.#group.record;
   }
 
   get term(): Term {
@@ -165,7 +166,8 @@ export class Driver {
     const { type } = this.#mode;
     if (type === "closed" || type === "removed") return Promise.reject(closedError());
     // Nobody else acknowledges anything, and what was acknowledged here is applied here.
-    if (this.#alone && (this.leadership.now.self || type !== "open")) return Promise.resolve();
+    if (this.#group.alone && (this.leadership.now.self || type !== "open"))
+      return Promise.resolve();
     if (type === "failed") return Promise.reject(modeRefusal(this.#mode));
     const answered = this.#reads.add(this.#now());
     this.#kick();
@@ -179,7 +181,7 @@ export class Driver {
 
   /** Entries up to the point are no longer in the log; the state stands for them. */
   compacted(point: { readonly index: LogIndex; readonly term: Term }): void {
-    this.#core.compacted({ ...point, configuration: this.#group.configuration });
+    this.#core.compacted({ ...point, configuration: this.#group.record.configuration });
   }
 
   reportSnapshot(member: MemberId, outcome: "finished" | "failed"): void {
@@ -219,16 +221,8 @@ export class Driver {
   }
 
   /** Nothing is applied while the work runs. */
-  async exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
-    while (this.#gate !== undefined) await this.#gate;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#gate = promise;
-    try {
-      return await work();
-    } finally {
-      this.#gate = undefined;
-      resolve();
-    }
+  exclusive<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#gate.hold(work);
   }
 
   /** Nothing is written any more: what is on the medium is unknown. */
@@ -246,7 +240,7 @@ export class Driver {
   async close(): Promise<void> {
     if (this.#mode.type === "closed") return this.idle();
     if (this.#mode.type === "open") {
-      if (!this.#alone) this.#handOver();
+      if (!this.#group.alone) this.#outbox.handOver();
       this.#mode = { type: "closed" };
     }
     this.#closing.abort();
@@ -313,9 +307,13 @@ export class Driver {
     written?.catch(() => undefined);
     for (const load of ready.loads) void this.#load(load);
     for (const entry of ready.committed) {
-      while (this.#gate !== undefined) await this.#gate;
+      if (this.#gate.closed) await this.#gate.opened();
       if (!this.#takesPart()) return;
-      if (!this.#tryApply(entry)) await this.#applyWithSpace(entry);
+      try {
+        this.#apply(entry);
+      } catch (error) {
+        await this.#whenSpace(error, async () => this.#apply(entry));
+      }
     }
     this.#reads.answer(ready.readStates);
     this.#reads.applied(this.#options.applier.appliedIndex);
@@ -335,28 +333,10 @@ export class Driver {
       hardState === undefined
         ? { entries }
         : { entries, hardState, ...(entries.length === 0 ? { commitCounts: true } : {}) };
-    return this.#options.log.append(write).catch((error: unknown) => {
-      if (!isDiskFull(error)) throw error;
-      return this.#whenSpace(error, () => this.#options.log.append(write));
-    });
-  }
-
-  /** @returns false when the disk is full: nothing has changed, and it has to be tried again */
-  #tryApply(entry: LogEntry): boolean {
-    try {
-      this.#apply(entry);
-      return true;
-    } catch (error) {
-      if (isDiskFull(error)) return false;
-      throw error;
-    }
-  }
-
-  async #applyWithSpace(entry: LogEntry): Promise<void> {
-    await this.#whenSpace(new Error("the state file cannot grow: no space left"), () => {
-      this.#apply(entry);
-      return Promise.resolve();
-    });
+    const { log } = this.#options;
+    return log
+      .append(write)
+      .catch((error: unknown) => this.#whenSpace(error, () => log.append(write)));
   }
 
   #apply(entry: LogEntry): void {
@@ -373,29 +353,26 @@ export class Driver {
   }
 
   #applyConfig(entry: LogEntry): void {
-    const { applier, onGroup } = this.#options;
-    const leads = this.#core.role === "leader";
-    const successor = leads ? this.successor() : undefined;
-    const configuration = this.#core.applyConfig(entry);
-    const told = decodeContext(decodeConfigChange(entry.data).context);
-    const group = changedGroup(this.#group, configuration, told);
-    applier.applyConfig(entry, group);
-    const was = this.#group.members.some((member) => member.id === this.#core.id);
-    this.#group = group;
-    this.#alone = isAlone(configuration, this.#core.id);
-    const left = was && !group.members.some((member) => member.id === this.#core.id);
-    if (left) {
-      if (successor !== undefined) {
-        // Not before it has applied this very entry: until then it does not know who votes.
-        this.#options.clock.after(SUCCESSION_MS, () => this.#askToCampaign(successor));
-      }
-      this.#proposals.applied(entry, []);
-      this.#leave();
-    } else {
-      this.#setPeers();
-      this.#updateTicking();
+    const successor = this.#core.role === "leader" ? this.successor() : undefined;
+    const group = this.#group.behind(entry);
+    this.#options.applier.applyConfig(entry, group);
+    const was = this.#group.hasSelf;
+    this.#changeGroup(group);
+    if (!was || this.#group.hasSelf) return;
+    if (successor !== undefined) {
+      // Not before it has applied this very entry: until then it does not know who votes.
+      const ask = (): void => this.#outbox.askToCampaign(successor);
+      this.#options.clock.after(SUCCESSION_MS, ask);
     }
-    onGroup(group);
+    this.#proposals.applied(entry, []);
+    this.#leave();
+  }
+
+  #changeGroup(group: GroupRecord): void {
+    this.#group.set(group);
+    this.#outbox.setPeers(group);
+    this.#updateTicking();
+    this.#options.onGroup(group);
   }
 
   /** The group goes on without this member: it never votes, answers or campaigns again. */
@@ -408,28 +385,13 @@ export class Driver {
   }
 
   async #install(point: SnapshotPoint): Promise<void> {
-    const { snapshots, onGroup } = this.#options;
-    const group = await this.#takeOver(() => snapshots.install(point));
-    this.#group = group;
-    this.#alone = isAlone(group.configuration, this.#core.id);
+    const { snapshots } = this.#options;
+    const group = await snapshots
+      .install(point)
+      .catch((error: unknown) => this.#whenSpace(error, () => snapshots.install(point)));
     this.#proposals.skipped(point.index);
-    this.#setPeers();
-    this.#updateTicking();
-    onGroup(group);
+    this.#changeGroup(group);
     this.#answerOffer({ installed: true });
-  }
-
-  async #takeOver(work: () => Promise<GroupRecord>): Promise<GroupRecord> {
-    let group: GroupRecord | undefined;
-    const install = async (): Promise<void> => {
-      group = await work();
-    };
-    await install().catch((error: unknown) => {
-      if (!isDiskFull(error)) throw error;
-      return this.#whenSpace(error, install);
-    });
-    assert(group !== undefined, "an installed state has a group");
-    return group;
   }
 
   #answerOffer({ installed }: { readonly installed: boolean }): void {
@@ -451,13 +413,15 @@ export class Driver {
     }
   }
 
-  /** Writers are refused until there is space for the work. */
-  async #whenSpace(cause: unknown, work: () => Promise<void>): Promise<void> {
+  /** Does it again when there is space, writers being refused meanwhile. @throws other causes */
+  async #whenSpace<Result>(cause: unknown, work: () => Promise<Result>): Promise<Result> {
+    if (!isDiskFull(cause)) throw cause;
     const { clock, logger } = this.#options;
     this.#becomeFull(toError(cause));
-    await waitForSpace(cause, work, { clock, signal: this.#closing.signal });
+    const result = await waitForSpace(cause, work, { clock, signal: this.#closing.signal });
     if (this.#mode.type === "full") this.#mode = { type: "open" };
     logger.info("the disk has space again: the store takes writes");
+    return result;
   }
 
   /** Peers elect a leader whose disk has room: this one can neither write nor send meanwhile. */
@@ -469,19 +433,8 @@ export class Driver {
     });
     this.#proposals.refuseWaiting(modeRefusal(this.#mode) ?? closedError());
     this.#proposals.abandon(fateUnknownError(error.message));
-    this.#handOver();
+    this.#outbox.handOver();
     this.#updateLeadership();
-  }
-
-  #handOver(): void {
-    const successor = this.#core.role === "leader" ? this.successor() : undefined;
-    if (successor !== undefined) this.#askToCampaign(successor);
-  }
-
-  /** Sent past the core, which has nothing to add: at worst an election comes to nothing. */
-  #askToCampaign(to: MemberId): void {
-    const { id: from, term } = this.#core;
-    this.#options.transport?.send(to, [{ type: "timeout-now", from, to, term }]);
   }
 
   /** Who should lead instead of this leader, if anybody can. */
@@ -519,13 +472,11 @@ export class Driver {
       this.#proposals.refuseWaiting(notLeaderError(this.#core.leader));
     }
     this.leadership.set(next);
-    if (next.self || !this.#alone || this.#mode.type !== "open") this.#begun?.resolve();
+    if (next.self || !this.#group.alone || this.#mode.type !== "open") this.#begun?.resolve();
   }
 
   #send(messages: readonly Message[]): void {
-    const { transport, snapshots } = this.#options;
-    if (messages.length === 0 || transport === undefined || this.#mode.type === "failed") return;
-    sendByPeer(messages, transport, (to) => snapshots.send(to));
+    if (this.#mode.type !== "failed") this.#outbox.send(messages);
   }
 
   /** A leader's heartbeats and appends leave also while its own disk is busy. */
@@ -533,15 +484,9 @@ export class Driver {
     if (this.#outstanding) this.#send(this.#core.early());
   }
 
-  #setPeers(): void {
-    const { transport } = this.#options;
-    if (transport === undefined || this.#group.members.length === 0) return;
-    const others = this.#group.members.filter((member) => member.id !== this.#core.id);
-    transport.setPeers(new Map(others.map((member) => [member.id, member.peerAddress])));
-  }
-
   #updateTicking(): void {
-    if (this.#alone || !this.#takesPart() || this.#closing.signal.aborted) this.#ticker.stop();
+    if (this.#group.alone || !this.#takesPart() || this.#closing.signal.aborted)
+      this.#ticker.stop();
     else this.#ticker.run();
   }
 

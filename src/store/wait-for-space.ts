@@ -9,18 +9,17 @@ export const FULL_RETRY_MS = 2_000;
  * Tries until there is space for the work, as often as it takes.
  * @throws the cause when the signal aborts; what the work throws for another reason than space
  */
-export async function waitForSpace(
+export async function waitForSpace<Result>(
   cause: unknown,
-  work: () => Promise<void>,
+  work: () => Promise<Result>,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
-): Promise<void> {
+): Promise<Result> {
   let latest = cause;
   for (;;) {
     await sleep(clock, FULL_RETRY_MS, signal);
     if (signal.aborted) throw latest;
     try {
-      await work();
-      return;
+      return await work();
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       latest = error;
