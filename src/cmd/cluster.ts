@@ -59,7 +59,7 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
   const ranges = chooseRanges(flags, ground, identity.joined?.settings);
   const doors = await openDoors(flags, ground, identity, ranges);
   const failed = Promise.withResolvers<Error>();
-  const store = await openServerStore(ground, identity, doors, failed.resolve);
+  const store = await openServerStore(flags, ground, identity, doors, failed.resolve);
   const running = new AbortController();
   const server: Server = { flags, ground, ranges, doors, store, signal: running.signal };
   keepAccess(server);

@@ -1,15 +1,55 @@
+import { readFileSync } from "node:fs";
 import { CommandError } from "../cli/index.ts";
-import { IdentityError, openStore } from "../store/index.ts";
-import type { Member, MemberId, Store } from "../store/index.ts";
+import type { ServerFlags } from "../cli/index.ts";
+import { EtcdError, IdentityError, openEtcdStore, openStore } from "../store/index.ts";
+import type { EtcdTls, Member, MemberId, Store } from "../store/index.ts";
 import type { Doors } from "./doors.ts";
 import type { Ground } from "./ground.ts";
 import type { ServerIdentity } from "./server-identity.ts";
+
+/** Opens the store: an external etcd when the flags name one, else this server's own. */
+export function openServerStore(
+  flags: ServerFlags,
+  ground: Ground,
+  identity: ServerIdentity,
+  doors: Doors,
+  onFailed: (error: Error) => void,
+): Promise<Store> {
+  if (flags.datastoreEndpoint === undefined) {
+    return openMember(ground, identity, doors, onFailed);
+  }
+  const { clock, random, logger } = ground;
+  return openEtcdStore({
+    endpoints: flags.datastoreEndpoint,
+    tls: readDatastoreKeys(flags),
+    clock,
+    random,
+    logger: logger.child({ room: "store" }),
+    self: describeSelf(ground, identity, doors),
+  }).catch((error: unknown) => {
+    if (error instanceof EtcdError) {
+      const endpoints = flags.datastoreEndpoint?.join(",");
+      throw new CommandError(`--datastore-endpoint ${endpoints}: ${error.message}`);
+    }
+    throw error;
+  });
+}
+
+function readDatastoreKeys(flags: ServerFlags): EtcdTls {
+  const read = (name: keyof EtcdTls, path: string | undefined): EtcdTls =>
+    path === undefined ? {} : { [name]: readFileSync(path, "utf8") };
+  return {
+    ...read("ca", flags.datastoreCafile),
+    ...read("certificate", flags.datastoreCertfile),
+    ...read("privateKey", flags.datastoreKeyfile),
+  };
+}
 
 /**
  * Opens the store as a member of its group. `onFailed` is told when the server has to end, and why.
  * Throws a CommandError for a directory that must not take part.
  */
-export async function openServerStore(
+async function openMember(
   ground: Ground,
   identity: ServerIdentity,
   doors: Doors,

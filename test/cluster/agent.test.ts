@@ -13,7 +13,7 @@ const obstacle = await labObstacle();
 const root = join(import.meta.dir, "..", "..");
 const MODULE = join(root, "workloads", "hello-http", "hello-http.wasm");
 const TEST_TIMEOUT_MS = 180_000;
-const GRACE_PERIOD = "4s";
+const GRACE_PERIOD = "15s";
 
 const manifest = `
 apiVersion: apps/v1
@@ -71,15 +71,14 @@ describe.skipIf(obstacle !== undefined)("an agent on another machine", () => {
       }
       await using server = await spawnServer({
         command: serverHost.command,
-        args: [
-          ...["--bind-address", serverHost.address, "--node-name", "server-1", "--peer-port", "0"],
-          ...["--node-monitor-grace-period", GRACE_PERIOD],
-        ],
+        args: `--bind-address ${serverHost.address} --node-name server-1 --peer-port 0
+          --node-monitor-grace-period ${GRACE_PERIOD}`.split(/\s+/),
       });
       await using agent = await spawnAgent({
         command: agentHost.command,
         args: [
-          ...["--bind-address", agentHost.address, "--node-name", "agent-1"],
+          `--bind-address=${agentHost.address}`,
+          "--node-name=agent-1",
           ...(await joinArgs(server, "agent", serverHost)),
         ],
       });
