@@ -73,7 +73,11 @@ export function applyConfigEntry(state: RaftState, entry: LogEntry): Configurati
   assert(changed.type === "changed", `config entry ${entry.index} does not fit its predecessor`);
   state.configIndex = entry.index;
   state.configure(changed.configuration);
-  if (state.role === "leader" && !state.voter) resign(state);
+  if (!state.voter && state.role !== "follower") {
+    if (state.role === "leader") resign(state);
+    // The votes that it still gets elect nobody: it belongs to no majority.
+    else becomeFollower(state, state.term, 0);
+  }
   return state.configuration;
 }
 

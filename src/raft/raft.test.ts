@@ -232,4 +232,27 @@ describe("createRaft", () => {
     expect(core.role).toBe("leader");
     expect(core.hasReady()).toBe(false);
   });
+
+  test("createRaft: a candidate that learns of its own removal by a vote is none any more", () => {
+    const change = { steps: [{ type: "remove" as const, member: member(1) }], context: NOTHING };
+    const data = encodeConfigChange(change);
+    const core = open({
+      hardState: { term: term(1), vote: 0, commit: index(1) },
+      configuration: configurationOf([1, 2, 3]),
+      appliedIndex: index(1),
+      entries: [entry(1, 1), { index: index(2), term: term(1), type: "config", data }],
+    });
+    const note = { commit: index(2), commitTerm: term(1), granted: true };
+    const to = member(1);
+    core.campaign();
+    core.step({ type: "pre-vote-response", from: member(2), to, term: term(2), ...note });
+    core.step({ type: "pre-vote-response", from: member(3), to, term: term(2), ...note });
+    drain(core);
+    expect(core.role).toBe("follower");
+    core.step({ type: "vote-response", from: member(2), to, term: term(2), ...note });
+    core.step({ type: "vote-response", from: member(3), to, term: term(2), ...note });
+    expect(core.role).toBe("follower");
+    core.campaign();
+    expect(core.role).toBe("follower");
+  });
 });
