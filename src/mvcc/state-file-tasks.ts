@@ -8,6 +8,7 @@ import { PRIVATE_FILE } from "./private-file.ts";
 import { isSqliteFull, StateFileError } from "./state-error.ts";
 import { checkStateFile, readStatePoint } from "./state-point.ts";
 import type { StatePoint } from "./state-storage.ts";
+import type { WritebackRequest } from "./writeback-worker.ts";
 
 /** The point is read from the copy: what it holds is decided when the copying begins. */
 export function snapshotState(db: Database.Database, path: string): StatePoint {
@@ -15,8 +16,10 @@ export function snapshotState(db: Database.Database, path: string): StatePoint {
   rmSync(partial, { force: true });
   // SQLite fills an empty file, but would make one that everybody may read.
   closeSync(openSync(partial, "wx", PRIVATE_FILE));
+  const endWriteback = beginWriteback(partial);
   try {
     db.prepare("VACUUM INTO ?").run(partial);
+    endWriteback();
     const point = pointOf(partial);
     sync(partial);
     renameSync(partial, path);
@@ -25,7 +28,22 @@ export function snapshotState(db: Database.Database, path: string): StatePoint {
   } catch (error) {
     rmSync(partial, { force: true });
     throw error;
+  } finally {
+    endWriteback();
   }
+}
+
+/** In a thread of its own: this one is inside a single statement until the copy is complete. */
+function beginWriteback(path: string): () => void {
+  const stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const worker = new Worker(new URL("./writeback-worker.ts", import.meta.url), { smol: true });
+  const request: WritebackRequest = { path, stop };
+  worker.postMessage(request, []);
+  return () => {
+    Atomics.store(stop, 0, 1);
+    Atomics.notify(stop, 0);
+    worker.terminate();
+  };
 }
 
 /** Reads the whole file. It is migrated, marked and synced before anything is given up for it. */
