@@ -51,3 +51,7 @@ export function closedError(): StoreError {
 export function fateUnknownError(why: string): StoreError {
   return new StoreError("unavailable", `whether this was written is unknown: ${why}`);
 }
+
+export function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

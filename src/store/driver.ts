@@ -15,14 +15,14 @@ import type {
 } from "../raft/index.ts";
 import { bestSuccessor } from "./best-successor.ts";
 import { isDiskFull } from "./disk.ts";
-import { closedError, fateUnknownError, modeRefusal, storeMode } from "./driver-mode.ts";
+import { closedError, fateUnknownError, modeRefusal, storeMode, toError } from "./driver-mode.ts";
 import type { DriverMode } from "./driver-mode.ts";
 import type { DriverOptions } from "./driver-options.ts";
 import { Gate } from "./gate.ts";
 import { encodeContext } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";
 import { GroupView } from "./group-view.ts";
-import { LeadershipView } from "./leadership-view.ts";
+import { leadershipOf, LeadershipView } from "./leadership-view.ts";
 import type { LogAppend, LogPoint } from "./log/log-types.ts";
 import { Outbox } from "./outbox.ts";
 import { notLeaderError, Proposals } from "./proposals.ts";
@@ -103,10 +103,6 @@ export class Driver {
     return this.#group.record;
   }
 
-  get term(): Term {
-    return this.#core.term;
-  }
-
   get appliedPoint(): LogPoint {
     const { appliedIndex, appliedTerm } = this.#options.applier;
     return { index: appliedIndex as LogIndex, term: appliedTerm as Term };
@@ -142,23 +138,16 @@ export class Driver {
     const refusal = this.#refusal(0);
     if (refusal !== undefined) return Promise.reject(refusal);
     const result = this.#core.proposeConfig({ steps, context: encodeContext(members) });
-    switch (result.type) {
-      case "accepted": {
-        const { promise, resolve, reject } = Promise.withResolvers<"done">();
-        this.#proposals.track({ ...result, nowMs: this.#now() }, (outcome) => {
-          if (outcome instanceof Error) reject(outcome);
-          else resolve("done");
-        });
-        this.#kick();
-        return promise;
-      }
-      case "not-leader":
-        return Promise.reject(notLeaderError(this.#core.leader));
-      case "busy":
-        return "busy";
-      case "invalid":
-        return result;
-    }
+    if (result.type === "busy") return "busy";
+    if (result.type === "invalid") return result;
+    if (result.type === "not-leader") return Promise.reject(notLeaderError(this.#core.leader));
+    const { promise, resolve, reject } = Promise.withResolvers<"done">();
+    this.#proposals.track({ ...result, nowMs: this.#now() }, (outcome) => {
+      if (outcome instanceof Error) reject(outcome);
+      else resolve("done");
+    });
+    this.#kick();
+    return promise;
   }
 
   /** Resolves when a read of the state sees all that was acknowledged before the call. */
@@ -299,7 +288,7 @@ export class Driver {
     const ready = core.ready();
     this.#outstanding = true;
     this.#send(ready.early);
-    if (ready.softState !== undefined) this.#leaderChanged();
+    if (ready.softState !== undefined) this.#reads.askAnew();
     if (ready.snapshot !== undefined) await this.#install(ready.snapshot);
     else this.#answerOffer({ installed: false });
     const written = this.#write(ready);
@@ -308,7 +297,7 @@ export class Driver {
     for (const load of ready.loads) void this.#load(load);
     for (const entry of ready.committed) {
       if (this.#gate.closed) await this.#gate.opened();
-      if (!this.#takesPart()) return;
+      if (!this.#takesPart()) break;
       try {
         this.#apply(entry);
       } catch (error) {
@@ -453,17 +442,9 @@ export class Driver {
     this.#kick();
   }
 
-  #leaderChanged(): void {
-    this.#reads.askAnew();
-    this.#updateLeadership();
-  }
-
   #currentLeadership(): Leadership {
-    const { role, term, leader } = this.#core;
-    // With the first entry of its own term, a leader has applied all that was committed before.
-    const own = role === "leader" && this.#options.applier.appliedTerm === term;
-    const self = own && (this.#mode.type === "open" || this.#mode.type === "full");
-    return { term, leader: leader === 0 ? undefined : leader, self };
+    const writes = this.#mode.type === "open" || this.#mode.type === "full";
+    return leadershipOf(this.#core, this.#options.applier.appliedTerm, { writes });
   }
 
   #updateLeadership(): void {
@@ -516,8 +497,4 @@ export class Driver {
   #now(): number {
     return this.#options.clock.monotonic();
   }
-}
-
-function toError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,4 +1,17 @@
+import type { RaftCore } from "../raft/index.ts";
 import type { Leadership } from "./store.ts";
+
+/** @param options `writes`: whether the member's disk and its group let it write at all */
+export function leadershipOf(
+  core: RaftCore,
+  appliedTerm: number,
+  options: { readonly writes: boolean },
+): Leadership {
+  const { role, term, leader } = core;
+  // With the first entry of its own term, a leader has applied all that was committed before.
+  const self = role === "leader" && appliedTerm === term && options.writes;
+  return { term, leader: leader === 0 ? undefined : leader, self };
+}
 
 /** Who leads, as this store knows it, and who wants to hear of changes. */
 export class LeadershipView {

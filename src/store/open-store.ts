@@ -108,7 +108,7 @@ interface Ground {
 }
 
 async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Store> {
-  const { directory, disk, clock, random, logger, limits = {} } = options;
+  const { directory, clock, logger, limits = {} } = options;
   const { storage, lock, identity } = ground;
   const { clusterId } = identity;
   const self = selfOf(options.group, identity);
@@ -125,34 +125,26 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
   const transport = options.group?.transport;
   const hub = new WatchHub(state, clock);
   const snapshots = new SnapshotRoom({
-    directory,
-    disk,
-    clock,
-    random,
-    logger,
+    ...options,
     transport,
     base: () => log.base.index,
     take: (path) => storage.snapshot(path),
-    installState: (path) =>
-      housekeeper.aside(async () => {
-        await state.install(path);
-        await log.reset({
-          index: state.appliedIndex as LogIndex,
-          term: state.appliedTerm as Term,
-        });
-        hub.replaced();
-        store.applied();
-        return state.group ?? EMPTY_GROUP;
-      }),
+    installState: (path) => housekeeper.aside(() => install(path)),
   });
+  const install = async (path: string): Promise<GroupRecord> => {
+    await state.install(path);
+    const { appliedIndex, appliedTerm } = state;
+    await log.reset({ index: appliedIndex as LogIndex, term: appliedTerm as Term });
+    hub.replaced();
+    store.applied();
+    return state.group ?? EMPTY_GROUP;
+  };
   const driver = new Driver({
+    ...options,
     core,
     log,
     applier: state,
     group,
-    clock,
-    random,
-    logger,
     limits: limits.driver,
     transport,
     snapshots,
@@ -163,27 +155,17 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
     },
     onGroup: () => membership.changed(),
     onTick: () => membership.onTick(),
-    onFatal: (error) => {
-      // Peers that find nobody here elect another leader at once.
-      void transport?.close();
-      options.onFatal?.(error);
-    },
+    onFatal: (error) => stop(options, error),
     onRemoved: () => void leave(options, identity),
   });
   snapshots.drive(driver);
-  const housekeeper = new Housekeeper({
-    state,
-    log,
-    driver,
-    clock,
-    logger,
-    neededFrom: () => snapshots.neededFrom(),
-    limits: limits.housekeeper,
-  });
+  const neededFrom = (): LogIndex | undefined => snapshots.neededFrom();
+  const kept = { state, log, driver, clock, logger, neededFrom };
+  const housekeeper = new Housekeeper({ ...kept, limits: limits.housekeeper });
   const membership = new GroupMembership({ driver, self, clusterId, clock, logger });
   const founding = new Founding({ driver, membership, state, self, logger });
-  const parts = { state, log, driver, membership, snapshots, transport, hub };
-  const store = new RaftStore({ ...parts, housekeeper, lock, clock });
+  const parts = { state, log, driver, membership, snapshots, transport, hub, lock, clock };
+  const store = new RaftStore({ ...parts, housekeeper });
   await snapshots.open();
   const snapshotDirectory = `${directory}/${INCOMING_DIRECTORY}`;
   await startTransport({ group: options.group, driver, snapshots, snapshotDirectory, logger });
@@ -258,6 +240,12 @@ function createCore(parts: {
     draw: (below) => randomInteger(random, below),
     ...(limits.raft === undefined ? {} : { limits: limits.raft }),
   });
+}
+
+/** Peers that find nobody here elect another leader at once. */
+function stop(options: OpenStoreOptions, error: Error): void {
+  void options.group?.transport.close();
+  options.onFatal?.(error);
 }
 
 /** The next start of this directory is refused: its id is used up. */

@@ -1,12 +1,13 @@
 import { randomInteger } from "../lib/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import { createRaft } from "../raft/index.ts";
-import type { LogEntry, LogIndex } from "../raft/index.ts";
+import type { LogEntry, LogIndex, RaftCore } from "../raft/index.ts";
 import { claimIdentity, confirmIdentity } from "./claim-identity.ts";
 import type { Disk, DirectoryLock } from "./disk.ts";
 import { Driver } from "./driver.ts";
 import type { GroupOptions } from "./group-options.ts";
 import { SegmentedLog } from "./log/segmented-log.ts";
+import type { OpenedLog } from "./log/segmented-log.ts";
 import { writeMemberIdentity } from "./member-identity.ts";
 import type { MemberIdentity } from "./member-identity.ts";
 import { LOG_DIRECTORY } from "./open-store.ts";
@@ -74,7 +75,7 @@ async function assemble(
   identity: MemberIdentity,
   lock: DirectoryLock,
 ): Promise<Witness> {
-  const { directory, disk, clock, random, logger, group, limits = {} } = options;
+  const { directory, disk, random, logger, group, limits = {} } = options;
   const state = await WitnessState.open({ disk, directory });
   const log = await SegmentedLog.open({
     disk,
@@ -86,7 +87,88 @@ async function assemble(
     segmentBytes: limits.segmentBytes,
   });
   await confirmIdentity(options, identity);
-  const core = createRaft({
+  const core = await createCore(options, { identity, state, log });
+  const snapshots = new SnapshotRoom({
+    ...options,
+    transport: group.transport,
+    base: () => log.log.base.index,
+    take: undefined,
+    installState: async (path, point) => {
+      await state.install(path, point);
+      await log.log.reset({ index: point.index, term: point.term });
+      return state.group;
+    },
+  });
+  const driver = new Driver({
+    ...options,
+    core,
+    log: log.log,
+    applier: state,
+    group: state.group,
+    limits: undefined,
+    transport: group.transport,
+    snapshots,
+    onApplied: (entry) => dropper.applied(entry),
+    onGroup: () => undefined,
+    onTick: () => undefined,
+    onFatal: (error) => {
+      void group.transport.close();
+      options.onFatal?.(error);
+    },
+    onRemoved: () => void leave(options, identity),
+  });
+  snapshots.drive(driver);
+  const dropper = new WitnessDropper({ log: log.log, state, driver, held: () => core.held });
+  await snapshots.open();
+  const snapshotDirectory = `${directory}/${INCOMING_DIRECTORY}`;
+  await startTransport({ group, driver, snapshots, snapshotDirectory, logger });
+  await driver.start();
+  return witnessOver({ driver, core, log: log.log, snapshots, group, dropper, lock });
+}
+
+function witnessOver(parts: {
+  readonly driver: Driver;
+  readonly core: RaftCore;
+  readonly log: SegmentedLog;
+  readonly snapshots: SnapshotRoom;
+  readonly group: GroupOptions;
+  readonly dropper: WitnessDropper;
+  readonly lock: DirectoryLock;
+}): Witness {
+  const { driver, core, log, snapshots, group, dropper, lock } = parts;
+  return {
+    get mode() {
+      return driver.mode;
+    },
+    get leadership() {
+      return driver.leadership.now;
+    },
+    get keptEntries() {
+      return log.lastIndex - Math.max(log.base.index, core.held);
+    },
+    members: () => driver.group.members,
+    close: async () => {
+      await snapshots.close();
+      await driver.close();
+      await group.transport.close();
+      await dropper.idle();
+      await log.close();
+      await lock.release();
+    },
+  };
+}
+
+async function createCore(
+  options: OpenWitnessOptions,
+  parts: {
+    readonly identity: MemberIdentity;
+    readonly state: WitnessState;
+    readonly log: OpenedLog;
+  },
+): Promise<RaftCore> {
+  const { random, limits = {} } = options;
+  const { identity, state, log } = parts;
+  return createRaft({
     id: identity.memberId,
     hardState: hardStateFor(log, { index: state.appliedIndex, term: state.appliedTerm }),
     configuration: state.group.configuration,
@@ -99,71 +181,15 @@ async function assemble(
     draw: (below) => randomInteger(random, below),
     ...(limits.raft === undefined ? {} : { limits: limits.raft }),
   });
-  const snapshots = new SnapshotRoom({
-    directory,
-    disk,
-    clock,
-    random,
-    logger,
-    transport: group.transport,
-    base: () => log.log.base.index,
-    take: undefined,
-    installState: async (path, point) => {
-      await state.install(path, point);
-      await log.log.reset({ index: point.index, term: point.term });
-      return state.group;
-    },
-  });
-  const driver = new Driver({
-    core,
-    log: log.log,
-    applier: state,
-    group: state.group,
-    clock,
-    random,
-    logger,
-    transport: group.transport,
-    snapshots,
-    onApplied: (entry) => dropper.applied(entry),
-    onGroup: () => undefined,
-    onTick: () => undefined,
-    onFatal: (error) => {
-      void group.transport.close();
-      options.onFatal?.(error);
-    },
-    onRemoved: () => {
-      const removed = writeMemberIdentity(options, { ...identity, phase: "removed" });
-      removed
-        .catch((error: unknown) => logger.error("identity", { error: String(error) }))
-        .finally(() => group.onRemoved?.());
-    },
-  });
-  snapshots.drive(driver);
-  const dropper = new WitnessDropper({ log: log.log, state, driver, held: () => core.held });
-  await snapshots.open();
-  const snapshotDirectory = `${directory}/${INCOMING_DIRECTORY}`;
-  await startTransport({ group, driver, snapshots, snapshotDirectory, logger });
-  await driver.start();
-  return {
-    get mode() {
-      return driver.mode;
-    },
-    get leadership() {
-      return driver.leadership.now;
-    },
-    get keptEntries() {
-      return log.log.lastIndex - Math.max(log.log.base.index, core.held);
-    },
-    members: () => driver.group.members,
-    close: async () => {
-      await snapshots.close();
-      await driver.close();
-      await group.transport.close();
-      await dropper.idle();
-      await log.log.close();
-      await lock.release();
-    },
-  };
+}
+
+async function leave(options: OpenWitnessOptions, identity: MemberIdentity): Promise<void> {
+  try {
+    await writeMemberIdentity(options, { ...identity, phase: "removed" });
+  } catch (error) {
+    options.logger.error("the removal could not be written down", { error: String(error) });
+  }
+  options.group.onRemoved?.();
 }
 
 /** Gives up what every data member has, in large steps: a witness's disk is small and slow. */
