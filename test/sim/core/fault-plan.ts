@@ -155,8 +155,9 @@ export class FaultPlan {
     const { disk } = member;
     if (members.some((other) => other.disk.recoverTo > 0)) return;
     // It does not vote before it is whole again, and a group of two needs every vote.
-    const { voters } = this.#group.ledger.configurationAt(this.#group.ledger.committed);
-    if (voters.length < 3) return;
+    const { ledger } = this.#group;
+    const { voters, witnesses } = ledger.configurationAt(ledger.committed);
+    if (voters.length < 3 || voters.length - witnesses.length < 2) return;
     this.#crash(member, duration);
     if (member.core !== undefined || disk.entries.length === 0) return;
     const first = Math.max(disk.compactedIndex, disk.appliedIndex) + 1;

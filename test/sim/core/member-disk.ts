@@ -36,9 +36,13 @@ export class MemberDisk {
     return this.entries[index - this.compactedIndex - 1]?.term;
   }
 
-  /** Whether this member certainly keeps the entry of that term, or its effect. */
+  /**
+   * Whether this member certainly keeps the entry of that term, or its effect; or lost it to damage,
+   * and takes part in no decision before it has it again.
+   */
   holds(index: number, term: number): boolean {
-    return index <= this.compactedIndex || this.termAt(index) === term;
+    if (index <= this.compactedIndex || this.termAt(index) === term) return true;
+    return index > this.lastIndex && index <= this.recoverTo;
   }
 
   write(ready: Ready): void {

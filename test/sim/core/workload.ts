@@ -118,7 +118,8 @@ export class Workload {
   #reconfigure(): void {
     const group = this.#group;
     const member = this.#leader();
-    if (member?.core === undefined) return;
+    // Nobody takes members out while one of them is repaired.
+    if (member?.core === undefined || group.members.some(isDamaged)) return;
     const steps: ConfigStep[] = [];
     const wanted = group.prng.permille(600) ? 1 : 2 + group.prng.below(2);
     for (let at = 0; at < wanted; at++) {
@@ -190,4 +191,8 @@ export class Workload {
     }
     return undefined;
   }
+}
+
+function isDamaged({ disk }: SimMember): boolean {
+  return disk.recoverTo > 0;
 }

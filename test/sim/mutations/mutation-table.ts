@@ -7,6 +7,7 @@ import type { Mutation } from "./patched-raft.ts";
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: "commits an entry of an earlier term by counting (3.6.2)",
+    seeds: 1,
     patches: [
       {
         file: "replication.ts",
@@ -22,6 +23,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "votes twice in a term (3.4)",
+    seeds: 34,
     patches: [
       {
         file: "election.ts",
@@ -32,6 +34,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "forgets its vote at a restart (3.8)",
+    seeds: 1,
     patches: [
       {
         file: "raft-state.ts",
@@ -42,6 +45,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "acknowledges entries before they are durable (3.8)",
+    seeds: 1,
     patches: [
       {
         file: "follower.ts",
@@ -53,6 +57,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "counts its own entries before they are durable (10.2.1)",
+    seeds: 1,
     patches: [
       {
         file: "roles.ts",
@@ -63,6 +68,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "votes for a log that is behind its own (3.6.1)",
+    seeds: 10,
     patches: [
       {
         file: "raft-log.ts",
@@ -73,6 +79,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "compares only the length of logs, not their last terms (3.6.1)",
+    seeds: 150,
     patches: [
       {
         file: "raft-log.ts",
@@ -83,6 +90,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes appends of a past term (3.5)",
+    seeds: 1245,
     patches: [
       {
         file: "raft.ts",
@@ -101,6 +109,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes appends without comparing the term before them (3.5)",
+    seeds: 113,
     patches: [
       {
         file: "follower.ts",
@@ -111,6 +120,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "truncates its log at every append, committed entries too (3.5)",
+    seeds: 19,
     patches: [
       {
         file: "raft-log.ts",
@@ -121,6 +131,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "commits behind what is known to match (3.5)",
+    seeds: 1218,
     patches: [
       {
         file: "follower.ts",
@@ -131,6 +142,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "answers reads without asking a majority (6.4)",
+    seeds: 259,
     patches: [
       {
         file: "read-index.ts",
@@ -141,6 +153,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "answers reads before an entry of its term is committed (6.4)",
+    seeds: 118,
     patches: [
       {
         file: "read-index.ts",
@@ -151,6 +164,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "confirms a read by an answer to an earlier round (6.4)",
+    seeds: 47,
     patches: [
       {
         file: "read-queue.ts",
@@ -166,6 +180,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "elects with one of the two majorities of a joint configuration (4.3)",
+    seeds: 1,
     patches: [
       {
         file: "quorum.ts",
@@ -176,6 +191,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "commits with the new majority of a joint configuration alone (4.3)",
+    seeds: 23,
     patches: [
       {
         file: "tracker.ts",
@@ -186,6 +202,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "counts the votes of members that were removed (4.2)",
+    seeds: 27,
     patches: [
       {
         file: "quorum.ts",
@@ -197,6 +214,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "counts learners (4.2.1)",
+    seeds: 1,
     patches: [
       {
         file: "tracker.ts",
@@ -207,6 +225,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "changes the members while a change is under way (4.1)",
+    seeds: 138,
     patches: [
       {
         file: "membership.ts",
@@ -217,6 +236,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes over a snapshot that is older than its state (5)",
+    seeds: 1218,
     patches: [
       {
         file: "follower.ts",
@@ -232,6 +252,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "campaigns without asking first (9.6)",
+    seeds: 1,
     patches: [
       {
         file: "election.ts",
@@ -242,6 +263,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "votes although its log is damaged",
+    seeds: 41,
     patches: [
       {
         file: "raft-state.ts",

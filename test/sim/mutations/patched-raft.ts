@@ -15,6 +15,8 @@ export interface Patch {
 /** A deliberate bug of the core. */
 export interface Mutation {
   readonly name: string;
+  /** How many seeds, from 1 on, it lived through when that was last measured. */
+  readonly seeds: number;
   readonly patches: readonly Patch[];
 }
 

@@ -1,0 +1,93 @@
+import { describe, expect, test } from "bun:test";
+import { createRaft } from "../../src/raft/index.ts";
+import { ClusterSimulation } from "./cluster/cluster-simulation.ts";
+import { CoreSimulation } from "./core/core-simulation.ts";
+import { currentCommit } from "./current-commit.ts";
+import { patchRaft } from "./mutations/patched-raft.ts";
+import { MUTATIONS } from "./mutations/mutation-table.ts";
+import { runMutation } from "./mutations/run-mutation.ts";
+import type { Simulation } from "./outcome.ts";
+import { REGRESSIONS } from "./regressions/regressions.ts";
+import { describeFailure, runSeeds } from "./run-seeds.ts";
+
+/** How long new seeds are explored, in seconds of real time: two minutes in CI. */
+const EXPLORE_SECONDS = Number(process.env["KUBUN_SIM_SECONDS"] ?? (process.env["CI"] ? 120 : 6));
+/** The core is a hundred times faster, and gets a third of the time. */
+const CORE_SHARE = 1 / 3;
+/** Only a long exploration runs every mutation; a short one runs those that are caught at once. */
+const ALL_MUTATIONS_FROM_SECONDS = 60;
+const QUICK_MUTATION_SEEDS = 60;
+const PATIENCE_MS = 30_000;
+const MUTATIONS_MS = 300_000;
+const SEED_SPACE = 0x1_0000_0000;
+
+const commit = currentCommit();
+/** Every commit explores seeds of its own, and the same ones each time. */
+const firstSeed = Bun.hash.crc32(commit.replace("+", "")) % SEED_SPACE;
+
+function simulationOf(kind: "core" | "cluster"): Simulation {
+  return kind === "core" ? new CoreSimulation(createRaft) : new ClusterSimulation();
+}
+
+describe.each(["core", "cluster"] as const)("the simulation of the %s", (kind) => {
+  test(
+    `${kind}: a seed replays exactly, whatever ran before it`,
+    async () => {
+      const first = await simulationOf(kind).run(7);
+      const other = simulationOf(kind);
+      await other.run(8);
+      const again = await other.run(7, { recording: 1 });
+      expect(again.traceHash).toBe(first.traceHash);
+      expect((await other.run(9)).traceHash).not.toBe(first.traceHash);
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    `${kind}: seeds that once failed do not fail`,
+    async () => {
+      const simulation = simulationOf(kind);
+      for (const { seed } of REGRESSIONS.filter((regression) => regression.kind === kind)) {
+        const { violation } = await simulation.run(seed);
+        expect(violation, `seed ${seed}`).toBeUndefined();
+      }
+    },
+    PATIENCE_MS,
+  );
+
+  test(
+    `${kind}: new seeds keep every rule`,
+    async () => {
+      const share = kind === "core" ? CORE_SHARE : 1 - CORE_SHARE;
+      const milliseconds = EXPLORE_SECONDS * 1_000 * share;
+      const range = { first: firstSeed, count: Infinity, milliseconds };
+      const { done, failure } = await runSeeds(simulationOf(kind), range);
+      console.log(`${kind}: ${done} seeds from ${firstSeed}, commit ${commit}`);
+      if (failure !== undefined) throw new Error(describeFailure(failure, { kind, commit }));
+      expect(done).toBeGreaterThan(0);
+    },
+    EXPLORE_SECONDS * 1_000 + PATIENCE_MS,
+  );
+});
+
+describe("mutations of the core", () => {
+  test("mutations: each fits the core as it is", async () => {
+    for (const mutation of MUTATIONS) (await patchRaft(mutation)).remove();
+    expect(MUTATIONS.length).toBeGreaterThanOrEqual(10);
+  });
+
+  test(
+    "mutations: each is caught",
+    async () => {
+      const all = EXPLORE_SECONDS >= ALL_MUTATIONS_FROM_SECONDS;
+      const missed: string[] = [];
+      for (const mutation of MUTATIONS) {
+        if (!all && mutation.seeds > QUICK_MUTATION_SEEDS) continue;
+        const { name, caught } = await runMutation(mutation);
+        if (caught === undefined) missed.push(name);
+      }
+      expect(missed).toEqual([]);
+    },
+    MUTATIONS_MS,
+  );
+});
