@@ -64,6 +64,28 @@ describe("kubectl and RBAC", () => {
     expect(account).toContain("system:serviceaccounts:default");
   });
 
+  test("kubectl create: asks about others by a review", async () => {
+    const review = {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SubjectAccessReview",
+      spec: {
+        user: "bob",
+        resourceAttributes: { verb: "list", resource: "pods", namespace: "default" },
+      },
+    };
+    // To validate kinds that cannot be patched kubectl asks for the list of CRDs.
+    const args = ["create", "--validate=ignore", "-f", "-", "-o", "jsonpath={.status}"];
+    const status = await started.api?.kubectl.feed(JSON.stringify(review), ...args);
+    expect(JSON.parse(status ?? "{}")).toEqual({
+      allowed: true,
+      reason: 'RBAC: allowed by RoleBinding "bob-reads/default" of Role "reader" to User "bob"',
+    });
+    expect(await ok("api-resources", "--api-group=authorization.k8s.io")).toMatch(
+      /^localsubjectaccessreviews\s+authorization.k8s.io\/v1\s+true\s+LocalSubjectAccessReview$/m,
+    );
+    expect(await ok("explain", "tokenreview.spec.token")).toContain("FIELD: token <string>");
+  });
+
   test("kubectl auth reconcile: makes roles and bindings what a file says", async () => {
     const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "writer" };
     const rule = { apiGroups: [""], resources: ["configmaps"], verbs: ["create", "get"] };
