@@ -18,7 +18,7 @@ export interface ClusterLoadOptions {
 
 /** Writes to all servers of a group from another process, which moves on when one dies. */
 export async function startLoad(
-  group: ServerGroup,
+  group: Pick<ServerGroup, "servers">,
   options: ClusterLoadOptions,
 ): Promise<ClusterLoad> {
   const { command = (cmd: readonly string[]): string[] => [...cmd], ...rest } = options;

@@ -19,6 +19,8 @@ export interface LoadReport {
   readonly acknowledged: readonly string[];
   /** When the acknowledgements came (milliseconds since 1970), in order. */
   readonly acknowledgedAtMs: readonly number[];
+  /** Milliseconds each acknowledged write took from its first try on, in the same order. */
+  readonly latenciesMs: readonly number[];
   /** Failed answers and broken connections by what they said. */
   readonly failures: Readonly<Record<string, number>>;
   /** What each watch saw: names in order, and whatever went wrong with order or repetition. */
@@ -47,6 +49,7 @@ const noMoreWrites = new AbortController();
 const stopped = new AbortController();
 const acknowledged: string[] = [];
 const acknowledgedAtMs: number[] = [];
+const latenciesMs: number[] = [];
 const failures: Record<string, number> = {};
 
 function serverAt(turn: number): Server {
@@ -68,6 +71,7 @@ async function write(writer: number): Promise<void> {
   let turn = writer;
   for (let index = 0; !noMoreWrites.signal.aborted; index++) {
     const name = `${options.name}-${writer}-${index}`;
+    const startedMs = performance.now();
     while (!(await create(serverAt(turn), name))) {
       if (noMoreWrites.signal.aborted) return;
       turn++;
@@ -75,6 +79,7 @@ async function write(writer: number): Promise<void> {
     }
     acknowledged.push(name);
     acknowledgedAtMs.push(Date.now());
+    latenciesMs.push(Math.round(performance.now() - startedMs));
   }
 }
 
@@ -167,6 +172,6 @@ for (const startedMs = Date.now(); !caughtUp() && Date.now() - startedMs < CALL_
 }
 stopped.abort();
 await Promise.all(watching);
-const report: LoadReport = { acknowledged, acknowledgedAtMs, failures, watches };
+const report: LoadReport = { acknowledged, acknowledgedAtMs, latenciesMs, failures, watches };
 await Bun.write(Bun.stdout, `${JSON.stringify(report)}\n`);
 process.exit(0);
