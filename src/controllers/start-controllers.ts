@@ -21,12 +21,14 @@ export interface ControllersOptions {
   readonly rootCa?: string;
   /** Nodes get their pod addresses from this range, "127.42.0.0/16"; none are given without it. */
   readonly clusterCidr?: string;
+  /** How long a node may be silent before it counts as lost; 40 s unless given. */
+  readonly nodeGraceMs?: number;
   readonly signal: AbortSignal;
 }
 
 /** Starts every controller, all on one set of informers; they run until the signal aborts. */
 export function startControllers(options: ControllersOptions): void {
-  const { client, clock, random, logger, signal, rootCa, clusterCidr } = options;
+  const { client, clock, random, logger, signal, rootCa, clusterCidr, nodeGraceMs } = options;
   const informers = new SharedInformers({ client, clock, random, logger });
   const context: ControllerContext = { client, informers, clock, random, logger, signal };
   startServiceAccountController(context, rootCa === undefined ? {} : { rootCa });
@@ -35,7 +37,7 @@ export function startControllers(options: ControllersOptions): void {
   startEndpointSliceController(context);
   startNamespaceController(context);
   if (clusterCidr !== undefined) startNodeIpamController(context, { clusterCidr });
-  startNodeLifecycleController(context);
+  startNodeLifecycleController(context, nodeGraceMs === undefined ? {} : { graceMs: nodeGraceMs });
   startPodGc(context);
   // Last, so that it shares the informers of the others instead of watching beside them.
   startGarbageCollector(context);

@@ -30,9 +30,17 @@ const STALLED_MS = 3 * MONITOR_INTERVAL_MS;
 const LEASE_NAMESPACE = "kube-node-lease";
 export const NODE_INDEX = "node";
 
+export interface NodeLifecycleOptions {
+  /** How long a node may be silent. Default {@link NODE_GRACE_MS}. */
+  readonly graceMs?: number;
+}
+
 /** Notices nodes that have gone silent, keeps pods off them and moves theirs elsewhere. */
-export function startNodeLifecycleController(context: ControllerContext): void {
-  new NodeLifecycleController(context).start();
+export function startNodeLifecycleController(
+  context: ControllerContext,
+  options: NodeLifecycleOptions = {},
+): void {
+  new NodeLifecycleController(context, options.graceMs ?? NODE_GRACE_MS).start();
 }
 
 class NodeLifecycleController {
@@ -46,13 +54,13 @@ class NodeLifecycleController {
   readonly #notBeforeMs: number;
   #disruption: Disruption | undefined;
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, graceMs: number) {
     this.#context = context;
     this.#nodes = context.informers.for(NODES);
     this.#pods = context.informers.for(PODS);
     this.#recorder = recorderFor(context, "node-controller");
-    this.#heartbeats = new Heartbeats(context.clock);
-    this.#notBeforeMs = context.clock.now() + NODE_GRACE_MS;
+    this.#heartbeats = new Heartbeats(context.clock, graceMs);
+    this.#notBeforeMs = context.clock.now() + graceMs;
   }
 
   start(): void {
@@ -150,11 +158,11 @@ class NodeLifecycleController {
   }
 
   /** Counts when it allows: nodes are given up one after another. */
-  #evictionLeave(node: Node, silentMs: number): { leave: EvictionLeave; waitMs: number } {
+  #evictionLeave(node: Node, isSilent: boolean): { leave: EvictionLeave; waitMs: number } {
     const held = { leave: "held", waitMs: MONITOR_INTERVAL_MS } as const;
     if (this.#disruption === undefined) return held;
     if (this.#disruption.everywhere) return { leave: "lifted", waitMs: 0 };
-    if (!awaitsEviction({ node, silentMs })) return { leave: "held", waitMs: 0 };
+    if (!awaitsEviction({ node, isSilent })) return { leave: "held", waitMs: 0 };
     const rate = this.#disruption.rates.get(zoneOf(node)) ?? 0;
     const waitMs = this.#pace.take(zoneOf(node), rate, this.#context.clock.monotonic());
     if (waitMs === 0) return { leave: "allowed", waitMs };
@@ -165,12 +173,12 @@ class NodeLifecycleController {
     const node = this.#nodes.lister.get("", name);
     if (node === undefined) return {};
     const nowMs = this.#context.clock.now();
-    const silentMs = this.#heartbeats.silentMs(name);
-    const { leave, waitMs } = this.#evictionLeave(node, silentMs);
-    for (const action of planNode({ node, silentMs, nowMs, eviction: leave })) {
+    const isSilent = this.#heartbeats.isOverdue(name);
+    const { leave, waitMs } = this.#evictionLeave(node, isSilent);
+    for (const action of planNode({ node, isSilent, nowMs, eviction: leave })) {
       if ((await this.#doNode(node, action)) === "changed-meanwhile") return {};
     }
-    return leave === "held" && awaitsEviction({ node, silentMs }) && waitMs > 0
+    return leave === "held" && awaitsEviction({ node, isSilent }) && waitMs > 0
       ? { requeueAfterMs: waitMs }
       : {};
   }

@@ -22,10 +22,10 @@ function node(ready: string | undefined, spec: Node["spec"] = {}): Node {
 
 const taintKeys = (
   observed: Node,
-  silentMs = 0,
+  isSilent = false,
   leave: EvictionLeave = eviction,
 ): string[] | undefined => {
-  const action = planNode({ node: observed, silentMs, nowMs, eviction: leave }).find(
+  const action = planNode({ node: observed, isSilent, nowMs, eviction: leave }).find(
     ({ type }) => type === "taints",
   );
   if (action?.type !== "taints") return undefined;
@@ -36,13 +36,11 @@ const taintKeys = (
 
 describe("planNode", () => {
   test("planNode: leaves a node that lives and is ready alone", () => {
-    expect(planNode({ node: node("True"), silentMs: NODE_GRACE_MS - 1, nowMs, eviction })).toEqual(
-      [],
-    );
+    expect(planNode({ node: node("True"), isSilent: false, nowMs, eviction })).toEqual([]);
   });
 
   test("planNode: after the grace period all that the node told is unknown", () => {
-    const actions = planNode({ node: node("True"), silentMs: NODE_GRACE_MS, nowMs, eviction });
+    const actions = planNode({ node: node("True"), isSilent: true, nowMs, eviction });
     expect(actions.map(({ type }) => type)).toEqual([
       "conditions",
       "taints",
@@ -67,7 +65,7 @@ describe("planNode", () => {
   test("planNode: taints follow the conditions, and those of others stay", () => {
     const theirs: Taint = { key: "team", value: "a", effect: "NoSchedule" };
     expect(taintKeys(node("False"))).toEqual(["not-ready:NoSchedule", "not-ready:NoExecute"]);
-    expect(taintKeys(node("True"), NODE_GRACE_MS)).toEqual([
+    expect(taintKeys(node("True"), true)).toEqual([
       "unreachable:NoSchedule",
       "unreachable:NoExecute",
     ]);
@@ -80,15 +78,15 @@ describe("planNode", () => {
   });
 
   test("planNode: evictions are announced with leave, kept without, and taken back", () => {
-    expect(taintKeys(node("Unknown"), 0, "held")).toEqual(["unreachable:NoSchedule"]);
+    expect(taintKeys(node("Unknown"), false, "held")).toEqual(["unreachable:NoSchedule"]);
     const taints: Taint[] = (["NoSchedule", "NoExecute"] as const).map((effect) => ({
       key: "node.kubernetes.io/unreachable",
       effect,
     }));
     const given = node("Unknown", { taints });
-    expect(taintKeys(given, 0, "held")).toBeUndefined();
-    expect(taintKeys(given, 0, "lifted")).toEqual(["unreachable:NoSchedule"]);
-    expect(taintKeys(node("True", { taints }), 0, "held")).toEqual([]);
+    expect(taintKeys(given, false, "held")).toBeUndefined();
+    expect(taintKeys(given, false, "lifted")).toEqual(["unreachable:NoSchedule"]);
+    expect(taintKeys(node("True", { taints }), false, "held")).toEqual([]);
   });
 
   test("planNode: pressure keeps new pods away", () => {
@@ -178,7 +176,7 @@ describe("EvictionPace", () => {
 describe("Heartbeats", () => {
   test("Heartbeats: a renewal is a sign of life, the same one again is not", () => {
     const clock = new ManualClock();
-    const heartbeats = new Heartbeats(clock);
+    const heartbeats = new Heartbeats(clock, NODE_GRACE_MS);
     heartbeats.lease("n", "t1");
     clock.advance(30_000);
     heartbeats.lease("n", "t1");
@@ -191,7 +189,7 @@ describe("Heartbeats", () => {
 
   test("Heartbeats: a grant renews those who were alive, and nobody else", () => {
     const clock = new ManualClock();
-    const heartbeats = new Heartbeats(clock);
+    const heartbeats = new Heartbeats(clock, NODE_GRACE_MS);
     heartbeats.lease("dead", "t1");
     clock.advance(NODE_GRACE_MS - 1);
     heartbeats.lease("alive", "t1");

@@ -2,7 +2,7 @@ import { rfc3339 } from "../../apimachinery/index.ts";
 import type { Node, NodeCondition, Taint } from "../../api/index.ts";
 import { deepEqual } from "../deep-equal.ts";
 
-/** Silence after which a node counts as lost. */
+/** Silence after which a node counts as lost, unless said otherwise. */
 export const NODE_GRACE_MS = 40_000;
 
 export const NOT_READY_TAINT = "node.kubernetes.io/not-ready";
@@ -29,8 +29,8 @@ const OUR_TAINTS = new Set([
 
 export interface NodeObserved {
   readonly node: Node;
-  /** Since the last sign of life. */
-  readonly silentMs: number;
+  /** No sign of life for longer than the grace period. */
+  readonly isSilent: boolean;
   /** Wall clock. */
   readonly nowMs: number;
   /** Whether its pods may be evicted for its being lost; asked only when that would begin. */
@@ -53,7 +53,7 @@ export type NodeAction =
 /** What the silence, the conditions and the cordon of a node amount to. */
 export function planNode(observed: NodeObserved): readonly NodeAction[] {
   const { node } = observed;
-  const isSilent = observed.silentMs >= NODE_GRACE_MS;
+  const { isSilent } = observed;
   const conditions = isSilent ? silentConditions(observed) : (node.status?.conditions ?? []);
   const readiness = readinessIn(conditions);
   const wasReady = readinessIn(node.status?.conditions) === "True";
@@ -95,9 +95,9 @@ function silentConditions({ node, nowMs }: NodeObserved): readonly NodeCondition
 /** Whether the node is lost and no eviction of its pods has been announced for it. */
 export function awaitsEviction({
   node,
-  silentMs,
-}: Pick<NodeObserved, "node" | "silentMs">): boolean {
-  const readiness = silentMs >= NODE_GRACE_MS ? "Unknown" : readinessIn(node.status?.conditions);
+  isSilent,
+}: Pick<NodeObserved, "node" | "isSilent">): boolean {
+  const readiness = isSilent ? "Unknown" : readinessIn(node.status?.conditions);
   const announced = (node.spec?.taints ?? []).some(
     ({ key, effect }) =>
       effect === "NoExecute" && (key === NOT_READY_TAINT || key === UNREACHABLE_TAINT),

@@ -1,6 +1,5 @@
 import type { Taint } from "../../api/index.ts";
 import type { Clock } from "../../lib/index.ts";
-import { NODE_GRACE_MS } from "./health.ts";
 
 interface Seen {
   leaseRenewal: string;
@@ -16,11 +15,13 @@ interface Seen {
  */
 export class Heartbeats {
   readonly #clock: Clock;
+  readonly #graceMs: number;
   readonly #nodes = new Map<string, Seen>();
   readonly #taints = new Map<string, ReadonlyMap<string, number>>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, graceMs: number) {
     this.#clock = clock;
+    this.#graceMs = graceMs;
   }
 
   lease(node: string, renewal: string): void {
@@ -42,7 +43,7 @@ export class Heartbeats {
   }
 
   isOverdue(node: string): boolean {
-    return this.silentMs(node) >= NODE_GRACE_MS;
+    return this.silentMs(node) >= this.#graceMs;
   }
 
   /** Every node not given up yet gets the whole grace period again. */
