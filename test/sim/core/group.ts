@@ -226,9 +226,9 @@ export class Group {
       const configuration = core.applyConfig(entry);
       this.ledger.reconfigures(member.id, entry.index, configuration);
       this.statistics.count("configuration applied");
-      if (this.trace.recording) {
-        this.#note(member, `has ${JSON.stringify(configuration)} after ${entry.index}`);
-      }
+      if (!this.trace.recording) continue;
+      const what = `has ${JSON.stringify(configuration)} after ${entry.index}`;
+      this.trace.line(`${this.queue.step} ${member.id} ${what}`);
     }
     const { readStates } = ready;
     for (let at = 0; at < readStates.length; at++) {
