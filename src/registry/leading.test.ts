@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { CONFIG_MAPS, LEASES, NAMESPACES, SERVICES } from "../api/index.ts";
 import { type KubeObject, rfc3339Micro } from "../apimachinery/index.ts";
-import type { Leadership, MemberId, Term } from "../store/index.ts";
+import { type Leadership, type MemberId, StoreError, type Term } from "../store/index.ts";
 import { configMap, memoryRegistry } from "./testing/registry-fixture.ts";
 
 const leads = (term: number): Leadership => ({
@@ -79,6 +79,21 @@ test("lead: knows the ports that another leader gave out", async () => {
   await fixture.registry.lead(4 as Term);
   const taken = services.create("default", service("third", 30_002));
   await expect(taken).rejects.toThrow("provided port is already allocated");
+});
+
+test("lead: a port that may have been given out is free again in the next term", async () => {
+  const fixture = await memoryRegistry();
+  const services = fixture.resource(SERVICES);
+  fixture.store.beforeWrite = () => {
+    throw new StoreError("unavailable", "no majority");
+  };
+  const lost = services.create("default", service("first", 30_001));
+  await expect(lost).rejects.toMatchObject({ status: { code: 504 } });
+  fixture.store.beforeWrite = undefined;
+  const again = services.create("default", service("second", 30_001));
+  await expect(again).rejects.toThrow("provided port is already allocated");
+  fixture.store.elect(leads(9));
+  await services.create("default", service("second", 30_001));
 });
 
 test("lead: gives every node its full lease duration first", async () => {

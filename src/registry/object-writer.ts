@@ -153,9 +153,9 @@ export class ObjectWriter {
   }
 
   /**
-   * What was decided without a write (a refusal, or that nothing changes) counts only if the object
-   * is the latest: a leader whose disk is slow has not applied yet what its followers may serve, and
-   * one that was cut off may lead no more.
+   * What was decided without a write (a refusal, or that nothing changes) counts only if the
+   * object is the latest: a leader whose disk is slow has not applied yet what its followers may
+   * serve, and one that was cut off may lead no more.
    */
   async #decided<T extends object>(
     key: string,
@@ -226,7 +226,7 @@ export class ObjectWriter {
       reservation.commit();
       return codec.stored(kv);
     } catch (error) {
-      reservation.rollback();
+      giveBack(reservation, error);
       throw refusalOf(error, this.#definition, name);
     }
   }
@@ -274,7 +274,7 @@ export class ObjectWriter {
       reservation.commit();
       return codec.stored(put);
     } catch (error) {
-      reservation.rollback();
+      giveBack(reservation, error);
       // Only a write that names what it replaces has lost; another one starts from the new state.
       if (!conditional && isOvertaken(error)) return "again";
       throw refusalOf(error, this.#definition, name);
@@ -421,4 +421,10 @@ function isOvertaken(error: unknown): boolean {
 /** It was decided not to write; other errors leave that open, or say nothing of the object. */
 function isRefusal(error: unknown): boolean {
   return isStatusError(error) && error.code < 500 && error.code !== 429;
+}
+
+/** What may have been written after all stays reserved: the next term counts anew. */
+function giveBack(reservation: Reservation, error: unknown): void {
+  const unknown = error instanceof StoreError && error.code === "unavailable";
+  if (!unknown) reservation.rollback();
 }

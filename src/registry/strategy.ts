@@ -1,7 +1,10 @@
 import type { FieldError, KubeObject } from "../apimachinery/index.ts";
 import type { WriteScope } from "./resource-registry.ts";
 
-/** What was set aside for an object before its write; exactly one of the two is called. */
+/**
+ * What was set aside for an object before its write. One of the two is called, or neither when
+ * nobody knows whether it was written: then it stays set aside until the next term.
+ */
 export interface Reservation {
   /** The write succeeded. */
   commit(): void;
