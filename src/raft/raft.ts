@@ -67,6 +67,8 @@ export const DEFAULT_RAFT_LIMITS: RaftLimits = {
   maxCommittedBytes: 4 * 1024 * 1024,
 };
 
+type Writable<Shape> = { -readonly [Key in keyof Shape]: Shape[Key] };
+
 /** A member of the group, as it is after a start: a follower that knows of no leader. */
 export function createRaft(options: RaftOptions): RaftCore {
   return new Raft(options);
@@ -220,17 +222,13 @@ class Raft implements RaftCore {
     const hardState = this.#takeHardState(entries.length > 0 || snapshot !== undefined);
     const softState = this.#takeSoftState();
     log.snapshot = undefined;
-    const ready: Ready = {
-      ...(hardState === undefined ? {} : { hardState }),
-      ...(softState === undefined ? {} : { softState }),
-      ...(snapshot === undefined ? {} : { snapshot }),
-      entries,
-      early,
-      messages,
-      committed: snapshot === undefined ? log.takeCommitted(state.limits.maxCommittedBytes) : [],
-      readStates,
-      loads,
-    };
+    const committed =
+      snapshot === undefined ? log.takeCommitted(state.limits.maxCommittedBytes) : [];
+    // Filled in place: a ready is built for every few messages.
+    const ready: Writable<Ready> = { entries, early, messages, committed, readStates, loads };
+    if (hardState !== undefined) ready.hardState = hardState;
+    if (softState !== undefined) ready.softState = softState;
+    if (snapshot !== undefined) ready.snapshot = snapshot;
     state.messages = [];
     state.earlyMessages = [];
     state.readStates = [];

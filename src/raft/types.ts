@@ -143,7 +143,11 @@ export interface VoteResponse extends Envelope, CommitNote {
   readonly granted: boolean;
 }
 
-/** The receiver needs what the log no longer has; the driver sends the state along. */
+/**
+ * The receiver needs what the log no longer has: the driver sends a state, and puts its place here.
+ * The receiver's driver steps it when the state has arrived, however late. To a witness the place
+ * alone is sent.
+ */
 export interface InstallSnapshot extends Envelope {
   readonly type: "install-snapshot";
   readonly snapshot: SnapshotPoint;
@@ -202,6 +206,7 @@ export interface Ready {
   readonly snapshot?: SnapshotPoint;
   readonly early: readonly Message[];
   readonly messages: readonly Message[];
+  /** All durable here. `applyConfig` is called for its config entries before `advance`. */
   readonly committed: readonly LogEntry[];
   readonly readStates: readonly ReadState[];
   readonly loads: readonly LogLoad[];
@@ -250,6 +255,7 @@ export interface RaftStatus {
 }
 
 export type Supplied =
+  /** From the load's first on, without a gap, at least one. */
   | { readonly type: "entries"; readonly entries: readonly LogEntry[] }
   /** The log no longer has them: those who need them get a snapshot. */
   | { readonly type: "compacted"; readonly from: LogIndex };
@@ -272,6 +278,7 @@ export interface RaftCore {
   status(): RaftStatus;
   tick(): void;
   step(message: Message): void;
+  /** @param data at least one byte */
   propose(data: Uint8Array): ProposeResult;
   proposeConfig(change: ConfigChange): ConfigResult;
   /** The driver applied a committed config entry; gives the configuration that is now in force. */
@@ -284,8 +291,14 @@ export interface RaftCore {
   transferLeadership(to: MemberId): void;
   /** Starts an election now, as if the timeout had passed (pre-vote included). */
   campaign(): void;
+  /**
+   * The connection to it broke. A leader sends one append at a time there; a follower whose leader
+   * it was campaigns within three ticks, unless it hears of it before.
+   */
   reportUnreachable(member: MemberId): void;
+  /** Every install-snapshot that left is answered so, once: nothing is sent there until then. */
   reportSnapshot(member: MemberId, outcome: "finished" | "failed"): void;
+  /** Answers a load, every one of them, at any time. */
   supply(supplied: Supplied): void;
   /** The log was dropped up to and including this index, of which a snapshot exists. */
   compacted(point: SnapshotPoint): void;
