@@ -61,7 +61,12 @@ export class JoinAdmission {
     const { membership, issuer, settings, logger } = this.#options;
     const server = membership.members().find((member) => member.name === request.name);
     if (server !== undefined) {
-      throw nameTaken(request.name, `a server of the cluster (member ${server.id})`);
+      throw refusal(
+        409,
+        "Conflict",
+        `the node name ${JSON.stringify(request.name)} belongs to a server of the cluster ` +
+          `(member ${server.id}): give another --node-name`,
+      );
     }
     const certificate = await issuer.issueForNode(request.certificateRequest, request.name);
     await this.#claimName(request);
@@ -91,13 +96,16 @@ export class JoinAdmission {
 
   #handOver(self: Member, certificate: string): JoinServerAnswer {
     const { membership, ca, adminToken, settings } = this.#options;
-    const members = membership.members();
+    const listed = membership.members();
+    const known = listed.find((member) => member.id === self.id);
+    // Where the state is in etcd, a server is listed by itself once it runs.
+    const members = known === undefined ? [...listed, self] : [...listed];
     const secrets = { caPrivateKey: ca.privateKey, adminToken };
     return {
       clusterId: membership.clusterId,
       certificate,
-      self: members.find((member) => member.id === self.id) ?? self,
-      members: [...members],
+      self: known ?? self,
+      members,
       servers: apiAddresses(members),
       settings,
       ...(self.role === "witness" ? {} : { secrets }),

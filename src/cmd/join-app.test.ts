@@ -8,7 +8,12 @@ import { MembershipError, StoreError } from "../store/index.ts";
 import type { Leadership, MemberId } from "../store/index.ts";
 import { createClusterApp } from "./join-app.ts";
 import type { ClusterApp, ClusterAppOptions } from "./join-app.ts";
-import { JOIN_PROTOCOL, MAX_JOIN_BODY_BYTES, memberListSchema } from "./join-wire.ts";
+import {
+  JOIN_PROTOCOL,
+  joinServerAnswerSchema,
+  MAX_JOIN_BODY_BYTES,
+  memberListSchema,
+} from "./join-wire.ts";
 import { FakeMembership, FOUNDER } from "./testing/fake-membership.ts";
 import { SNAPSHOT_BYTES_HEADER } from "./snapshot-stream.ts";
 
@@ -188,6 +193,14 @@ describe("createClusterApp", () => {
       peerAddress: "192.0.2.77:10250",
       apiAddress: "https://192.0.2.77:6443",
     });
+  });
+
+  test("createClusterApp: a server that nobody lists before it runs is told of itself", async () => {
+    membership.add = () => Promise.resolve();
+    const options = { token: "abc123.good", body: SERVER };
+    const response = await send(createApp(), "POST", "/kubun/v1/join/server", options);
+    const { self, members } = joinServerAnswerSchema.parse(await response.json());
+    expect(members.map(({ id }) => id)).toEqual([FOUNDER.id, self.id]);
   });
 
   test("createClusterApp: a request is passed on once, and a client cannot say it was", async () => {

@@ -117,3 +117,15 @@ export function readCaPrivateKey(directory: DataDirectory): string | undefined {
   const path = join(directory.tls, "ca.key");
   return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 }
+
+/**
+ * The id of a cluster whose state is elsewhere (`--datastore-endpoint`), made at the first start: a
+ * store of this server's own would keep it. On disk before anybody else hears of it.
+ */
+export function ensureClusterId(directory: DataDirectory, fresh: () => string): string {
+  const path = join(directory.tls, "cluster-id");
+  if (existsSync(path)) return readFileSync(path, "utf8").trim();
+  const id = fresh();
+  writeFileAtomically(path, `${id}\n`, { mode: PRIVATE_MODE });
+  return id;
+}

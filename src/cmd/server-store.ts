@@ -5,6 +5,7 @@ import { EtcdError, IdentityError, openEtcdStore, openStore } from "../store/ind
 import type { EtcdTls, Member, MemberId, Store } from "../store/index.ts";
 import type { Doors } from "./doors.ts";
 import type { Ground } from "./ground.ts";
+import { ensureClusterId } from "./join-record.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
 /** Opens the store: an external etcd when the flags name one, else this server's own. */
@@ -19,7 +20,9 @@ export function openServerStore(
     return openMember(ground, identity, doors, onFailed);
   }
   const { clock, random, logger } = ground;
+  const { joined } = identity;
   return openEtcdStore({
+    clusterId: joined?.clusterId ?? ensureClusterId(ground.directory, () => identity.clusterId),
     endpoints: flags.datastoreEndpoint,
     tls: readDatastoreKeys(flags),
     clock,
@@ -31,7 +34,7 @@ export function openServerStore(
       const endpoints = flags.datastoreEndpoint?.join(",");
       throw new CommandError(`--datastore-endpoint ${endpoints}: ${error.message}`);
     }
-    throw error;
+    return asCommandError(error);
   });
 }
 

@@ -202,6 +202,24 @@ describe.skipIf(obstacle !== undefined)("EtcdStore", () => {
     expect(past).toHaveLength(6);
   });
 
+  test("EtcdStore: a server of another cluster is refused", async () => {
+    const prefix = newPrefix();
+    const openAs = (clusterId: string): Promise<Store> =>
+      openEtcdStore({
+        endpoints: etcd.endpoints,
+        clock: systemClock,
+        random: new SeededRandom(5),
+        logger: silentLogger,
+        prefix,
+        clusterId,
+      });
+    const store = await openAs("ours");
+    expect(store.membership.clusterId).toBe("ours");
+    await store.close();
+    expect(openAs("theirs")).rejects.toThrow("etcd holds cluster ours");
+    await (await openAs("ours")).close();
+  });
+
   test("EtcdStore: without etcd it does not open", async () => {
     const opening = openServer(newPrefix(), 1, ["http://127.0.0.1:1"]);
     expect(opening).rejects.toThrow("does not answer");

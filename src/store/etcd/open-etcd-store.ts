@@ -2,7 +2,7 @@ import { sleep } from "../../lib/index.ts";
 import type { Clock, Logger, Random } from "../../lib/index.ts";
 import type { Revision } from "../../mvcc/index.ts";
 import { MembershipError } from "../group-membership.ts";
-import { newClusterId, newMemberId } from "../member-identity.ts";
+import { IdentityError, newClusterId, newMemberId } from "../member-identity.ts";
 import { RevisionWaiters } from "../revision-waiters.ts";
 import type { Member, MemberStatus, Membership, Store } from "../store.ts";
 import { EtcdClient } from "./etcd-client.ts";
@@ -22,6 +22,8 @@ export interface OpenEtcdStoreOptions {
   readonly logger: Logger;
   /** Keeps clusters apart that share an etcd; begins with "/". */
   readonly prefix?: string;
+  /** The cluster that this server belongs to; the first server that comes names it. */
+  readonly clusterId?: string;
   /** How the other servers reach this one; alone it needs no address. */
   readonly self?: Member;
 }
@@ -35,7 +37,7 @@ const COMPACTION_INTERVAL_MS = 5 * 60 * 1000;
  * Opens a store whose state is in an external etcd cluster. Resolves when the state is in memory
  * and this server has asked for leadership; a server that is alone leads then.
  *
- * @throws EtcdError when etcd cannot be reached
+ * @throws EtcdError when etcd cannot be reached, IdentityError when it holds another cluster
  */
 export async function openEtcdStore(options: OpenEtcdStoreOptions): Promise<Store> {
   const { clock, random, logger, prefix = DEFAULT_PREFIX } = options;
@@ -49,7 +51,7 @@ export async function openEtcdStore(options: OpenEtcdStoreOptions): Promise<Stor
     waiters.applied();
     for (const step of steps) step();
   };
-  const clusterId = await claimClusterId(client, prefix, random);
+  const clusterId = await claimClusterId(client, prefix, options);
   const mirror: EtcdMirror = new EtcdMirror({ client, prefix, clock, logger, onApplied });
   const self = options.self ?? nobody(random);
   const session: EtcdSession = new EtcdSession({ client, mirror, self, clock, random, logger });
@@ -69,21 +71,32 @@ function nobody(random: Random): Member {
   return { id: newMemberId(random), name: "", role: "voter", peerAddress: "", apiAddress: "" };
 }
 
-/** The first server that comes names the cluster. */
-async function claimClusterId(client: EtcdClient, prefix: string, random: Random): Promise<string> {
+/** The first server that comes names the cluster; another cluster's server is refused. */
+async function claimClusterId(
+  client: EtcdClient,
+  prefix: string,
+  { clusterId, random }: OpenEtcdStoreOptions,
+): Promise<string> {
   const key = encodeText(`${prefix}${CLUSTER_ID_KEY}`);
   const read = { request_range: { key } };
+  const value = encodeText(clusterId ?? newClusterId(random));
   const answer = (await client.call(
     "/v3/kv/txn",
     {
       compare: [{ key, target: "CREATE", create_revision: "0" }],
-      success: [{ request_put: { key, value: encodeText(newClusterId(random)) } }, read],
+      success: [{ request_put: { key, value } }, read],
       failure: [read],
     },
     { repeatable: true },
   )) as EtcdTxn;
   const range: EtcdRange | undefined = answer.responses?.at(-1)?.response_range;
-  return decodeText(range?.kvs?.[0]?.value ?? "");
+  const present = decodeText(range?.kvs?.[0]?.value ?? "");
+  if (clusterId === undefined || clusterId === present) return present;
+  throw new IdentityError(
+    `etcd holds cluster ${present} below ${prefix}, and this server is of cluster ${clusterId}: ` +
+      "to be one more server of that cluster, join it (--join and a token, with an empty " +
+      "--data-dir); for a new cluster take an empty etcd",
+  );
 }
 
 /** The leader forgets what is older than one interval. */
