@@ -112,7 +112,7 @@ describe("SqliteState", () => {
     expect(stateHash(new StateMachine({ db: storage.db }))).toBe(stateHash(machine));
   });
 
-  test("SqliteState: an install that a crash interrupted is finished at the next open", async () => {
+  test("SqliteState: an install that a crash interrupted ends at the next open", async () => {
     const sent = await peerSnapshot(100);
     const storage = open("own.db");
     fill(new StateMachine({ db: storage.db }), 40, 3_000);

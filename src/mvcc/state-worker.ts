@@ -68,8 +68,8 @@ async function answer(request: StateWorkerRequest, held: Held): Promise<StateWor
 }
 
 /**
- * Everything on the state file that waits for the disk. Blocks. What only whole files need is loaded
- * when one comes: a worker that checkpoints starts in half the time and memory without it.
+ * Everything on the state file that waits for the disk. Blocks. What only whole files need is
+ * loaded when one comes: a worker that checkpoints is smaller without it.
  */
 async function runStateTask(request: StateWorkerRequest, held: Held): Promise<StateTaskResult> {
   const { database, task } = request;

@@ -18,8 +18,8 @@ if (!Bun.isMainThread) {
 }
 
 /**
- * Brings a growing file to the medium bit by bit. Synced once at its end, a gigabyte of it would hold
- * up every sync of the log for half a second.
+ * Brings a growing file to the medium bit by bit. Synced once at its end, a gigabyte of it would
+ * hold up every sync of the log for half a second.
  */
 function writeBack({ path, stop }: WritebackRequest): void {
   const descriptor = openSync(path, "r");

@@ -64,7 +64,7 @@ export class LogMap<Segment> {
     if (first === undefined) return;
     assert(
       first.index > this.#base.index && first.index <= this.#lastIndex + 1,
-      `entry ${first.index} neither follows ${this.#lastIndex} nor replaces what is behind the base`,
+      `entry ${first.index} neither follows ${this.#lastIndex} nor replaces one behind the base`,
     );
     this.endBefore(first.index);
     for (const entry of entries) {

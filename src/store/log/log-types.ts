@@ -98,7 +98,8 @@ export interface DurableLog {
   append(append: LogAppend): Promise<void>;
   /**
    * Entries from `from` on: at least one, then as many as fit into `maxBytes` of data; none when
-   * `from` is behind the end. "compacted": `from` is at or below the base. May run beside an append.
+   * `from` is behind the end. "compacted": `from` is at or below the base. May run beside an
+   * append.
    */
   read(from: LogIndex, maxBytes: number): Promise<readonly LogEntry[] | "compacted">;
   /** Of the base and everything behind it; undefined elsewhere. */

@@ -124,7 +124,7 @@ describe("SegmentedLog", () => {
     expect(await all(again.log)).toEqual([entry(1), ...entries(2, 3, 6)]);
   });
 
-  test("SegmentedLog: a moved commit index alone is no write, and rides with the next", async () => {
+  test("SegmentedLog: a moved commit index is no write, and rides with the next", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const { log } = await open(disk);
     await log.append({ entries: entries(1, 5), hardState: hard(3, 1) });
@@ -350,7 +350,7 @@ describe("SegmentedLog on a full disk", () => {
     expect(await all(again.log)).toEqual(entries(1, 5));
   });
 
-  test("SegmentedLog: votes are kept without space, and the reserve comes back with it", async () => {
+  test("SegmentedLog: votes are kept without space; the reserve comes back with it", async () => {
     const disk = new FaultyDisk(new SeededRandom(4));
     const { log } = await open(disk, { segmentBytes: RESERVE_BYTES });
     await log.append({ entries: entries(1, 3), hardState: hard(3, 1) });
