@@ -1,7 +1,13 @@
 import { assert } from "../lib/index.ts";
-import type { HardState, LogEntry, LogIndex } from "../raft/index.ts";
+import type { HardState, LogEntry, LogIndex, RaftLimits } from "../raft/index.ts";
 import type { LogPoint, OpenedLogState } from "./log/log-types.ts";
 import type { SegmentedLog } from "./log/segmented-log.ts";
+
+/**
+ * Entries that the core keeps in memory for members that are a little late; older ones are read
+ * from the log. Small, because a server that is alone pays for it too.
+ */
+export const CORE_LIMITS: Partial<RaftLimits> = { maxMemoryLogBytes: 8 * 1024 * 1024 };
 
 /**
  * The end of the log as the core needs it: everything that is not applied at least, because who

@@ -25,7 +25,7 @@ import { INCOMING_DIRECTORY, SnapshotRoom } from "./snapshot-exchange.ts";
 import { StoreState } from "./store-state.ts";
 import type { Member, Store } from "./store.ts";
 import { startTransport } from "./start-transport.ts";
-import { entriesForCore, hardStateFor } from "./core-start.ts";
+import { CORE_LIMITS, entriesForCore, hardStateFor } from "./core-start.ts";
 import { WatchHub } from "./watch-hub.ts";
 
 export const STATE_FILE = "state.db";
@@ -238,7 +238,7 @@ function createCore(parts: {
     termAt: (index) => log.termAt(index),
     ...(opened.recoverTo === undefined ? {} : { recoverTo: opened.recoverTo }),
     draw: (below) => randomInteger(random, below),
-    ...(limits.raft === undefined ? {} : { limits: limits.raft }),
+    limits: { ...CORE_LIMITS, ...limits.raft },
   });
 }
 

@@ -15,7 +15,7 @@ import type { StoreLimits } from "./open-store.ts";
 import { INCOMING_DIRECTORY, SnapshotRoom } from "./snapshot-exchange.ts";
 import { startTransport } from "./start-transport.ts";
 import type { Leadership, Member, StoreMode } from "./store.ts";
-import { entriesForCore, hardStateFor } from "./core-start.ts";
+import { CORE_LIMITS, entriesForCore, hardStateFor } from "./core-start.ts";
 import { WITNESS_FILE, WitnessState } from "./witness-state.ts";
 
 /** What every data member has is given up when it has grown by so much. */
@@ -179,7 +179,7 @@ async function createCore(
     termAt: (index) => log.log.termAt(index),
     ...(log.recoverTo === undefined ? {} : { recoverTo: log.recoverTo }),
     draw: (below) => randomInteger(random, below),
-    ...(limits.raft === undefined ? {} : { limits: limits.raft }),
+    limits: { ...CORE_LIMITS, ...limits.raft },
   });
 }
 

@@ -1,0 +1,64 @@
+import { describe, expect, test } from "bun:test";
+import type { LogIndex } from "../raft/index.ts";
+import { DECISION_MS } from "./proposals.ts";
+import { ReadBarrier } from "./read-barrier.ts";
+import { refusal } from "./testing/refusal.ts";
+
+const index = 7 as LogIndex;
+
+describe("ReadBarrier", () => {
+  test("ReadBarrier: many ask once, and wait for what is confirmed to be applied", async () => {
+    const barrier = new ReadBarrier(100);
+    const passed: number[] = [];
+    const reads = [1, 2, 3].map(async (number) => {
+      await barrier.add(0);
+      passed.push(number);
+    });
+    const context = barrier.ask(0);
+    expect(barrier.unasked).toBe(false);
+    barrier.answer([{ context: context - 1, index }]);
+    barrier.applied(9);
+    await Promise.resolve();
+    expect(passed).toEqual([]);
+    barrier.answer([{ context, index }]);
+    barrier.applied(6);
+    await Promise.resolve();
+    expect(passed).toEqual([]);
+    barrier.applied(7);
+    await Promise.all(reads);
+    expect(passed).toEqual([1, 2, 3]);
+    expect(barrier.waiting).toBe(false);
+  });
+
+  test("ReadBarrier: asks again when the leader changed or nobody answered, under a new context", async () => {
+    const barrier = new ReadBarrier(100);
+    const read = barrier.add(0);
+    const first = barrier.ask(0);
+    barrier.askAnew();
+    expect(barrier.unasked).toBe(true);
+    const second = barrier.ask(10);
+    barrier.sweep(500);
+    expect(barrier.unasked).toBe(false);
+    barrier.sweep(510);
+    expect(barrier.unasked).toBe(true);
+    const third = barrier.ask(510);
+    expect(new Set([first, second, third]).size).toBe(3);
+    // An answer to an older question says less than was asked since.
+    barrier.answer([{ context: first, index }]);
+    barrier.applied(7);
+    expect(barrier.waiting).toBe(true);
+    barrier.answer([{ context: third, index }]);
+    barrier.applied(7);
+    await read;
+  });
+
+  test("ReadBarrier: gives up after ten seconds", async () => {
+    const barrier = new ReadBarrier(100);
+    const refused = refusal(barrier.add(0));
+    barrier.sweep(DECISION_MS - 1);
+    expect(barrier.waiting).toBe(true);
+    barrier.sweep(DECISION_MS);
+    expect(await refused).toMatchObject({ code: "unavailable" });
+    expect(barrier.waiting).toBe(false);
+  });
+});
