@@ -120,7 +120,7 @@ export class FaultPlan {
     if (kind === "storm") {
       network.loss = prng.pick([0, 50, 200, 500]) ?? 0;
       network.duplication = prng.pick([0, 50, 300]) ?? 0;
-      network.jitter = prng.pick([0, 5, 30, 100]) ?? 0;
+      network.jitter = prng.pick([0, 5, 30, 100, 300]) ?? 0;
       this.#later(duration, CALM_NETWORK);
       return;
     }

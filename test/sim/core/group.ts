@@ -1,4 +1,5 @@
 import type {
+  InstallSnapshot,
   LogEntry,
   Message,
   RaftCore,
@@ -140,7 +141,7 @@ export class Group {
       return;
     }
     if (kind === SNAPSHOT) {
-      this.#deliverSnapshot(member, subject as Message);
+      this.#deliverSnapshot(member, subject as InstallSnapshot, detail);
       return;
     }
     if (detail !== member.life || member.core === undefined) return;
@@ -152,7 +153,9 @@ export class Group {
       if (member.paused) member.waiting.push(() => this.#written(member, ready));
       else this.#written(member, ready);
     } else if (kind === SUPPLY) {
-      this.#supply(member, subject as Ready["loads"][number]);
+      const load = subject as Ready["loads"][number];
+      if (member.paused) member.waiting.push(() => this.#supply(member, load));
+      else this.#supply(member, load);
     }
   }
 
@@ -271,7 +274,7 @@ export class Group {
     const { from, to } = message;
     if (message.type === "install-snapshot") {
       statistics.count("snapshot sent");
-      queue.schedule(2 + prng.below(30), SNAPSHOT, to, 0, message);
+      this.#sendSnapshot(member, message);
       return;
     }
     if (network.loses(from, to, prng)) {
@@ -304,8 +307,22 @@ export class Group {
     this.after(member);
   }
 
+  /** The driver sends the state that it has by now; copies of it may arrive much later. */
+  #sendSnapshot(member: SimMember, message: InstallSnapshot): void {
+    const { prng, queue } = this;
+    const index = Math.max(message.snapshot.index, member.appliedIndex);
+    const snapshot = {
+      index: asIndex(index),
+      term: asTerm(this.ledger.committedTerm(index)),
+      configuration: this.ledger.configurationAt(index),
+    };
+    const transfer = { ...message, snapshot };
+    queue.schedule(2 + prng.below(30), SNAPSHOT, message.to, member.life, transfer);
+    if (prng.permille(200)) queue.schedule(prng.below(600), DELIVER, message.to, 0, transfer);
+  }
+
   /** The state travels with the message; the sender hears how that went. */
-  #deliverSnapshot(member: SimMember, message: Message): void {
+  #deliverSnapshot(member: SimMember, message: InstallSnapshot, life: number): void {
     const sender = this.members[message.from] as SimMember;
     const lost =
       member.core === undefined ||
@@ -313,9 +330,13 @@ export class Group {
       this.network.loses(message.from, message.to, this.prng) ||
       this.#isWitness(sender);
     if (!lost) this.#deliver(member, message);
-    if (sender.core === undefined || sender.paused) return;
-    sender.core.reportSnapshot(asMember(member.id), lost ? "failed" : "finished");
-    this.after(sender);
+    const report = (): void => {
+      if (sender.core === undefined || sender.life !== life) return;
+      sender.core.reportSnapshot(asMember(member.id), lost ? "failed" : "finished");
+      this.after(sender);
+    };
+    if (sender.paused) sender.waiting.push(report);
+    else report();
   }
 
   #isWitness(member: SimMember): boolean {
