@@ -68,6 +68,13 @@ describe("createFailoverFetch", () => {
     });
   }
 
+  test("createFailoverFetch: requests that begin together begin at one server", async () => {
+    const { client, asked } = setUp();
+    const pods = client.resource(PODS, "default");
+    await Promise.all([pods.list(), pods.list(), pods.list(), pods.list()]);
+    expect(new Set(asked).size).toBe(1);
+  });
+
   test("createFailoverFetch: a write is sent again only when it was certainly not done", async () => {
     for (const [behaviour, sends] of [
       ["refused", 2],

@@ -92,6 +92,7 @@ class Failover {
     const servers = this.#options.servers();
     const at = this.#current === undefined ? -1 : servers.indexOf(this.#current);
     const first = at === -1 ? randomInteger(this.#options.random, servers.length) : at;
+    this.#current = servers[first];
     return [...servers.slice(first), ...servers.slice(0, first)];
   }
 
@@ -189,11 +190,10 @@ class Failover {
     return new Response(stream, { status, headers });
   }
 
+  /** An answer from the current server: nobody needs to wait for others any more. */
   #stayWith(server: string): void {
-    if (this.#current !== server && this.#current !== undefined) {
-      this.#options.logger.info("another server is used", { server });
-    }
-    this.#current = server;
+    // What an earlier server answered late moves nobody back.
+    if (this.#current !== server) return;
     for (const [other, watches] of this.#watches) {
       if (other === server) continue;
       const why = new Error(`the watch of ${other} is resumed at ${server}`);
@@ -202,10 +202,11 @@ class Failover {
   }
 
   #leave(server: string): void {
-    const servers = this.#options.servers();
     // Nobody moves twice for what one server did to several requests.
-    if (this.#current !== undefined && this.#current !== server) return;
+    if (this.#current !== server) return;
+    const servers = this.#options.servers();
     this.#current = servers[(servers.indexOf(server) + 1) % servers.length];
+    this.#options.logger.info("another server is used", { left: server, next: this.#current });
   }
 }
 
