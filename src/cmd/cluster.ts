@@ -1,6 +1,7 @@
 import { rmSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import type { ServerEndpoint } from "../apiserver/index.ts";
+import { CommandError } from "../cli/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
 import { NODES } from "../client/index.ts";
 import { openImageStore } from "../images/index.ts";
@@ -24,11 +25,12 @@ import type { Ground } from "./ground.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
 import { chooseFreePort } from "./listeners.ts";
+import { askMembersWith, watchForRemoval } from "./member-removal.ts";
 import { createLocalNode } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { assumeIdentity } from "./server-identity.ts";
 import { portChoices } from "./server-ports.ts";
-import { openServerStore } from "./server-store.ts";
+import { openServerStore, removedText } from "./server-store.ts";
 import { VERSION } from "./version.ts";
 
 export interface RunningCluster {
@@ -64,10 +66,14 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
   const server: Server = { flags, ground, ranges, doors, store, signal: running.signal };
   keepAccess(server);
   noteOthers(server);
+  watchOwnRemoval(server, failed.resolve);
   const images = openImages(server);
   const controlPlane = serveControlPlane(server, images, () => parts);
   const parts = createParts(server, controlPlane, images);
-  const ingressPort = await startParts(server, controlPlane, parts);
+  const ingressPort = await Promise.race([
+    startParts(server, controlPlane, parts),
+    failed.promise.then((error) => Promise.reject(error)),
+  ]);
   const record = recordServer(server, ingressPort);
   return {
     directory: ground.directory,
@@ -125,6 +131,22 @@ function noteOthers({ ground, store, signal }: Server): void {
   };
   signal.addEventListener("abort", store.membership.onChange(look));
   look();
+}
+
+/** A server that was removed while it was down is told by the others when it asks. */
+function watchOwnRemoval(server: Server, onFailed: (error: Error) => void): void {
+  const { flags, ground, doors, store, signal } = server;
+  // Etcd lists a server only while it runs.
+  if (flags.datastoreEndpoint !== undefined) return;
+  const { ca, adminToken } = doors.credentials;
+  const { clock, logger } = ground;
+  void watchForRemoval({
+    store,
+    ask: askMembersWith({ ca: ca.certificate, adminToken, logger }),
+    clock,
+    signal,
+    onRemoved: () => onFailed(new CommandError(removedText(store.membership.self))),
+  });
 }
 
 function apiUrl({ advertiseAddress }: Ground, { api }: Doors): string {
