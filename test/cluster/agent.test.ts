@@ -6,7 +6,7 @@ import { buildNetworkLab, labObstacle } from "../harness/network-lab.ts";
 import type { LabHost } from "../harness/network-lab.ts";
 import { realClient } from "../harness/real-kubectl.ts";
 import { joinArgs } from "../harness/server-group.ts";
-import { spawnAgent } from "../harness/spawned-agent.ts";
+import { spawnAgent } from "../harness/spawned-machine.ts";
 import { KUBUN, runCommand, spawnServer } from "../harness/spawned-server.ts";
 
 const obstacle = await labObstacle();

@@ -2,15 +2,15 @@ import { rmSync } from "node:fs";
 import { eventually } from "../../src/lib/testing/eventually.ts";
 import { KUBUN, temporaryDirectory } from "./spawned-server.ts";
 
-/** A worker node in a process of its own. */
-export interface SpawnedAgent extends AsyncDisposable {
+/** A machine without an API of its own, in a process: a worker node or a witness. */
+export interface SpawnedMachine extends AsyncDisposable {
   readonly dataDir: string;
   readonly pid: number;
   output(): string;
   end(signal: "SIGTERM" | "SIGKILL" | "SIGUSR2"): Promise<void>;
 }
 
-export interface SpawnAgentOptions {
+export interface SpawnMachineOptions {
   readonly args: readonly string[];
   readonly dataDir?: string;
   /** Puts the command elsewhere, into a network namespace for one. */
@@ -20,12 +20,25 @@ export interface SpawnAgentOptions {
 const START_DEADLINE_MS = 30_000;
 
 /** Starts `kubun agent` on free ports and waits until its node runs. */
-export async function spawnAgent(options: SpawnAgentOptions): Promise<SpawnedAgent> {
+export function spawnAgent(options: SpawnMachineOptions): Promise<SpawnedMachine> {
+  const ports = ["--peer-port", "0", "--http-port", "0"];
+  return spawnMachine(["agent", ...ports], "agent runs as node", options);
+}
+
+/** Starts a witness on a free port and waits until it answers its peers. */
+export function spawnWitness(options: SpawnMachineOptions): Promise<SpawnedMachine> {
+  return spawnMachine(["server", "--witness", "--peer-port", "0"], "answers its peers", options);
+}
+
+async function spawnMachine(
+  verb: readonly string[],
+  ready: string,
+  options: SpawnMachineOptions,
+): Promise<SpawnedMachine> {
   const { command = (cmd: readonly string[]): string[] => [...cmd] } = options;
   const dataDir = options.dataDir ?? temporaryDirectory();
-  const ports = ["--peer-port", "0", "--http-port", "0"];
   const child = Bun.spawn({
-    cmd: command([KUBUN, "agent", "--data-dir", dataDir, ...ports, ...options.args]),
+    cmd: command([KUBUN, ...verb, "--data-dir", dataDir, ...options.args]),
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -36,10 +49,10 @@ export async function spawnAgent(options: SpawnAgentOptions): Promise<SpawnedAge
   const collected = Promise.all([collect(child.stdout), collect(child.stderr)]);
   await eventually(
     () => {
-      if (child.exitCode !== null) throw new Error(`the agent ended:\n${output}`);
-      return output.includes("agent runs as node");
+      if (child.exitCode !== null) throw new Error(`${verb.join(" ")} ended:\n${output}`);
+      return output.includes(ready);
     },
-    { deadlineMs: START_DEADLINE_MS, what: "the agent starts" },
+    { deadlineMs: START_DEADLINE_MS, what: `${verb.join(" ")} starts` },
   );
   const end = async (signal: "SIGTERM" | "SIGKILL" | "SIGUSR2"): Promise<void> => {
     child.kill(signal);
