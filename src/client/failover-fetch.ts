@@ -206,6 +206,7 @@ class Failover {
     if (this.#current !== server) return;
     const servers = this.#options.servers();
     this.#current = servers[(servers.indexOf(server) + 1) % servers.length];
+    if (this.#current === server) return;
     this.#options.logger.info("another server is used", { left: server, next: this.#current });
   }
 }
