@@ -198,5 +198,6 @@ function isAttached(node: string, { verb, name }: ResourceAttributes, present: P
 }
 
 function podsOf(node: string, namespace: string, present: PresentObjects): Readonly<Pod>[] {
-  return present.all(PODS, namespace).filter(({ spec }) => spec?.nodeName === node);
+  const holding = `"nodeName":${JSON.stringify(node)}`;
+  return present.all(PODS, namespace, { holding }).filter(({ spec }) => spec?.nodeName === node);
 }

@@ -35,14 +35,27 @@ export class Lookup {
     return kv === undefined ? undefined : (this.codec(definition).stored(kv).object as T);
   }
 
-  /** Every object of a namespace, or of all with "". */
-  all<T extends KubeObject>(resource: ApiResource<T>, namespace: string): Readonly<T>[] {
+  /**
+   * Every object of a namespace, or of all with "". With `holding`, only those in whose JSON text
+   * it occurs: the others are not decoded. Callers still look at what they get.
+   */
+  all<T extends KubeObject>(
+    resource: ApiResource<T>,
+    namespace: string,
+    { holding }: { readonly holding?: string } = {},
+  ): Readonly<T>[] {
     const definition = definitionOf(resource);
     const codec = this.codec(definition);
-    return this.#store
-      .list(namespacePrefix(definition, namespace))
-      .map((kv) => codec.stored(kv).object as T);
+    const kvs = this.#store.list(namespacePrefix(definition, namespace));
+    const needle = holding === undefined ? undefined : Buffer.from(holding);
+    const some = needle === undefined ? kvs : kvs.filter(({ value }) => holds(value, needle));
+    return some.map((kv) => codec.stored(kv).object as T);
   }
+}
+
+function holds(value: Uint8Array, needle: Buffer): boolean {
+  // Without a Buffer of its own for each value: that would cost ten times the search.
+  return Buffer.prototype.includes.call(value, needle);
 }
 
 /** The definition behind a constant such as PODS. */

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import type { PolicyRule } from "../../api/index.ts";
+import { randomInteger, SeededRandom } from "../../lib/index.ts";
 import type { Attributes } from "../authorizer.ts";
 import { allow, allowPaths } from "./policy-rules.ts";
 import { missingRights, ruleText } from "./rule-cover.ts";
@@ -61,4 +62,46 @@ test("missingRights: says what is not held, verb by verb", () => {
   ]);
   const halves = [allow("get", "", "pods"), allow("list", "", "pods")];
   expect(missing(halves, [allow("get list", "", "pods")])).toEqual([]);
+});
+
+test("missingRights: who lacks nothing may do everything that the wanted rules allow", () => {
+  const random = new SeededRandom(1);
+  const some = (from: readonly string[]): string[] => {
+    const chosen = from.filter(() => random.float() < 0.4);
+    return chosen.length > 0 ? chosen : [from[randomInteger(random, from.length)] ?? ""];
+  };
+  const verbs = ["get", "list", "*"];
+  const groups = ["", "apps", "*"];
+  const resources = ["pods", "pods/log", "*/log", "*"];
+  const draw = (): PolicyRule => {
+    const rule = allow(some(verbs).join(" "), "", some(resources).join(" "));
+    const names = random.float() < 0.3 ? { resourceNames: some(["a", "b"]) } : {};
+    return { ...rule, apiGroups: some(groups), ...names };
+  };
+  const requests: Attributes[] = [];
+  for (const verb of ["get", "list", "delete", "*"]) {
+    for (const group of ["", "apps", "batch", "*"]) {
+      for (const what of ["pods", "pods/log", "jobs/log", "jobs", "*"]) {
+        for (const name of ["", "a", "b", "c"]) {
+          const [resource = "", subresource = ""] = what.split("/");
+          const about = { group, version: "v1", resource, subresource, namespace: "x", name };
+          requests.push({ type: "resource", verb, ...about });
+        }
+      }
+    }
+  }
+  let covered = 0;
+  for (let round = 0; round < 3_000; round++) {
+    const held = [draw(), draw(), draw()];
+    const wanted = [draw()];
+    const isAllowed = (rules: PolicyRule[], request: Attributes) =>
+      rules.some((rule) => ruleAllows(rule, request));
+    const beyond = requests.filter(
+      (request) => isAllowed(wanted, request) && !isAllowed(held, request),
+    );
+    if (missingRights(held, wanted).length > 0) continue;
+    covered++;
+    expect([held, wanted, beyond]).toEqual([held, wanted, []]);
+  }
+  expect(covered).toBeGreaterThan(100);
 });
