@@ -75,7 +75,7 @@ describe("createFailoverFetch", () => {
     expect(new Set(asked).size).toBe(1);
   });
 
-  test("createFailoverFetch: a write is sent again only when it was certainly not done", async () => {
+  test("createFailoverFetch: a write is sent again only when it was not done", async () => {
     for (const [behaviour, sends] of [
       ["refused", 2],
       ["not-done", 2],
@@ -100,7 +100,7 @@ describe("createFailoverFetch", () => {
     }
   });
 
-  test("createFailoverFetch: a silent server is left, and its watches are resumed elsewhere", async () => {
+  test("createFailoverFetch: a silent server is left, its watches go on elsewhere", async () => {
     const { clock, api, asked, behaviours, client } = setUp();
     const { informer, seen, stop } = follow(client, clock);
     await informer.synced();
@@ -120,7 +120,7 @@ describe("createFailoverFetch", () => {
     stop.abort();
   });
 
-  test("createFailoverFetch: while no server answers, watches stay and the last answer is given", async () => {
+  test("createFailoverFetch: while no server answers, watches stay", async () => {
     const { clock, api, behaviours, client, asked } = setUp();
     const { informer, seen, stop } = follow(client, clock);
     await informer.synced();

@@ -14,7 +14,7 @@ describe("ServersFile", () => {
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 
-  test("ServersFile: what was learnt outlives a restart, and counts more than what joining told", () => {
+  test("ServersFile: what was learnt outlives a restart", () => {
     const first = ["https://10.0.0.1:6443"];
     const file = new ServersFile(path, first);
     expect(file.list).toEqual(first);

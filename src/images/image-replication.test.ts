@@ -100,7 +100,7 @@ describe("images of several servers", () => {
     expect(pulled).toMatchObject({ digest, kind: "wasm" });
   });
 
-  test("createImageReplication: the later push of a tag stands everywhere, a removal too", async () => {
+  test("createImageReplication: the later push of a tag stands, a removal too", async () => {
     await server("a").images.pushModule("team/app:v1", EMPTY_MODULE);
     const { digest } = await server("b").images.pushModule("team/app:v1", EMPTY_COMPONENT);
     await eventually(() => names.every((name) => digestAt(name) === digest));
@@ -108,7 +108,7 @@ describe("images of several servers", () => {
     await eventually(() => names.every((name) => digestAt(name) === undefined));
   });
 
-  test("createImageReplication: a server that was away catches up, and brings nothing back", async () => {
+  test("createImageReplication: who was away catches up, and brings nothing back", async () => {
     await server("a").images.pushModule("team/app:old", EMPTY_MODULE);
     await eventually(() => names.every((name) => digestAt(name, "old") !== undefined));
     down.add("c");
@@ -122,7 +122,7 @@ describe("images of several servers", () => {
     expect(digestAt("a", "old")).toBeUndefined();
   });
 
-  test("createImageReplication: a push with no other server in reach is answered all the same", async () => {
+  test("createImageReplication: a push with no other server in reach is answered", async () => {
     down.add("b").add("c");
     const { digest } = await server("a").images.pushModule("team/app:v1", EMPTY_MODULE);
     expect(digestAt("a")).toBe(digest);

@@ -248,7 +248,7 @@ class Replication implements ImageReplication {
     });
   }
 
-  /** Children before their index, blobs before their manifest: the registry takes whole ones only. */
+  /** Children before their index, blobs before their manifest: only whole ones are taken. */
   async #fetchManifest(
     source: ContentSource,
     repository: string,

@@ -96,7 +96,7 @@ class DiskImageStore implements ImageStore {
     );
   }
 
-  /** Undefined when the name is not of this cluster's registry, or no part of the cluster has it. */
+  /** Undefined when the name is not of this cluster's registry, or nobody in it has the image. */
   async #pullFromCluster(
     reference: Reference,
     remote: Reference,

@@ -111,7 +111,7 @@ describe("endpoints on other nodes", () => {
     return (await fetch(`http://${HOST}:${port}/`)).text();
   }
 
-  test("createProxy: reaches a pod of another node by its node's peer address, and again", async () => {
+  test("createProxy: reaches a pod of another node by its peer address, and again", async () => {
     const remote = pod("peer-b:10250-10.0.2.1", "from b");
     pod("10.0.1.1", "from here");
     node("b", "peer-b:10250");
@@ -124,7 +124,7 @@ describe("endpoints on other nodes", () => {
     expect(remote.connections).toHaveLength(1);
   });
 
-  test("createProxy: an endpoint whose node refuses is followed by another, and passed over", async () => {
+  test("createProxy: one whose node refuses is followed by another", async () => {
     pod("peer-c:1-10.0.3.1", "from c");
     node("b", "peer-b:1");
     node("c", "peer-c:1");
@@ -217,7 +217,7 @@ describe("ServiceListeners", () => {
     return Bun.listen({ hostname: HOST, port, socket: { data: () => undefined } });
   }
 
-  test("ServiceListeners: an endpoint that is silent is given up, and nothing sent is lost", async () => {
+  test("ServiceListeners: a silent endpoint is given up, and nothing sent is lost", async () => {
     const backend = new RawServer(join(directory, "10.0.0.1"), {
       onData: (connection, all) => connection.send(`got ${all}`),
     });
@@ -240,7 +240,7 @@ describe("ServiceListeners", () => {
     backend.close();
   });
 
-  test("ServiceListeners: takes an address over once its holder is gone, and told of it once", () => {
+  test("ServiceListeners: takes an address over once its holder is gone", () => {
     const holder = hold();
     listeners.update(tableOf(holder.port, ["10.0.0.1"]));
     clock.advance(3 * BIND_RETRY_MS);
