@@ -79,13 +79,14 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     if (names.includes(RESET_FILE)) {
       throw new IdentityError(`the reset of ${directory} was interrupted: run it again`);
     }
-    storage = options.storage ?? openState(options);
+    // Before the state's file is made: found without an identity, it would be somebody else's.
     const identity = await claimIdentity({
       ...options,
       group: options.group,
       hasLog: (await disk.list(`${directory}/${LOG_DIRECTORY}`)).length > 0,
       hasState: names.includes(STATE_FILE),
     });
+    storage = options.storage ?? openState(options);
     return await assemble(options, { storage, lock, identity });
   } catch (error) {
     await storage?.close();
