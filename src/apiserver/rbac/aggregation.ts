@@ -5,9 +5,9 @@ export type ClusterRoles = ReadonlyMap<string, Readonly<ClusterRole>>;
 
 /** The rules of an aggregated role: those of its parts, each once, in the order of their names. */
 export function aggregatedRules(roles: ClusterRoles, name: string): readonly PolicyRule[] {
-  const rules: PolicyRule[] = [];
+  const rules = new Map<string, PolicyRule>();
   collect(roles, roles.get(name), rules, new Set([name]));
-  return rules;
+  return [...rules.values()];
 }
 
 /** Every aggregated role whose object does not show the sum of its parts. */
@@ -21,11 +21,11 @@ export function unsettledRoles(
   });
 }
 
-/** Adds the rules of a role's parts, which may be sums themselves, in circles even. */
+/** Adds the rules of a role's parts by their text; the parts may be sums themselves, in circles even. */
 function collect(
   roles: ClusterRoles,
   role: Readonly<ClusterRole> | undefined,
-  into: PolicyRule[],
+  into: Map<string, PolicyRule>,
   seen: Set<string>,
 ): void {
   for (const given of role?.aggregationRule?.clusterRoleSelectors ?? []) {
@@ -36,11 +36,7 @@ function collect(
       if (!matchesLabels(selector, part.metadata.labels)) continue;
       seen.add(name);
       if (part.aggregationRule !== undefined) collect(roles, part, into, seen);
-      else for (const rule of part.rules ?? []) addOnce(into, rule);
+      else for (const rule of part.rules ?? []) into.set(JSON.stringify(rule), rule);
     }
   }
-}
-
-function addOnce(rules: PolicyRule[], rule: PolicyRule): void {
-  if (!rules.some((present) => jsonEquals(present, rule))) rules.push(rule);
 }

@@ -96,6 +96,7 @@ function completedRole<R extends AnyRole>(present: Readonly<R>, wanted: R): R {
     return { ...present, aggregationRule: { clusterRoleSelectors: [...given, ...lacking] } };
   }
   const rules = present.rules ?? [];
+  if (jsonEquals(rules, wanted.rules ?? [])) return present;
   return { ...present, rules: [...rules, ...missingRights(rules, wanted.rules ?? [])] };
 }
 
