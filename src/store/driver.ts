@@ -59,15 +59,15 @@ export class Driver {
   /** Resolves when a member that is alone leads, or cannot. */
   #begun: PromiseWithResolvers<void> | undefined;
   #outstanding = false;
+  #dropped: LogPoint | undefined;
 
   constructor(options: DriverOptions) {
-    const { core, clock, random, limits } = options;
+    const { core, clock, random, limits, transport, snapshots } = options;
     this.#options = options;
     this.#core = core;
     this.#group = new GroupView(core, options.group);
     this.#proposals = new Proposals(limits);
     this.#reads = new ReadBarrier(Math.floor(random.float() * READ_CONTEXTS));
-    const { transport, snapshots } = options;
     this.#outbox = new Outbox({ core, transport, sendSnapshot: (to) => snapshots.send(to) });
     this.#ticker = new Ticker(clock, (count) => this.#tick(count));
     this.leadership = new LeadershipView(this.#currentLeadership());
@@ -169,8 +169,17 @@ export class Driver {
   }
 
   /** Entries up to the point are no longer in the log; the state stands for them. */
-  compacted(point: { readonly index: LogIndex; readonly term: Term }): void {
-    this.#core.compacted({ ...point, configuration: this.#group.record.configuration });
+  compacted(point: LogPoint): void {
+    this.#dropped = point;
+    if (!this.#outstanding) this.#tellDropped();
+  }
+
+  /** Not during a step: the core counts as applied what a step applied only when it is over. */
+  #tellDropped(): void {
+    if (this.#dropped === undefined) return;
+    const { configuration } = this.#group.record;
+    this.#core.compacted({ ...this.#dropped, configuration });
+    this.#dropped = undefined;
   }
 
   reportSnapshot(member: MemberId, outcome: "finished" | "failed"): void {
@@ -178,7 +187,6 @@ export class Driver {
     this.#kick();
   }
 
-  /** Messages of a peer, in the order in which they came. */
   receive(messages: readonly Message[]): void {
     if (!this.#takesPart()) return;
     for (const message of messages) {
@@ -219,7 +227,7 @@ export class Driver {
     if (this.#mode.type === "failed" || this.#mode.type === "closed") return;
     this.#mode = { type: "failed", error };
     this.#options.logger.error("the store takes no more writes", { error: error.message });
-    this.#stopTime();
+    this.#ticker.stop();
     this.#settleAll();
     this.#updateLeadership();
     this.#options.onFatal(error);
@@ -233,7 +241,7 @@ export class Driver {
       this.#mode = { type: "closed" };
     }
     this.#closing.abort();
-    this.#stopTime();
+    this.#ticker.stop();
     await this.idle();
     this.#settleAll(closedError());
     if (this.#mode.type !== "failed") this.#mode = { type: "closed" };
@@ -271,16 +279,10 @@ export class Driver {
     const batch = this.#proposals.take(this.#core.term, this.#core.leader);
     if (batch === undefined) return;
     const result = this.#core.propose(batch.data);
-    switch (result.type) {
-      case "accepted":
-        this.#proposals.proposed(batch, { ...result, nowMs: this.#now() });
-        return;
-      case "not-leader":
-        this.#proposals.refuse(batch, notLeaderError(this.#core.leader));
-        return;
-      case "busy":
-        this.#proposals.hold(batch);
-    }
+    const { type } = result;
+    if (type === "accepted") this.#proposals.proposed(batch, { ...result, nowMs: this.#now() });
+    else if (type === "busy") this.#proposals.hold(batch);
+    else this.#proposals.refuse(batch, notLeaderError(this.#core.leader));
   }
 
   async #step(): Promise<void> {
@@ -310,6 +312,7 @@ export class Driver {
     this.#send(ready.messages);
     this.#outstanding = false;
     core.advance(ready);
+    this.#tellDropped();
     this.#updateLeadership();
   }
 
@@ -368,7 +371,7 @@ export class Driver {
   #leave(): void {
     this.#mode = { type: "removed" };
     this.#options.logger.warn("this member was removed from its group");
-    this.#stopTime();
+    this.#ticker.stop();
     this.#settleAll();
     this.#options.onRemoved();
   }
@@ -469,10 +472,6 @@ export class Driver {
     if (this.#group.alone || !this.#takesPart() || this.#closing.signal.aborted)
       this.#ticker.stop();
     else this.#ticker.run();
-  }
-
-  #stopTime(): void {
-    this.#ticker.stop();
   }
 
   #takesPart(): boolean {
