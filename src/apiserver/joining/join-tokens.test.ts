@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { SeededRandom } from "../../lib/index.ts";
 import { apiFixture } from "../testing/api-fixture.ts";
 import {
+  deleteEndedTokens,
   isExpired,
   listJoinTokens,
   newJoinToken,
@@ -58,4 +59,17 @@ test("verifyJoinToken: takes a token until it ends or is revoked", async () => {
   expect(await revokeJoinToken(registry, token.id)).toBe(true);
   expect(await revokeJoinToken(registry, token.id)).toBe(false);
   expect(await verifyJoinToken(registry, bearer, 0)).toBeUndefined();
+});
+
+test("deleteEndedTokens: takes what has ended, and no other Secret", async () => {
+  const { registry, send } = await apiFixture();
+  const ended = newJoinToken(random, { role: "agent", expiresMs: 1_000 });
+  const later = newJoinToken(random, { role: "agent", expiresMs: 2_000 });
+  const endless = newJoinToken(random, { role: "server" });
+  for (const token of [ended, later, endless]) await storeJoinToken(registry, token);
+  await send("POST", SECRETS, { metadata: { name: "other" } });
+  expect(await deleteEndedTokens(registry, 1_000)).toEqual([ended.id]);
+  expect(await deleteEndedTokens(registry, 1_000)).toEqual([]);
+  expect((await listJoinTokens(registry)).length).toBe(2);
+  expect((await send("GET", `${SECRETS}/other`)).status).toBe(200);
 });

@@ -117,6 +117,16 @@ export async function revokeJoinToken(registry: Registry, id: string): Promise<b
   }
 }
 
+/** Deletes the tokens that have ended; gives their ids. For the leader, now and then. */
+export async function deleteEndedTokens(registry: Registry, nowMs: number): Promise<string[]> {
+  const ended = registry.present
+    .all(SECRETS, TOKEN_NAMESPACE)
+    .flatMap((secret) => tokenOfSecret(secret) ?? [])
+    .filter((token) => isExpired(token, nowMs));
+  for (const { id } of ended) await revokeJoinToken(registry, id);
+  return ended.map(({ id }) => id);
+}
+
 /**
  * The token behind "ID.SECRET" if it is valid now; a revoked or ended one is nobody's. Asks for the
  * latest state, so that what was revoked at another server is not taken here.
