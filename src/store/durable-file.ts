@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import type { Disk } from "./disk.ts";
 
-/** In front of the text: its length in bytes, so that a longer leftover behind it does not count. */
+/** In front of the text: its length in bytes, so that a leftover behind it does not count. */
 const LENGTH_DIGITS = 10;
 
 /**

@@ -73,7 +73,7 @@ function write(run: Run): void {
 }
 
 describe("openStore with a group", () => {
-  test("openStore: nothing acknowledged is lost whatever happens, and all agree afterwards", async () => {
+  test("openStore: nothing acknowledged is lost, and all agree in the end", async () => {
     let acknowledged = 0;
     let snapshots = 0;
     for (let seed = 1; seed <= SEEDS; seed++) {

@@ -42,7 +42,7 @@ describe("openStore with a group", () => {
     await group.close();
   });
 
-  test("openStore: another member leads within a second when the leader's process ends", async () => {
+  test("openStore: another one leads within a second of the leader's end", async () => {
     for (let seed = 1; seed <= 10; seed++) {
       const group = await TestGroup.of(3, { seed });
       const { store, id } = group.leader();
@@ -144,7 +144,7 @@ describe("openStore with a group", () => {
     await group.close();
   });
 
-  test("openStore: leadership is told with its term, and is one's own when all before is applied", async () => {
+  test("openStore: leadership is told with its term, once it is whole", async () => {
     const group = await TestGroup.of(3);
     const follower = group.followers()[0];
     const heard: string[] = [];
@@ -198,7 +198,7 @@ describe("openStore with a group", () => {
     await group.close();
   });
 
-  test("openStore: an idle group writes nothing, and an idle member alone has no timer", async () => {
+  test("openStore: an idle group writes nothing, one alone has no timer", async () => {
     const group = await TestGroup.of(3);
     await group.pass(20 * 60_000);
     const before = [...group.members.values()].map(({ disk }) => disk.steps);

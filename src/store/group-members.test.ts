@@ -85,7 +85,7 @@ describe("GroupMembership", () => {
     await group.close();
   });
 
-  test("GroupMembership: a leader that removes itself leaves its place to another at once", async () => {
+  test("GroupMembership: a leader that removes itself has a successor at once", async () => {
     const group = await TestGroup.of(3);
     const { store, id } = group.leader();
     await group.during(store.membership.remove(id));
@@ -141,7 +141,7 @@ describe("claimIdentity", () => {
     await group.close();
   });
 
-  test("claimIdentity: a store alone has an identity, with which it takes others in later", async () => {
+  test("claimIdentity: a store alone can take others in later", async () => {
     const alone = await openTestStore();
     await alone.store.create("/a", value);
     const { self, clusterId } = alone.store.membership;

@@ -23,7 +23,7 @@ async function write(group: TestGroup, count: number, name = "k"): Promise<void>
 }
 
 describe("SnapshotRoom", () => {
-  test("SnapshotRoom: a member that is far behind gets the state, its watchers list anew", async () => {
+  test("SnapshotRoom: who is far behind gets the state, and its watchers list anew", async () => {
     const group = await TestGroup.of(3, { limits });
     await group.pass(6_000);
     await write(group, 5, "first");
@@ -72,7 +72,7 @@ describe("SnapshotRoom", () => {
     await group.close();
   });
 
-  test("SnapshotRoom: two that are behind share a file; a broken transfer is repeated", async () => {
+  test("SnapshotRoom: two share a file; a broken transfer is repeated", async () => {
     const group = await TestGroup.of(5, { limits });
     await group.pass(6_000);
     const [first, second] = group.followers();
@@ -149,7 +149,7 @@ describe("openWitness", () => {
     await group.close();
   }, 60_000);
 
-  test("openWitness: drops what all members have, survives a power cut, and has no state", async () => {
+  test("openWitness: drops what all members have, and survives a power cut", async () => {
     const group = await TestGroup.of(2, { limits });
     const witness = await group.joinWitness(9);
     await write(group, 50);

@@ -97,7 +97,7 @@ describe("RaftStore", () => {
     expect(disk.steps).toBe(stepsBefore + 1);
   });
 
-  test("RaftStore: a full disk leaves a store that is read, and writes when there is space", async () => {
+  test("RaftStore: a full disk is read, and written when there is space", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const { store, fatal, clock } = await openTestStore({ disk });
     await store.create("/a", value);
@@ -118,7 +118,7 @@ describe("RaftStore", () => {
     await store.close();
   });
 
-  test("RaftStore: a store that was closed while its disk is full finds everything again", async () => {
+  test("RaftStore: closed while its disk is full, it finds everything again", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
     const { store, storage } = await openTestStore({ disk });
     await store.create("/a", value);

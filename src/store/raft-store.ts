@@ -237,7 +237,7 @@ export class RaftStore implements Store {
     }
   }
 
-  /** A new leader gives every lease its full time: how much of it is over, only the last one knew. */
+  /** A new leader gives every lease its full time: only the last one knew how much was over. */
   #keepLeases({ self }: Leadership): void {
     this.#leases.stopAll();
     if (!self || this.#closed.signal.aborted) return;

@@ -30,7 +30,7 @@ describe("ReadBarrier", () => {
     expect(barrier.waiting).toBe(false);
   });
 
-  test("ReadBarrier: asks again when the leader changed or nobody answered, under a new context", async () => {
+  test("ReadBarrier: asks again, under a new context, what nobody answered", async () => {
     const barrier = new ReadBarrier(100);
     const read = barrier.add(0);
     const first = barrier.ask(0);
