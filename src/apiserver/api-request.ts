@@ -5,6 +5,7 @@ import type { Authenticator } from "./authenticator.ts";
 import type { Media } from "./media-type.ts";
 import type { AccessControl } from "./rbac/access-control.ts";
 import type { ResourceTarget } from "./request-target.ts";
+import type { PortForwarder } from "./subresources/port-forward.ts";
 import type { User } from "./user.ts";
 
 /** The HTTP API of the node agent on a node; undefined when there is no such node to talk to. */
@@ -17,6 +18,8 @@ export interface ApiContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly nodeConnector: NodeConnector;
+  /** Absent where connections cannot be taken over. */
+  readonly portForwarder?: PortForwarder;
   readonly access: AccessControl;
   readonly authenticator: Authenticator;
 }

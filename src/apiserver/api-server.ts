@@ -32,6 +32,7 @@ import {
 } from "./resource-dispatch.ts";
 import { createAccessControl } from "./rbac/access-control.ts";
 import { ANONYMOUS, type User } from "./user.ts";
+import type { PortForwarder } from "./subresources/port-forward.ts";
 import { WatchLines } from "./watch-handler.ts";
 
 /** What /version answers; kubectl compares major and minor with its own. */
@@ -53,6 +54,8 @@ export interface ApiServerOptions {
   /** Administrators, nodes and the roles in the registry, unless given. */
   readonly authorizer?: Authorizer;
   readonly nodeConnector: NodeConnector;
+  /** Takes connections over for `kubectl port-forward`; not offered without it. */
+  readonly portForwarder?: PortForwarder;
   readonly version: VersionInfo;
   /** Further conditions of /readyz by name; each says whether it holds. */
   readonly readiness?: Checks;
@@ -118,9 +121,13 @@ class ApiServer {
       pause: () => sleep(options.clock, 0),
     });
     const { registry, clock, random, logger, nodeConnector, authenticator, authorizer } = options;
+    const { portForwarder } = options;
     const roles = createAccessControl(registry);
     const access = authorizer === undefined ? roles : { ...roles, decide: authorizer.decide };
-    this.#context = { registry, clock, random, logger, nodeConnector, access, authenticator };
+    this.#context = {
+      ...{ registry, clock, random, logger, nodeConnector, access, authenticator },
+      ...(portForwarder === undefined ? {} : { portForwarder }),
+    };
   }
 
   /** Never rejects: whatever goes wrong becomes an answer. */
@@ -197,7 +204,10 @@ class ApiServer {
     const api: ApiRequest = { ...given, namespace, definition, resource, warnings: [] };
     const deprecation = deprecationOf(api);
     if (deprecation !== undefined) api.warnings.push(deprecation);
-    if (verb === "watch" || isLogText(target)) return dispatch(api, verb, this.#lines);
+    const isForward = target.resource === "pods" && target.subresource === "portforward";
+    if (verb === "watch" || isForward || isLogText(target)) {
+      return dispatch(api, verb, this.#lines);
+    }
     return this.#bounded(() => dispatch(api, verb, this.#lines));
   }
 

@@ -7,11 +7,13 @@ export type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 export { bootstrap } from "./bootstrap.ts";
 export type { BootstrapOptions } from "./bootstrap.ts";
 export type { ServerEndpoint } from "./bootstrap-objects.ts";
+export type { PortForwarder } from "./subresources/port-forward.ts";
 export { createForwarding } from "./forwarding.ts";
 export type { Forwarding, ForwardingOptions, PeerIdentity } from "./forwarding.ts";
 export { JoinLimiter } from "./joining/join-limiter.ts";
 export type { BucketLimit, JoinLimiterOptions } from "./joining/join-limiter.ts";
 export {
+  deleteEndedTokens,
   isExpired,
   listJoinTokens,
   newJoinToken,

@@ -1,5 +1,5 @@
 import { forbidden, groupResourceText, StatusError } from "../apimachinery/index.ts";
-import { unreachable } from "../lib/index.ts";
+import { assert, unreachable } from "../lib/index.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { answerComponentStatuses } from "./component-statuses.ts";
 import { deleteObject, deleteObjects } from "./delete-handler.ts";
@@ -11,6 +11,7 @@ import { answerReview, isReview } from "./reviews.ts";
 import { bindPod } from "./subresources/binding.ts";
 import { evictPod } from "./subresources/eviction.ts";
 import { podLog } from "./subresources/pod-log.ts";
+import { portForward } from "./subresources/port-forward.ts";
 import { getScale, patchScale, replaceScale } from "./subresources/scale.ts";
 import { type WatchLines, watchObjects } from "./watch-handler.ts";
 import { createObject, replaceObject } from "./write-handler.ts";
@@ -95,6 +96,7 @@ type Action =
   | "finalize"
   | "ephemeralcontainers"
   | "log"
+  | "portforward"
   | "binding"
   | "eviction"
   | "unsupported";
@@ -106,6 +108,7 @@ function actionOf(name: string): Action {
     case "finalize":
     case "ephemeralcontainers":
     case "log":
+    case "portforward":
     case "binding":
     case "eviction":
       return name;
@@ -119,7 +122,10 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
   const subresource = definition.subresources.find(({ name }) => name === target.subresource);
   if (subresource === undefined) throw notServed();
   const action = actionOf(subresource.name);
-  if (action === "unsupported") throw notImplemented(definition.resource, subresource.name);
+  const { portForwarder } = api.context;
+  const cannot = action === "portforward" && portForwarder === undefined;
+  if (action === "unsupported" || cannot)
+    throw notImplemented(definition.resource, subresource.name);
   if (target.rest.length > 0) throw notServed();
   if (!subresource.verbs.includes(verb)) throw methodNotAllowed();
   switch (action) {
@@ -133,6 +139,9 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
       return verb === "patch" ? patchScale(api) : replaceScale(api);
     case "log":
       return podLog(api);
+    case "portforward":
+      assert(portForwarder !== undefined, "refused above without it");
+      return portForward(api, portForwarder);
     case "binding":
       return bindPod(api);
     case "eviction":

@@ -26,6 +26,7 @@ import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
 import { chooseFreePort } from "./listeners.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
+import { createPortForwarder } from "./port-forwarder.ts";
 import { createLocalNode } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { assumeIdentity } from "./server-identity.ts";
@@ -185,6 +186,13 @@ function serveControlPlane(
       name === nodeName
         ? async (request) => parts().kubelet.app.fetch(request)
         : kubeletOf(name, controlPlane, doors.peers),
+    portForwarder: createPortForwarder({
+      nodeName,
+      listener: doors.api,
+      link: doors.peers,
+      runtime: () => parts().runtime,
+      peerAddressOf: (name) => peerAddressOf(name, controlPlane),
+    }),
     clusterCidr: ranges.clusterCidr,
     serviceCidr: ranges.serviceCidr,
     nodePortRange: flags.serviceNodePortRange,
@@ -205,14 +213,19 @@ function isServer({ organizations }: PeerIdentity): boolean {
   return ANY_SERVER.organizations.some((name) => organizations.includes(name));
 }
 
-/** The kubelet's API on another node, at the peer port that its Node object tells. */
+/** Where a node answers the others, as its Node object tells. */
+function peerAddressOf(nodeName: string, { registry }: ControlPlane): string | undefined {
+  const node = registry.present.find(NODES, "", nodeName);
+  return node?.metadata.annotations?.[PEER_ADDRESS_ANNOTATION];
+}
+
+/** The kubelet's API on another node. */
 function kubeletOf(
   nodeName: string,
-  { registry }: ControlPlane,
+  controlPlane: ControlPlane,
   link: NodeLink,
 ): Fetch | undefined {
-  const node = registry.present.find(NODES, "", nodeName);
-  const address = node?.metadata.annotations?.[PEER_ADDRESS_ANNOTATION];
+  const address = peerAddressOf(nodeName, controlPlane);
   return address === undefined ? undefined : link.fetchFrom(address, ANY_PEER);
 }
 

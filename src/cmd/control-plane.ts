@@ -6,7 +6,13 @@ import {
   nodeAuthenticator,
   tokenAuthenticator,
 } from "../apiserver/index.ts";
-import type { Authenticator, Forwarding, NodeConnector, PeerIdentity } from "../apiserver/index.ts";
+import type {
+  Authenticator,
+  Forwarding,
+  NodeConnector,
+  PeerIdentity,
+  PortForwarder,
+} from "../apiserver/index.ts";
 import type { PortRange } from "../cli/index.ts";
 import type { Client } from "../client/index.ts";
 import { createDistributionApp } from "../images/index.ts";
@@ -35,6 +41,7 @@ export interface ControlPlaneOptions {
   readonly credentials: Credentials;
   readonly tokens: ComponentTokens;
   readonly nodeConnector: NodeConnector;
+  readonly portForwarder: PortForwarder;
   readonly clusterCidr: string;
   readonly serviceCidr: string;
   readonly nodePortRange: PortRange;
@@ -117,6 +124,7 @@ function createApi(
     logger: logger.child({ room: "apiserver" }),
     authenticator,
     nodeConnector: options.nodeConnector,
+    portForwarder: options.portForwarder,
     readiness: { leader: () => store.leadership.leader !== undefined },
     version: {
       major: KUBERNETES_VERSION.major,

@@ -87,6 +87,13 @@ export function removeJoinRecord(directory: DataDirectory): void {
   rmSync(pathOf(directory), { force: true });
 }
 
+/** Where a server said that it would listen, so that it does when it goes on joining. */
+export function portsOf(record: JoinRecord | undefined): { peerPort?: number; httpsPort?: number } {
+  if (record === undefined || record.role !== "server") return {};
+  const { peer, api } = record;
+  return { peerPort: peer.port, ...(api === undefined ? {} : { httpsPort: api.port }) };
+}
+
 /** The files of keys that a founder makes for itself, and a joined server is given. */
 export function writeKeys(
   directory: DataDirectory,

@@ -13,12 +13,62 @@ export interface ApiListener {
   readonly port: number;
   /** Answers with this from now on; before, every request gets 503. */
   serve(front: Front): void;
+  /**
+   * Makes a request that is being answered a WebSocket; its answer is not sent then. False when it
+   * did not come in here, or asks for no WebSocket.
+   */
+  upgrade(request: Request, options: UpgradeOptions): boolean;
   /** Ends the listener and every open connection. */
   stop(): Promise<void>;
 }
 
+export interface UpgradeOptions {
+  readonly protocol: string;
+  /** Begins the session over the open socket. */
+  readonly open: (socket: MessageSocket) => MessageSession;
+}
+
+/** A WebSocket for whoever serves it. */
+export interface MessageSocket {
+  /** False: it is sent, but the next message should wait for `drained`. */
+  send(bytes: Uint8Array): boolean;
+  close(code: number, reason: string): void;
+}
+
+export interface MessageSession {
+  message(bytes: Uint8Array): void;
+  drained(): void;
+  closed(): void;
+}
+
+interface SocketData {
+  readonly options: UpgradeOptions;
+  session?: MessageSession;
+}
+
 /** Requests above this are refused by the transport; image uploads are the largest. */
 const MAX_REQUEST_BODY_BYTES = 1024 * 1024 * 1024;
+/** A message of a WebSocket, and what may wait to be sent over one. */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+
+const WEB_SOCKET: Bun.WebSocketHandler<SocketData> = {
+  idleTimeout: 0,
+  maxPayloadLength: MAX_MESSAGE_BYTES,
+  backpressureLimit: MAX_MESSAGE_BYTES,
+  open(socket) {
+    socket.binaryType = "uint8array";
+    socket.data.session = socket.data.options.open({
+      // 0 and -1: dropped, or waiting for the client to take what was sent before.
+      send: (bytes) => socket.sendBinary(bytes) > 0,
+      close: (code, reason) => socket.close(code, reason),
+    });
+  },
+  message({ data }, message) {
+    data.session?.message(typeof message === "string" ? Buffer.from(message) : message);
+  },
+  drain: ({ data }) => data.session?.drained(),
+  close: ({ data }) => data.session?.closed(),
+};
 
 /** Listens with TLS for the API. Throws a UsageError when a port given by the user is taken. */
 export function listenForApi(options: {
@@ -27,21 +77,35 @@ export function listenForApi(options: {
   keys: KeyPair;
 }): ApiListener {
   let handle: Front = async () => new Response("starting\n", { status: 503 });
-  const serve = (port: number): Bun.Server<undefined> =>
-    Bun.serve({
+  const upgraded = new WeakSet<Request>();
+  const serve = (port: number): Bun.Server<SocketData> =>
+    Bun.serve<SocketData>({
       hostname: options.hostname,
       port,
       tls: { cert: options.keys.certificate, key: options.keys.privateKey },
       // Watches are silent for minutes; the API bounds them itself.
       idleTimeout: 0,
       maxRequestBodySize: MAX_REQUEST_BODY_BYTES,
-      fetch: (request, asked) => handle(request, asked.requestIP(request)?.address ?? ""),
+      async fetch(request, asked) {
+        const answer = await handle(request, asked.requestIP(request)?.address ?? "");
+        return upgraded.has(request) ? undefined : answer;
+      },
+      websocket: WEB_SOCKET,
     });
   const server = withChosenPort(options.hostname, options.choice, serve);
   return {
     port: server.port ?? options.choice.port,
     serve(front) {
       handle = front;
+    },
+    upgrade(request, { protocol, open }) {
+      const offered = request.headers.get("sec-websocket-protocol") ?? "";
+      if (!offered.split(",").some((name) => name.trim() === protocol)) return false;
+      const headers = { "sec-websocket-protocol": protocol };
+      const data: SocketData = { options: { protocol, open } };
+      if (!server.upgrade(request, { data, headers })) return false;
+      upgraded.add(request);
+      return true;
     },
     stop: () => server.stop(true),
   };

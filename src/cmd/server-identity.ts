@@ -5,7 +5,7 @@ import { readSettings, writeSettings } from "./data-directory.ts";
 import type { Ground } from "./ground.ts";
 import { joinAsServer } from "./join-cluster.ts";
 import type { JoinedServer } from "./join-cluster.ts";
-import { removeJoinRecord } from "./join-record.ts";
+import { portsOf, readJoinRecord, removeJoinRecord } from "./join-record.ts";
 import type { Location } from "./join-wire.ts";
 import { decided, portChoices } from "./server-ports.ts";
 import type { PortChoices } from "./server-ports.ts";
@@ -29,7 +29,9 @@ export async function assumeIdentity(flags: ServerFlags, ground: Ground): Promis
   const { directory, disk, random, settings } = ground;
   if (flags.clusterReset) await resetOnce(ground);
   const known = await readMemberIdentity({ disk, directory: directory.store });
-  const wished = portChoices(flags, settings);
+  // What the cluster was told counts until the settings are written, which is after the store.
+  const told = portsOf(readJoinRecord(directory));
+  const wished = portChoices(flags, { ...told, ...settings });
   // Whoever lets a server in is told where it will listen.
   const ports =
     flags.join !== undefined && known === undefined
