@@ -2,7 +2,12 @@ import { expect, test } from "bun:test";
 import { type Fetch, drainMicrotasks, silentLogger } from "../lib/index.ts";
 import type { Leadership, Membership, MemberId, Revision, Term } from "../registry/index.ts";
 import { tokenAuthenticator } from "./authenticator.ts";
-import { ABANDON_AFTER_MS, createForwarding, LEADER_WAIT_MS } from "./forwarding.ts";
+import {
+  ABANDON_AFTER_MS,
+  createForwarding,
+  LEADER_WAIT_MS,
+  MAX_FORWARDED_BYTES,
+} from "./forwarding.ts";
 import { MAX_BODY_BYTES } from "./request-body.ts";
 import { ADMIN_TOKEN, apiFixture, MAPS } from "./testing/api-fixture.ts";
 import type { User } from "./user.ts";
@@ -289,6 +294,19 @@ test("createForwarding: bounds what is forwarded in number and size", async () =
   expect((await post(1)).status).toBe(429);
   api.clock.advance(LEADER_WAIT_MS);
   expect((await first).status).toBe(503);
+});
+
+test("createForwarding: bounds what bodies take while they wait", async () => {
+  const { group, ask, clock } = await twoServers();
+  group.elect(false, undefined);
+  const data = { big: "x".repeat(MAX_BODY_BYTES - 1_000) };
+  const count = Math.floor(MAX_FORWARDED_BYTES / MAX_BODY_BYTES);
+  const waiting = Array.from({ length: count }, () => ask("POST", MAPS, { ...map("a"), data }));
+  await drainMicrotasks();
+  expect((await ask("POST", MAPS, { ...map("a"), data })).status).toBe(429);
+  clock.advance(LEADER_WAIT_MS);
+  const answers = await Promise.all(waiting);
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([503]));
 });
 
 test("termFetch: serves one term of this server, and no other", async () => {

@@ -25,7 +25,7 @@ import {
 } from "./front-proxy-headers.ts";
 import { needsLeader } from "./leader-requests.ts";
 import { JSON_MEDIA } from "./media-type.ts";
-import { readBody } from "./request-body.ts";
+import { MAX_BODY_BYTES, readBody } from "./request-body.ts";
 import { withOrigin } from "./request-origin.ts";
 import type { User } from "./user.ts";
 
@@ -62,6 +62,8 @@ export interface Forwarding {
 export const LEADER_WAIT_MS = 10_000;
 /** As many as a server serves itself. */
 export const MAX_FORWARDED = 600;
+/** What the bodies of all that wait may take; each is kept until its answer. */
+export const MAX_FORWARDED_BYTES = 64 * 1024 * 1024;
 /** How long the leader's answer may take: longer than it gives itself. */
 export const FORWARD_DEADLINE_MS = 65_000;
 /** How long one that leads no more may take to answer what it was sent. */
@@ -106,6 +108,8 @@ type Outcome = Response | "not-begun" | "unknown";
 class Forwarder {
   readonly #options: ForwardingOptions;
   #forwarded = 0;
+  /** What their bodies may take in memory. */
+  #bytes = 0;
 
   constructor(options: ForwardingOptions) {
     this.#options = options;
@@ -114,11 +118,13 @@ class Forwarder {
   async front(request: Request): Promise<Response> {
     const { store, app, authenticator, clock, maxForwarded = MAX_FORWARDED } = this.#options;
     if (store.leadership.self || !needsLeader(request)) return app.fetch(request);
-    if (this.#forwarded >= maxForwarded) {
+    const bytes = bodyBytes(request);
+    if (this.#forwarded >= maxForwarded || this.#bytes + bytes > MAX_FORWARDED_BYTES) {
       const why = "too many requests wait for the leader, please try again later";
       return refuse(tooManyRequests(why, RETRY_AFTER_SECONDS));
     }
     this.#forwarded++;
+    this.#bytes += bytes;
     try {
       const user = authenticator.authenticate(request);
       if (user === undefined) throw unauthorized();
@@ -130,6 +136,7 @@ class Forwarder {
       throw error;
     } finally {
       this.#forwarded--;
+      this.#bytes -= bytes;
     }
   }
 
@@ -229,6 +236,14 @@ class Forwarder {
     await sleep(clock, withinMs, changed.signal);
     stop();
   }
+}
+
+/** How large a body may turn out to be. */
+function bodyBytes(request: Request): number {
+  const announced = request.headers.get("content-length");
+  // Looking at the body makes it a stream, which costs: only where nothing else tells.
+  if (announced === null) return request.body === null ? 0 : MAX_BODY_BYTES;
+  return Math.min(Math.max(Number(announced) || 0, 0), MAX_BODY_BYTES);
 }
 
 function buffered(request: Request, body: Uint8Array): Buffered {
