@@ -146,10 +146,9 @@ export class SimServer {
     this.#life = undefined;
     life.clock.stop();
     this.#around.network.detach(life.endpoint);
-    const image = kind === "kill" ? life.storage.db.serialize() : life.storage.image();
-    this.remains = { files: life.disk.afterCrash(kind), image };
+    this.remains = { files: life.disk.afterCrash(kind), image: this.#imageOf(life, kind) };
     await settle();
-    life.storage.db.close();
+    if (life.storage.db.open) life.storage.db.close();
   }
 
   /** Ends the process as SIGTERM does. */
@@ -161,6 +160,12 @@ export class SimServer {
     life.clock.stop();
     this.#around.network.detach(life.endpoint);
     this.remains = { files: life.disk.afterCrash("power"), image: life.storage.image() };
+  }
+
+  #imageOf({ storage }: Life, kind: "kill" | "power"): Remains["image"] {
+    // A store that refused to open has closed its state, and left it as it was.
+    if (!storage.db.open) return storage.image() ?? this.remains.image;
+    return kind === "kill" ? storage.db.serialize() : storage.image();
   }
 
   #newLife(): Life {

@@ -158,6 +158,7 @@ export class FaultPlan {
     const { ledger } = this.#group;
     const { voters, witnesses } = ledger.configurationAt(ledger.committed);
     if (voters.length < 3 || voters.length - witnesses.length < 2) return;
+    if (members.some((other) => other.mayReconfigure(ledger.committed))) return;
     this.#crash(member, duration);
     if (member.core !== undefined || disk.entries.length === 0) return;
     const first = Math.max(disk.compactedIndex, disk.appliedIndex) + 1;

@@ -286,7 +286,9 @@ export class Group {
     queue.schedule(delay, DELIVER, to, 0, message);
     if (prng.permille(network.duplication)) {
       statistics.count("message duplicated");
-      queue.schedule(prng.below(50), DELIVER, to, 0, message);
+      // Some copies outlive the term they are of.
+      const most = prng.permille(200) ? 900 : 50;
+      queue.schedule(prng.below(most), DELIVER, to, 0, message);
     }
   }
 

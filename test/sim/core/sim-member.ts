@@ -81,6 +81,13 @@ export class SimMember {
     return this.disk.termAt(index);
   }
 
+  /** Whether a change of the members is under way in its log, behind what is committed. */
+  mayReconfigure(committed: number): boolean {
+    const isPending = ({ type, index }: LogEntry): boolean =>
+      type === "config" && index > committed;
+    return this.disk.entries.some(isPending) || (this.writing?.entries.some(isPending) ?? false);
+  }
+
   get lastIndex(): number {
     const entries = this.writing?.entries;
     const last: LogEntry | undefined = entries?.[entries.length - 1];

@@ -130,13 +130,23 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "commits behind what is known to match (3.5)",
-    seeds: 1218,
+    name: "commits by heartbeats what the member may not have (3.5)",
+    seeds: 1,
     patches: [
       {
+        file: "replication.ts",
+        find: "const commit = Math.min(peer.match, state.log.commit) as LogIndex;",
+        replace: "const { commit } = state.log;",
+      },
+      {
         file: "follower.ts",
-        find: "log.commitTo(Math.min(message.commit, matched));",
-        replace: "log.commitTo(Math.min(message.commit, log.lastIndex));",
+        find: "if (commit > log.lastIndex) {",
+        replace: "if (commit > log.lastIndex && state.recovering) {",
+      },
+      {
+        file: "follower.ts",
+        find: "log.commitTo(commit);\n  hearHeld",
+        replace: "log.commitTo(Math.min(commit, log.lastIndex));\n  hearHeld",
       },
     ],
   },
