@@ -16,7 +16,7 @@ import { createClusterApp } from "./join-app.ts";
 import type { ClusterApp, ClusterAppOptions } from "./join-app.ts";
 import { joinAsAgent, joinAsServer } from "./join-cluster.ts";
 import type { JoinedServer, JoinServerOptions } from "./join-cluster.ts";
-import { readJoinRecord } from "./join-record.ts";
+import { portsOf, readJoinRecord } from "./join-record.ts";
 import type { TokenVerdict } from "./join-admission.ts";
 import { FakeMembership, FOUNDER } from "./testing/fake-membership.ts";
 
@@ -206,6 +206,8 @@ describe("joinAsServer", () => {
     await server.stop();
     const again = await joined(options(directory, { join: undefined, token: undefined }));
     expect(again).toEqual(first);
+    // A crash before the first start is over must not let it listen elsewhere than it said.
+    expect(portsOf(readJoinRecord(directory))).toEqual({ peerPort: 2001, httpsPort: 2002 });
   });
 
   test("joinAsServer leaves a founder alone, and refuses to let one join another cluster", async () => {
