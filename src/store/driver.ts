@@ -345,7 +345,7 @@ export class Driver {
   }
 
   #applyConfig(entry: LogEntry): void {
-    const successor = this.#core.role === "leader" ? this.successor() : undefined;
+    const successor = this.#core.role === "leader" ? bestSuccessor(this.status()) : undefined;
     const group = this.#group.behind(entry);
     this.#options.applier.applyConfig(entry, group);
     const was = this.#group.hasSelf;
@@ -410,7 +410,10 @@ export class Driver {
     if (!isDiskFull(cause)) throw cause;
     const { clock, logger } = this.#options;
     this.#becomeFull(toError(cause));
-    const result = await waitForSpace(cause, work, { clock, signal: this.#closing.signal });
+    const { signal } = this.#closing;
+    // Its peers may not have heard, or not have been able, the first time.
+    const stillFull = (): void => this.#outbox.handOver();
+    const result = await waitForSpace(cause, work, { clock, signal, stillFull });
     if (this.#mode.type === "full") this.#mode = { type: "open" };
     logger.info("the disk has space again: the store takes writes");
     return result;
@@ -427,11 +430,6 @@ export class Driver {
     this.#proposals.abandon(fateUnknownError(error.message));
     this.#outbox.handOver();
     this.#updateLeadership();
-  }
-
-  /** Who should lead instead of this leader, if anybody can. */
-  successor(): MemberId | undefined {
-    return bestSuccessor(this.#core.status());
   }
 
   #tick(count: number): void {

@@ -72,6 +72,26 @@ describe("Driver", () => {
     await group.close();
   });
 
+  test("Driver: a leader without space calls up a successor until one hears it", async () => {
+    const group = await TestGroup.of(3);
+    const old = group.leader();
+    let dropped = 0;
+    group.network.filter = (message) => {
+      if (message.type !== "timeout-now" || dropped > 0) return true;
+      dropped += 1;
+      return false;
+    };
+    old.disk.fill();
+    const write = refusal(old.store.create("/a", new Uint8Array(100_000)));
+    const next = await group.another(old.id);
+    expect(dropped).toBe(1);
+    expect(await group.during(write)).toEqual(code("unavailable"));
+    await group.during(next.store.create("/b", value));
+    old.disk.free();
+    await group.pass(4_000);
+    await group.close();
+  });
+
   test("Driver: a follower without space only stops acknowledging", async () => {
     const group = await TestGroup.of(3);
     const { store, id } = group.leader();

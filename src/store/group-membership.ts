@@ -2,6 +2,7 @@ import { sleep } from "../lib/index.ts";
 import type { Clock, Logger } from "../lib/index.ts";
 import { StoreError } from "../mvcc/index.ts";
 import type { ConfigStep, MemberId, PeerProgress } from "../raft/index.ts";
+import { bestSuccessor } from "./best-successor.ts";
 import type { Driver } from "./driver.ts";
 import { notLeaderError } from "./proposals.ts";
 import type { Member, MemberStatus, Membership } from "./store.ts";
@@ -106,7 +107,7 @@ export class GroupMembership implements Membership {
     const { driver, clock } = this.#options;
     const { leadership } = driver;
     if (!leadership.now.self) throw notLeaderError(leadership.now.leader ?? 0);
-    const target = to ?? this.#best();
+    const target = to ?? bestSuccessor(driver.status());
     if (target === undefined) throw new MembershipError("no other member can lead now");
     if (this.#find(target).role !== "voter") {
       throw new MembershipError(`member ${target} is no voter and cannot lead`);
@@ -165,10 +166,6 @@ export class GroupMembership implements Membership {
         });
       return;
     }
-  }
-
-  #best(): MemberId | undefined {
-    return this.#options.driver.successor();
   }
 
   #find(id: MemberId): Member {

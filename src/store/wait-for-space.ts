@@ -12,8 +12,14 @@ export const FULL_RETRY_MS = 2_000;
 export async function waitForSpace<Result>(
   cause: unknown,
   work: () => Promise<Result>,
-  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+  options: {
+    readonly clock: Clock;
+    readonly signal: AbortSignal;
+    /** Called when there was no space again. */
+    readonly stillFull: () => void;
+  },
 ): Promise<Result> {
+  const { clock, signal, stillFull } = options;
   let latest = cause;
   for (;;) {
     await sleep(clock, FULL_RETRY_MS, signal);
@@ -23,6 +29,7 @@ export async function waitForSpace<Result>(
     } catch (error) {
       if (!isDiskFull(error)) throw error;
       latest = error;
+      stillFull();
     }
   }
 }
