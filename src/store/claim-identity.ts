@@ -40,6 +40,12 @@ export async function claimIdentity(options: ClaimOptions): Promise<MemberIdenti
   return known;
 }
 
+/** Whether there is a segment; spare ones and unfinished ones say nothing. */
+export async function hasLog(disk: Disk, logDirectory: string): Promise<boolean> {
+  const names = await disk.list(logDirectory);
+  return names.some((name) => name.endsWith(".log"));
+}
+
 /** From now on the directory may have promised something: it must not be found empty any more. */
 export async function confirmIdentity(
   options: { readonly disk: Disk; readonly directory: string },

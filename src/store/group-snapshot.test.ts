@@ -94,6 +94,18 @@ describe("SnapshotRoom", () => {
     await group.close();
   });
 
+  test("openStore: refuses a log whose state is gone, instead of beginning anew", async () => {
+    const group = await TestGroup.of(3, { limits });
+    await group.pass(6_000);
+    await write(group, 100);
+    const { id } = group.leader();
+    const { files } = group.crash(id, "power");
+    const refused = await refusal(group.restart(id, { files, image: undefined }));
+    expect(String(refused)).toContain("/data/log");
+    await group.another(id);
+    await group.close();
+  });
+
   test("SnapshotRoom: a member joins under load, and nothing is missing", async () => {
     const group = await TestGroup.of(1, { limits });
     await write(group, 100);

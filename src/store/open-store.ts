@@ -4,7 +4,7 @@ import { SqliteState } from "../mvcc/index.ts";
 import type { EventWindowLimits, StateStorage } from "../mvcc/index.ts";
 import { createRaft } from "../raft/index.ts";
 import type { LogEntry, LogIndex, RaftCore, RaftLimits, Term } from "../raft/index.ts";
-import { claimIdentity, confirmIdentity } from "./claim-identity.ts";
+import { claimIdentity, confirmIdentity, hasLog } from "./claim-identity.ts";
 import type { Disk, DirectoryLock } from "./disk.ts";
 import { Driver } from "./driver.ts";
 import { Founding } from "./founding.ts";
@@ -83,7 +83,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     const identity = await claimIdentity({
       ...options,
       group: options.group,
-      hasLog: (await disk.list(`${directory}/${LOG_DIRECTORY}`)).length > 0,
+      hasLog: await hasLog(disk, `${directory}/${LOG_DIRECTORY}`),
       hasState: names.includes(STATE_FILE),
     });
     storage = options.storage ?? openState(options);

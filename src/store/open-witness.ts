@@ -2,7 +2,7 @@ import { randomInteger } from "../lib/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import { createRaft } from "../raft/index.ts";
 import type { LogEntry, LogIndex, RaftCore } from "../raft/index.ts";
-import { claimIdentity, confirmIdentity } from "./claim-identity.ts";
+import { claimIdentity, confirmIdentity, hasLog } from "./claim-identity.ts";
 import type { Disk, DirectoryLock } from "./disk.ts";
 import { Driver } from "./driver.ts";
 import type { GroupOptions } from "./group-options.ts";
@@ -60,7 +60,7 @@ export async function openWitness(options: OpenWitnessOptions): Promise<Witness>
       directory,
       random: options.random,
       group,
-      hasLog: (await disk.list(`${directory}/${LOG_DIRECTORY}`)).length > 0,
+      hasLog: await hasLog(disk, `${directory}/${LOG_DIRECTORY}`),
       hasState: names.includes(WITNESS_FILE),
     });
     return await assemble(options, identity, lock);
