@@ -4,7 +4,7 @@ import type { ServerEndpoint } from "../apiserver/index.ts";
 import { CommandError } from "../cli/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
 import { NODES } from "../client/index.ts";
-import { openImageStore } from "../images/index.ts";
+import { REPLICATION_PATH } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import { PEER_ADDRESS_ANNOTATION } from "../kubelet/index.ts";
 import type { Fetch } from "../lib/index.ts";
@@ -14,7 +14,7 @@ import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import { createComponentTokens } from "./components.ts";
-import { createControlPlane } from "./control-plane.ts";
+import { createControlPlane, isImagePath } from "./control-plane.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { readSettings, writeServerRecord, writeSettings } from "./data-directory.ts";
 import type { DataDirectory, ServerRecord } from "./data-directory.ts";
@@ -31,6 +31,8 @@ import { createLocalNode } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { assumeIdentity } from "./server-identity.ts";
 import { portChoices } from "./server-ports.ts";
+import { openServerImages } from "./server-images.ts";
+import type { ServerImages } from "./server-images.ts";
 import { openServerStore, removedText } from "./server-store.ts";
 import { VERSION } from "./version.ts";
 
@@ -68,9 +70,10 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
   keepAccess(server);
   noteOthers(server);
   watchOwnRemoval(server, failed.resolve);
-  const images = openImages(server);
+  const images = openServerImages(ground, store, doors.peers);
   const controlPlane = serveControlPlane(server, images, () => parts);
-  const parts = createParts(server, controlPlane, images);
+  const parts = createParts(server, controlPlane, images.store);
+  images.replication.start(running.signal);
   const ingressPort = await Promise.race([
     startParts(server, controlPlane, parts),
     failed.promise.then((error) => Promise.reject(error)),
@@ -86,7 +89,7 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
       await Promise.all([parts.kubelet.drained(), parts.proxy.drained()]);
       parts.runtime.shutdown();
       await doors.api.stop();
-      await images.close();
+      await images.store.close();
       await store.close();
       rmSync(ground.directory.serverRecord, { force: true });
       ranges.release();
@@ -154,22 +157,10 @@ function apiUrl({ advertiseAddress }: Ground, { api }: Doors): string {
   return `https://${advertiseAddress}:${api.port}`;
 }
 
-/** The image store; names that begin with the cluster's own registry are looked for in it. */
-function openImages({ ground, doors }: Server): ImageStore {
-  const { directory, clock, logger, advertiseAddress } = ground;
-  const ownHost = `${advertiseAddress}:${doors.api.port}`;
-  return openImageStore({
-    directory: directory.images,
-    clock,
-    logger: logger.child({ room: "images" }),
-    isOwnHost: (host) => host === ownHost,
-  });
-}
-
 /** Builds the server tower and answers requests from here on. */
 function serveControlPlane(
   server: Server,
-  images: ImageStore,
+  images: ServerImages,
   parts: () => LocalNode,
 ): ControlPlane {
   const { flags, ground, ranges, doors, store } = server;
@@ -178,7 +169,7 @@ function serveControlPlane(
   const controlPlane = createControlPlane({
     ...ground,
     store,
-    images,
+    images: images.store,
     link: doors.peers,
     credentials: doors.credentials,
     tokens,
@@ -202,7 +193,11 @@ function serveControlPlane(
   doors.peers.serveHttp(async (request, peer) => {
     const { pathname } = new URL(request.url);
     const forKubelet = KUBELET_PATHS.some((prefix) => pathname.startsWith(prefix));
-    if (forKubelet && isServer(peer)) return parts().kubelet.app.fetch(request);
+    if (isServer(peer)) {
+      if (forKubelet) return parts().kubelet.app.fetch(request);
+      if (pathname.startsWith(REPLICATION_PATH)) return images.replication.serve(request);
+      if (isImagePath(pathname)) return images.forServers(request);
+    }
     return controlPlane.peerFront(request, peer);
   });
   doors.peers.serveTunnel(({ ip, port }) => parts().runtime.endpoint(ip, port));
@@ -272,6 +267,7 @@ async function startParts(
     clientOf: (component, fetch) => controlPlane.clientOf(component, fetch),
     clusterCidr: ranges.clusterCidr,
     rootCa: doors.credentials.ca.certificate,
+    nodeGraceMs: server.flags.nodeMonitorGracePeriodMs,
     servers: () => endpointsOf(store),
     signal,
   });

@@ -174,7 +174,8 @@ function fronts(
   };
 }
 
-function isImagePath(pathname: string): boolean {
+/** The cluster's OCI registry. */
+export function isImagePath(pathname: string): boolean {
   return pathname === "/v2" || pathname.startsWith("/v2/");
 }
 

@@ -255,6 +255,15 @@ describe("createClusterApp", () => {
     expect(last).toMatchObject({ code: 409 });
   });
 
+  test("createClusterApp: a server that listens elsewhere is known by its new address", async () => {
+    const app = createApp();
+    const body = { peerAddress: "127.0.0.1:7001", apiAddress: "https://127.0.0.1:7002" };
+    const path = "/kubun/v1/members/1/address";
+    expect((await refused(send(app, "POST", path, { body }))).code).toBe(401);
+    expect((await send(app, "POST", path, { token: "admin", body })).status).toBe(200);
+    expect(membership.members()).toEqual([{ ...FOUNDER, ...body }]);
+  });
+
   test("createClusterApp: what the store refuses is an answer", async () => {
     const cases: [Error, number][] = [
       [new StoreError("not-leader", "another leads"), 503],

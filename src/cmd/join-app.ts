@@ -18,6 +18,7 @@ import {
   JOIN_PROTOCOL,
   joinServerRequestSchema,
   MAX_JOIN_BODY_BYTES,
+  memberAddressSchema,
 } from "./join-wire.ts";
 import type { ClusterSettings } from "./join-wire.ts";
 import { MemberAdministration } from "./member-administration.ts";
@@ -135,6 +136,12 @@ function addAdministration(
   app.post(`${membersPath}/:member/promote`, async (call) => {
     if (!store.leadership.self) return passOn(call, options);
     return call.json({ member: await administration.promote(call.req.param("member")) });
+  });
+  app.post(`${membersPath}/:member/address`, async (call) => {
+    const text = await readBody(call.req.raw);
+    const address = parseBody(text, memberAddressSchema);
+    if (!store.leadership.self) return passOn(call, options, text);
+    return call.json({ member: await administration.move(call.req.param("member"), address) });
   });
   app.get(`${CLUSTER_PATH}/snapshot`, () => snapshots.send());
 }

@@ -109,6 +109,10 @@ export const joinServerAnswerSchema = z.object({
 });
 export type JoinServerAnswer = z.infer<typeof joinServerAnswerSchema>;
 
+/** Where a member is reached from now on. */
+export const memberAddressSchema = memberSchema.pick({ peerAddress: true, apiAddress: true });
+export type MemberAddress = z.infer<typeof memberAddressSchema>;
+
 const memberStatusSchema = memberSchema.extend({
   leader: z.boolean(),
   reachable: z.boolean().optional(),

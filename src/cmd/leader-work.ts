@@ -23,6 +23,8 @@ export interface LeaderWorkOptions {
   readonly clusterCidr: string;
   /** The authority's certificate, PEM. */
   readonly rootCa: string;
+  /** How long a node may be silent before it counts as lost. */
+  readonly nodeGraceMs: number | undefined;
   /** Where the API servers are, as the `kubernetes` Service tells. */
   readonly servers: () => readonly { readonly address: string; readonly port: number }[];
   readonly clock: Clock;
@@ -60,7 +62,7 @@ export async function runLeaderWork(options: LeaderWorkOptions): Promise<void> {
 }
 
 function startLeaderParts(options: LeaderWorkOptions, term: Term, signal: AbortSignal): void {
-  const { clock, random, logger, nodeName, clusterCidr, rootCa } = options;
+  const { clock, random, logger, nodeName, clusterCidr, rootCa, nodeGraceMs } = options;
   const fetch = options.termFetch(term);
   const context = { clock, random, signal };
   startControllers({
@@ -69,6 +71,7 @@ function startLeaderParts(options: LeaderWorkOptions, term: Term, signal: AbortS
     logger: logger.child({ room: "controllers" }),
     rootCa,
     clusterCidr,
+    ...(nodeGraceMs === undefined ? {} : { nodeGraceMs }),
   });
   startScheduler({
     ...context,

@@ -2,7 +2,7 @@ import type { Logger } from "../lib/index.ts";
 import type { Member, MemberStatus, Membership } from "../store/index.ts";
 import type { NodeCredentials } from "./join-admission.ts";
 import { refusal } from "./join-status.ts";
-import type { MemberList } from "./join-wire.ts";
+import type { MemberAddress, MemberList } from "./join-wire.ts";
 
 export interface MemberAdministrationOptions {
   readonly membership: Membership;
@@ -68,6 +68,16 @@ export class MemberAdministration {
       });
     }
     return member;
+  }
+
+  /** A server that listens elsewhere than before says so; its id and role stay. */
+  async move(nameOrId: string, address: MemberAddress): Promise<Member> {
+    const { membership, logger } = this.#options;
+    const { id, name, role } = this.#find(nameOrId);
+    const moved = { id, name, role, ...address };
+    await membership.add(moved);
+    logger.info("a server is reached elsewhere now", { member: id, ...address });
+    return moved;
   }
 
   #find(nameOrId: string): MemberStatus {

@@ -6,6 +6,7 @@ import type { EtcdTls, Member, MemberId, Store } from "../store/index.ts";
 import type { Doors } from "./doors.ts";
 import type { Ground } from "./ground.ts";
 import { ensureClusterId } from "./join-record.ts";
+import { withPorts } from "./member-address.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
 /** Opens the store: an external etcd when the flags name one, else this server's own. */
@@ -86,10 +87,12 @@ export function asCommandError(error: unknown): never {
   throw error;
 }
 
-/** As the others are told; one that joined is known by what it said then. */
+/** As the others are told; one that joined is known by the hosts that it said then. */
 function describeSelf(ground: Ground, identity: ServerIdentity, doors: Doors): Member {
   const { joined, memberId } = identity;
-  if (joined !== undefined && joined.self.id === memberId) return joined.self;
+  if (joined !== undefined && joined.self.id === memberId) {
+    return withPorts(joined.self, { peer: doors.peers.port, api: doors.api.port });
+  }
   const { nodeName, advertiseAddress } = ground;
   return {
     id: memberId,
