@@ -25,6 +25,7 @@ import type { Ground } from "./ground.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
 import { chooseFreePort } from "./listeners.ts";
+import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
 import { createPortForwarder } from "./port-forwarder.ts";
 import { createLocalNode } from "./node.ts";
@@ -54,6 +55,7 @@ interface Parts extends LocalNode {
  * open stays for the store, the API and the workers, whatever clients do.
  */
 const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
+const DEFAULT_TOLERATION_SECONDS = 300;
 /** What the kubelet's API answers; other servers ask it at the peer port. */
 const KUBELET_PATHS = ["/containerLogs/"];
 
@@ -69,7 +71,7 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
   const server: Server = { flags, ground, ranges, doors, store, signal: running.signal };
   keepAccess(server);
   noteOthers(server);
-  watchOwnRemoval(server, failed.resolve);
+  keepMembership(server, failed.resolve);
   const images = openServerImages(ground, store, doors.peers);
   const controlPlane = serveControlPlane(server, images, () => parts);
   const parts = createParts(server, controlPlane, images.store);
@@ -137,8 +139,11 @@ function noteOthers({ ground, store, signal }: Server): void {
   look();
 }
 
-/** A server that was removed while it was down is told by the others when it asks. */
-function watchOwnRemoval(server: Server, onFailed: (error: Error) => void): void {
+/**
+ * What only the others can know or be told: that this server was removed while it was down, and
+ * that it listens elsewhere than before.
+ */
+function keepMembership(server: Server, onFailed: (error: Error) => void): void {
   const { flags, ground, doors, store, signal } = server;
   // Etcd lists a server only while it runs.
   if (flags.datastoreEndpoint !== undefined) return;
@@ -150,6 +155,13 @@ function watchOwnRemoval(server: Server, onFailed: (error: Error) => void): void
     clock,
     signal,
     onRemoved: () => onFailed(new CommandError(removedText(store.membership.self))),
+  });
+  void announceAddress({
+    store,
+    ports: { peer: doors.peers.port, api: doors.api.port },
+    tell: tellAddressWith({ ca: ca.certificate, adminToken, logger }),
+    clock,
+    signal,
   });
 }
 
@@ -187,6 +199,10 @@ function serveControlPlane(
     clusterCidr: ranges.clusterCidr,
     serviceCidr: ranges.serviceCidr,
     nodePortRange: flags.serviceNodePortRange,
+    defaultTolerations: {
+      notReady: flags.defaultNotReadyTolerationSeconds ?? DEFAULT_TOLERATION_SECONDS,
+      unreachable: flags.defaultUnreachableTolerationSeconds ?? DEFAULT_TOLERATION_SECONDS,
+    },
     snapshotDirectory: directory.snapshots,
   });
   doors.api.serve(controlPlane.front);
