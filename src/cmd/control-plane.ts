@@ -45,6 +45,8 @@ export interface ControlPlaneOptions {
   readonly clusterCidr: string;
   readonly serviceCidr: string;
   readonly nodePortRange: PortRange;
+  /** How many seconds pods stay on a node that fails, unless they say otherwise. */
+  readonly defaultTolerations: { readonly notReady: number; readonly unreachable: number };
   /** Where snapshots take shape before they are sent. */
   readonly snapshotDirectory: string;
 }
@@ -71,6 +73,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     logger: logger.child({ room: "registry" }),
     serviceCidr: options.serviceCidr,
     nodePortRange: options.nodePortRange,
+    defaultTolerations: options.defaultTolerations,
   });
   const authenticator = firstAuthenticator(
     tokenAuthenticator(tokens.users),

@@ -17,6 +17,7 @@ import {
 import { type Clock, type Random, randomUuid } from "../lib/index.ts";
 import { type KeyValue, type PutOptions, type Store, StoreError } from "../store/index.ts";
 import { admitCreate } from "./admission/admission.ts";
+import type { DefaultTolerations } from "./admission/pod-admission.ts";
 import { isDoneDeleting, planDeletion } from "./deletion-plan.ts";
 import { generatedName, MAX_NAME_DRAWS } from "./generated-name.ts";
 import { KeyTurns } from "./key-turns.ts";
@@ -49,6 +50,7 @@ export interface ObjectWriterOptions {
   readonly codec: ObjectCodec;
   readonly lookup: Lookup;
   readonly leading: Leading;
+  readonly tolerations: DefaultTolerations;
 }
 
 /** How often a write without resourceVersion starts again because another one won. */
@@ -207,11 +209,11 @@ export class ObjectWriter {
     { dryRun }: WriteOptions,
     leader: LeaderState,
   ): Promise<StoredObject> {
-    const { store, codec, lookup } = this.#options;
+    const { store, codec, lookup, tolerations } = this.#options;
     const strategy = leader.strategyOf(this.#definition);
     const { name = "", namespace = "" } = object.metadata;
     strategy.prepareForCreate?.(object);
-    admitCreate(this.#definition, object, lookup);
+    admitCreate(this.#definition, object, lookup, tolerations);
     this.#refuse(name, this.#definition.validate(object));
     const key = objectKey(this.#definition, namespace, name);
     const reservation = this.#reserve(strategy, object, undefined);

@@ -3,6 +3,7 @@ import { isStatusError, type KubeObject } from "../apimachinery/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { KeyValue, Revision, Store, Term } from "../store/index.ts";
 import { AddressPool } from "./address-pool.ts";
+import { DEFAULT_TOLERATIONS, type DefaultTolerations } from "./admission/pod-admission.ts";
 import { FencedRegistry } from "./fenced-registry.ts";
 import { Leading } from "./leading.ts";
 import type { ListRequest, ObjectList } from "./list-page.ts";
@@ -24,6 +25,7 @@ export interface RegistryOptions {
   readonly serviceCidr: string;
   /** Where Services get their node ports, both ends included. */
   readonly nodePortRange: { readonly from: number; readonly to: number };
+  readonly defaultTolerations?: DefaultTolerations;
 }
 
 /** How many objects of a collection are deleted at the same time. */
@@ -126,7 +128,13 @@ class StoreRegistry implements Registry {
     const common = { definition, store, clock, codec };
     const reader = new ObjectReader({ ...common, view });
     const watcher = new ObjectWatcher({ ...common, view });
-    const writer = new ObjectWriter({ ...common, random, lookup: this.#lookup, leading });
+    const writer = new ObjectWriter({
+      ...common,
+      random,
+      lookup: this.#lookup,
+      leading,
+      tolerations: this.#options.defaultTolerations ?? DEFAULT_TOLERATIONS,
+    });
     return new GenericResource(definition, reader, watcher, writer);
   }
 }

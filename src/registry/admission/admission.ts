@@ -3,7 +3,7 @@ import { groupResourceText, type KubeObject } from "../../apimachinery/index.ts"
 import type { Lookup } from "../lookup.ts";
 import { admitDefaultClass } from "./default-class.ts";
 import { assertNamespaceOpen } from "./namespace-lifecycle.ts";
-import { admitPod } from "./pod-admission.ts";
+import { admitPod, type DefaultTolerations } from "./pod-admission.ts";
 
 /**
  * Completes or refuses an object about to be created, by what else is in the cluster. Mutates.
@@ -13,11 +13,12 @@ export function admitCreate(
   definition: ResourceDefinition,
   object: KubeObject,
   lookup: Lookup,
+  tolerations: DefaultTolerations,
 ): void {
   if (definition.namespaced) assertNamespaceOpen(definition, object, lookup);
   switch (groupResourceText(definition)) {
     case "pods":
-      admitPod(object, lookup);
+      admitPod(object, lookup, tolerations);
       return;
     case "ingresses.networking.k8s.io":
     case "persistentvolumeclaims":

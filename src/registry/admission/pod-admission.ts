@@ -11,12 +11,23 @@ import type { Lookup } from "../lookup.ts";
 
 const PODS = { group: "", resource: "pods" };
 const DEFAULT_ACCOUNT = "default";
-const DEFAULT_TOLERATION_SECONDS = 300;
-const NODE_PROBLEMS = ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"];
 const DEFAULT_PREEMPTION = "PreemptLowerPriority";
 
+/** How many seconds pods stay on a node that fails, unless they say otherwise. */
+export interface DefaultTolerations {
+  readonly notReady: number;
+  readonly unreachable: number;
+}
+
+/** As in Kubernetes. */
+export const DEFAULT_TOLERATIONS: DefaultTolerations = { notReady: 300, unreachable: 300 };
+
 /** Fills in what a pod takes over from the cluster: its account, priority and runtime's needs. */
-export function admitPod(object: KubeObject, lookup: Lookup): void {
+export function admitPod(
+  object: KubeObject,
+  lookup: Lookup,
+  tolerations: DefaultTolerations,
+): void {
   const pod = object as Pod;
   const spec = pod.spec;
   // Without a spec there is nothing to complete; validation says what is missing.
@@ -24,7 +35,7 @@ export function admitPod(object: KubeObject, lookup: Lookup): void {
   admitServiceAccount(pod, spec, lookup);
   admitPriority(pod, spec, lookup);
   admitRuntimeClass(pod, spec, lookup);
-  tolerateNodeProblems(spec);
+  tolerateNodeProblems(spec, tolerations);
 }
 
 function admitServiceAccount(pod: Pod, spec: PodSpec, lookup: Lookup): void {
@@ -85,15 +96,19 @@ function admitRuntimeClass(pod: Pod, spec: PodSpec, lookup: Lookup): void {
 }
 
 /** A pod outlives a short failure of its node unless it says otherwise. */
-function tolerateNodeProblems(spec: PodSpec): void {
+function tolerateNodeProblems(spec: PodSpec, { notReady, unreachable }: DefaultTolerations): void {
   const tolerations = spec.tolerations ?? [];
-  const missing = NODE_PROBLEMS.filter((key) => !tolerations.some((one) => covers(one, key)));
+  const problems: [string, number][] = [
+    ["node.kubernetes.io/not-ready", notReady],
+    ["node.kubernetes.io/unreachable", unreachable],
+  ];
+  const missing = problems.filter(([key]) => !tolerations.some((one) => covers(one, key)));
   if (missing.length === 0) return;
-  const added = missing.map((key) => ({
+  const added = missing.map(([key, tolerationSeconds]) => ({
     key,
     operator: "Exists",
     effect: "NoExecute",
-    tolerationSeconds: DEFAULT_TOLERATION_SECONDS,
+    tolerationSeconds,
   }));
   spec.tolerations = [...tolerations, ...added];
 }
