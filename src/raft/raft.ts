@@ -28,7 +28,7 @@ import {
   flushAppends,
   handleSnapshotReport,
   handleUnreachable,
-  needsAppend,
+  hasAppends,
   supplyEntries,
 } from "./replication.ts";
 import { becomeFollower } from "./roles.ts";
@@ -207,7 +207,7 @@ class Raft implements RaftCore {
       state.role !== this.#softState.role ||
       state.leader !== this.#softState.leader ||
       hasUnsentReads(state) ||
-      (state.tracker?.peers.some((peer) => needsAppend(state, peer)) ?? false)
+      hasAppends(state)
     );
   }
 

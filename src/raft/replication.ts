@@ -29,13 +29,21 @@ function heldFor(state: RaftState, peer: Progress): LogIndex {
   return held as LogIndex;
 }
 
-export function needsAppend(state: RaftState, peer: Progress): boolean {
+function needsAppend(state: RaftState, peer: Progress): boolean {
   if (peer.paused) return false;
   return peer.nudge || peer.next <= state.log.lastIndex || isCommitNews(state, peer);
 }
 
 function isCommitNews(state: RaftState, peer: Progress): boolean {
   return peer.sentCommit < Math.min(state.log.commit, peer.next - 1);
+}
+
+/** Whether anybody needs an append; asked after every call, so that nothing is allocated. */
+export function hasAppends(state: RaftState): boolean {
+  const { tracker } = state;
+  if (tracker === undefined) return false;
+  for (const peer of tracker.peers) if (needsAppend(state, peer)) return true;
+  return false;
 }
 
 /** Sends to everybody what the windows take. */

@@ -99,7 +99,7 @@ export class CoreSimulation {
     const { prng } = this.#group;
     return {
       electionTicks: 10,
-      heartbeatTicks: prng.pick([1, 2, 3]) ?? 1,
+      heartbeatTicks: prng.pick([1, 2, 3, 4]) ?? 1,
       maxAppendBytes: prng.pick([100, 1_000, 100_000]) ?? 1_000,
       maxInflightAppends: prng.pick([1, 4, 64]) ?? 4,
       maxInflightBytes: prng.pick([200, 10_000]) ?? 10_000,

@@ -137,7 +137,8 @@ export class Safety {
       this.#vote(member, term, member.id);
       if (message.transfer) return;
       check(
-        member.preVoteWon === term || this.#agree(member, 0),
+        member.preVoteWon === term ||
+          this.#agree(member, member.preVoteTerm === term ? member.preVotes : 0),
         "pre-vote first",
         () => `member ${member.id} asks for votes of ${term}, for which no majority encouraged it`,
       );
