@@ -9,6 +9,8 @@ const MAX_FAULT_MS = 12_000;
 const USUAL_FAULT_MS = 4_000;
 const SLOW_WRITE_MS = 400;
 const MAX_JUMP_MS = 3_600_000;
+/** The log's segments, named after their first entry; not its spares. */
+const SEGMENT = /\/log\/\d+\.log$/;
 
 const KINDS = [
   { kind: "partition", weight: 3 },
@@ -171,14 +173,14 @@ export class ClusterFaults {
 
   /**
    * A bit of the log turns while the machine is off, of one server at a time. Never in the last
-   * frame, which nobody can tell from an interrupted write.
+   * segment: damage of the last frame looks like an interrupted write.
    */
   async #rot(server: SimServer, durationMs: number): Promise<void> {
     const { prng, statistics } = this.#parts;
     await this.crash(server, "power", durationMs);
-    const segments = [...server.remains.files].filter(
-      ([path, bytes]) => path.includes("/log/") && bytes.length > 0,
-    );
+    const segments = [...server.remains.files]
+      .filter(([path]) => SEGMENT.test(path))
+      .sort(([a], [b]) => (a < b ? -1 : 1));
     const [path, bytes] = prng.pick(segments.slice(0, -1)) ?? [];
     if (path === undefined || bytes === undefined || server.running) return;
     statistics.count("bit rot");
