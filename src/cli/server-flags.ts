@@ -122,7 +122,8 @@ function findContradiction(
   const { clusterCidr, serviceCidr, clusterReset, witness, datastoreEndpoint } = flags;
   if (clusterCidr !== undefined && serviceCidr !== undefined) {
     if (rangesOverlap(clusterCidr, serviceCidr)) {
-      return `--service-cidr ${serviceCidr} overlaps --cluster-cidr ${clusterCidr}: they must be apart`;
+      const ranges = `--service-cidr ${serviceCidr} overlaps --cluster-cidr ${clusterCidr}`;
+      return `${ranges}: they must be apart`;
     }
   }
   if (flags.join === undefined && (given["token"] ?? given["tokenFile"]) !== undefined) {

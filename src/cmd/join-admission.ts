@@ -153,7 +153,8 @@ export class JoinAdmission {
       throw refusal(
         409,
         "Conflict",
-        `${flag} ${mine} differs from the cluster's, which is ${ours}: leave it out, or give ${ours}`,
+        `${flag} ${mine} differs from the cluster's, which is ${ours}: ` +
+          `leave it out, or give ${ours}`,
       );
     }
   }

@@ -116,7 +116,7 @@ beforeEach(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("createClusterApp", () => {
-  test("createClusterApp: anybody may read the authority's certificate, and nothing else", async () => {
+  test("createClusterApp: anybody may read the authority's certificate, no more", async () => {
     const app = createApp();
     expect(await (await send(app, "GET", "/cacerts")).text()).toBe(CA);
     expect(app.serves("/cacerts")).toBe(true);
@@ -176,7 +176,7 @@ describe("createClusterApp", () => {
     expect(claims).toEqual([]);
   });
 
-  test("createClusterApp: a follower passes a server's request on, with where it came from", async () => {
+  test("createClusterApp: a follower passes a request on with where it came from", async () => {
     const leader = createApp();
     const asked: MemberId[] = [];
     const peer: ClusterAppOptions["peer"] = (id) => (request) => {
@@ -195,7 +195,7 @@ describe("createClusterApp", () => {
     });
   });
 
-  test("createClusterApp: a server that nobody lists before it runs is told of itself", async () => {
+  test("createClusterApp: a server that nobody lists yet is told of itself", async () => {
     membership.add = () => Promise.resolve();
     const options = { token: "abc123.good", body: SERVER };
     const response = await send(createApp(), "POST", "/kubun/v1/join/server", options);
@@ -203,7 +203,7 @@ describe("createClusterApp", () => {
     expect(members.map(({ id }) => id)).toEqual([FOUNDER.id, self.id]);
   });
 
-  test("createClusterApp: a request is passed on once, and a client cannot say it was", async () => {
+  test("createClusterApp: a request is passed on once, whatever a client says", async () => {
     const follower = createApp({}, FOLLOWS);
     const passes: Request[] = [];
     const peer: ClusterAppOptions["peer"] = () => (request) => {
@@ -233,7 +233,7 @@ describe("createClusterApp", () => {
     expect((await send(noLeader, "GET", "/kubun/v1/members", { token })).status).toBe(200);
   });
 
-  test("createClusterApp: administrators list, promote and remove members by name or id", async () => {
+  test("createClusterApp: administrators list, promote and remove members", async () => {
     const app = createApp();
     const [token, body] = ["admin", SERVER];
     await send(app, "POST", "/kubun/v1/join/server", { token: "abc123.good", body });
@@ -255,7 +255,7 @@ describe("createClusterApp", () => {
     expect(last).toMatchObject({ code: 409 });
   });
 
-  test("createClusterApp: a server that listens elsewhere is known by its new address", async () => {
+  test("createClusterApp: a server that moved is known by its new address", async () => {
     const app = createApp();
     const body = { peerAddress: "127.0.0.1:7001", apiAddress: "https://127.0.0.1:7002" };
     const path = "/kubun/v1/members/1/address";
@@ -282,7 +282,7 @@ describe("createClusterApp", () => {
     }
   });
 
-  test("createClusterApp: a snapshot is sent whole, one at a time, and leaves no file", async () => {
+  test("createClusterApp: a snapshot is sent whole, alone, and leaves no file", async () => {
     const app = createApp();
     const token = "admin";
     const response = await send(app, "GET", "/kubun/v1/snapshot", { token });

@@ -245,7 +245,8 @@ function parseBody<T extends z.ZodType>(text: string, schema: T): z.infer<T> {
     throw refusal(
       400,
       "BadRequest",
-      `this server speaks version ${JOIN_PROTOCOL} of the join protocol: install the same Kubun on both`,
+      `this server speaks version ${JOIN_PROTOCOL} of the join protocol: ` +
+        "install the same Kubun on both",
     );
   }
   throw refusal(400, "BadRequest", `${field}: ${issue?.message ?? "is not allowed"}`);

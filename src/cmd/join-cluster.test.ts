@@ -182,7 +182,7 @@ afterAll(async () => {
 });
 
 describe("joinAsServer", () => {
-  test("joinAsServer brings the cluster's keys, its settings and a certificate of its own", async () => {
+  test("joinAsServer brings keys, settings and a certificate of its own", async () => {
     const directory = newDirectory();
     const result = await joined(options(directory));
     expect(result.clusterId).toBe("cluster-1");
@@ -210,7 +210,7 @@ describe("joinAsServer", () => {
     expect(portsOf(readJoinRecord(directory))).toEqual({ peerPort: 2001, httpsPort: 2002 });
   });
 
-  test("joinAsServer leaves a founder alone, and refuses to let one join another cluster", async () => {
+  test("joinAsServer leaves a founder alone, who can join no other cluster", async () => {
     const directory = newDirectory();
     expect(await joinAsServer(options(directory, { join: undefined }))).toBeUndefined();
     await Bun.write(join(directory.tls, "ca.crt"), ca.certificate);
@@ -242,7 +242,7 @@ describe("joinAsServer", () => {
     expect(server.asked).toEqual(["GET /cacerts 200"]);
   });
 
-  test("joinAsServer sends nothing to somebody who only shows the authority's certificate", async () => {
+  test("joinAsServer sends nothing to who only shows the authority's certificate", async () => {
     const other = await createCertificateAuthority(Date.now());
     const names = ["127.0.0.1"];
     const impostorKeys = await issueServerCertificate({ ca: other, names, nowMs: Date.now() });
@@ -252,7 +252,7 @@ describe("joinAsServer", () => {
     expect(impostor.asked).toEqual(["GET /cacerts 200"]);
   });
 
-  test("joinAsServer tells how a server's certificate comes to cover the name it was asked by", async () => {
+  test("joinAsServer tells how a certificate comes to cover the name asked by", async () => {
     const narrow = await issueServerCertificate({ ca, names: ["a.example"], nowMs: Date.now() });
     const { url } = startServer({}, narrow);
     const attempt = joinAsServer(options(newDirectory(), { join: url }));
@@ -296,7 +296,7 @@ describe("joinAsServer", () => {
     expect(server.membership.list[1]?.id).toBe(result.self.id);
   });
 
-  test("joinAsServer goes on where a crash ended it, under the same id at another port", async () => {
+  test("joinAsServer goes on where a crash ended it, at another port too", async () => {
     const directory = newDirectory();
     server.instead = (request) =>
       request.method === "POST"
@@ -316,7 +316,7 @@ describe("joinAsServer", () => {
     expect(result.self.peerAddress).toBe("127.0.0.1:2005");
   });
 
-  test("joinAsServer with an emptied disk takes the place of what never finished joining", async () => {
+  test("joinAsServer with an emptied disk takes the place of a broken join", async () => {
     const first = await joined(options(newDirectory()));
     server.keys.delete("two");
     const second = await joined(options(newDirectory()));
@@ -391,7 +391,7 @@ describe("joinAsServer", () => {
 });
 
 describe("joinAsAgent", () => {
-  test("joinAsAgent brings a node's certificate and the servers, and none of their keys", async () => {
+  test("joinAsAgent brings a node's certificate, and none of the servers' keys", async () => {
     const directory = newDirectory();
     const result = await joinAsAgent(options(directory, { name: "worker" }));
     expect(result).toMatchObject({ name: "worker", ca: ca.certificate, settings: SETTINGS });

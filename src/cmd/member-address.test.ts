@@ -9,7 +9,7 @@ const MOVED = { ...FOUNDER, peerAddress: "127.0.0.1:7001", apiAddress: "https://
 const FOLLOWS: Leadership = { term: 4 as never, leader: OTHER.id, self: false };
 
 describe("announceAddress", () => {
-  test("announceAddress tells another server until the cluster knows where this one is", async () => {
+  test("announceAddress tells another server until the cluster knows", async () => {
     const membership = new FakeMembership();
     membership.list.push({ ...OTHER, leader: true });
     const clock = new ManualClock();

@@ -46,7 +46,7 @@ describe("watchForRemoval", () => {
     expect(await removals({ lists: [ELSEWHERE, undefined, ELSEWHERE] })).toBe(0);
   });
 
-  test("watchForRemoval believes no list of a follower, of another cluster, or with this server", async () => {
+  test("watchForRemoval believes no list of a follower or of another cluster", async () => {
     const [member] = ELSEWHERE.members;
     const twice = (list: MemberList): Case => ({ lists: [list, list, list] });
     const { reachable, ...follower } = { ...OTHER, leader: true, reachable: true };

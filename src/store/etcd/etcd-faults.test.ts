@@ -84,7 +84,7 @@ describe.skipIf(obstacle !== undefined)("EtcdStore", () => {
     expect(one.membership.remove(2 as MemberId)).rejects.toThrow("etcd");
   });
 
-  test("EtcdStore: another server leads when the leader ends, and fences what it still tries", async () => {
+  test("EtcdStore: another server leads when the leader ends, and fences it", async () => {
     const prefix = newPrefix();
     const one = await openServer(prefix, 1);
     const two = await openServer(prefix, 2);
@@ -102,7 +102,7 @@ describe.skipIf(obstacle !== undefined)("EtcdStore", () => {
     expect(terms.toSorted((a, b) => a - b)).toEqual(terms);
   });
 
-  test("EtcdStore: what a leader sends that lost its key without knowing is not written", async () => {
+  test("EtcdStore: what a leader sends that lost its key is not written", async () => {
     const prefix = newPrefix();
     const one = await openServer(prefix, 1);
     // Somebody else deletes the key; the write is on its way before the watch tells of it.
@@ -122,7 +122,7 @@ describe.skipIf(obstacle !== undefined)("EtcdStore", () => {
     expect(one.get("/late")).toBeUndefined();
   });
 
-  test("EtcdStore: a member of etcd may die under writers and watches: nothing is lost or twice", async () => {
+  test("EtcdStore: members of etcd may die: nothing is lost or comes twice", async () => {
     const store = await openServer(newPrefix(), 1);
     const watch = follow(store, store.revision);
     const acknowledged = new Set<string>();
@@ -162,7 +162,7 @@ describe.skipIf(obstacle !== undefined)("EtcdStore", () => {
     expect(store.count("/k")).toBe(WRITES);
   }, 60_000);
 
-  test("EtcdStore: a watch behind what memory has is told by etcd's history, and then goes on", async () => {
+  test("EtcdStore: a watch behind what memory has is told by etcd's history", async () => {
     const prefix = newPrefix();
     const first = await openServer(prefix, 1);
     const { revision } = first;

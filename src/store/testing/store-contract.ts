@@ -248,7 +248,7 @@ function describeWatches(f: ContractFixture): void {
     expect(new Set((await half).map((event) => event.kv.key)).size).toBe(30);
   });
 
-  test("Store: a watch refuses a compacted and a future revision, and ends with its signal", async () => {
+  test("Store: a watch refuses compacted and future revisions, and ends", async () => {
     const first = await f.settle(f.store.create("/c/a", bytes("1")));
     const second = await f.settle(f.store.update("/c/a", bytes("2"), first.modRevision));
     await f.settle(f.store.compact(second.modRevision));

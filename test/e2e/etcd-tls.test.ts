@@ -2,19 +2,19 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { silentLogger, SeededRandom } from "../../lib/index.ts";
-import { systemClock } from "../../os/index.ts";
-import { createCertificateAuthority } from "../../os/certificates.ts";
+import { silentLogger, SeededRandom } from "../../src/lib/index.ts";
+import { systemClock } from "../../src/os/index.ts";
+import { createCertificateAuthority } from "../../src/os/certificates.ts";
 import {
   createCertificateRequest,
   createPrivateKey,
   issueFromRequest,
-} from "../../os/certificate-requests.ts";
-import type { Store } from "../index.ts";
-import { etcdObstacle, spawnEtcd } from "../testing/spawn-etcd.ts";
-import type { SpawnedEtcd } from "../testing/spawn-etcd.ts";
-import type { EtcdTls } from "./etcd-client.ts";
-import { openEtcdStore } from "./open-etcd-store.ts";
+} from "../../src/os/certificate-requests.ts";
+import type { Store } from "../../src/store/index.ts";
+import { etcdObstacle, spawnEtcd } from "../../src/store/testing/spawn-etcd.ts";
+import type { SpawnedEtcd } from "../../src/store/testing/spawn-etcd.ts";
+import type { EtcdTls } from "../../src/store/index.ts";
+import { openEtcdStore } from "../../src/store/index.ts";
 
 const obstacle = etcdObstacle();
 
