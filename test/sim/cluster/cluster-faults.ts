@@ -49,6 +49,8 @@ export interface FaultParts {
 export class ClusterFaults {
   readonly #parts: FaultParts;
   #over = false;
+  /** Only this machine's medium rots: two that repair themselves may be too many to elect. */
+  #rotten: SimServer | undefined;
 
   constructor(parts: FaultParts) {
     this.#parts = parts;
@@ -78,10 +80,8 @@ export class ClusterFaults {
     const { prng, statistics, timeline, onRemains } = this.#parts;
     if (!server.running) return;
     statistics.count(kind === "kill" ? "process killed" : "power cut");
-    const torn = prng.permille(400) && (server.disk?.writing ?? false);
-    if (torn) statistics.count("torn write");
     server.clock?.resume();
-    await server.crash(kind, { torn });
+    if (await server.crash(kind, { torn: prng.permille(400) })) statistics.count("torn write");
     onRemains(server);
     if (this.#over) return this.restart(server);
     timeline.after(durationMs, () => this.restart(server));
@@ -177,6 +177,8 @@ export class ClusterFaults {
    */
   async #rot(server: SimServer, durationMs: number): Promise<void> {
     const { prng, statistics } = this.#parts;
+    if ((this.#rotten ?? server) !== server) return;
+    this.#rotten = server;
     await this.crash(server, "power", durationMs);
     const segments = [...server.remains.files]
       .filter(([path]) => SEGMENT.test(path))

@@ -13,7 +13,6 @@ export class SimDisk extends FaultyDisk {
   readonly #wanted: Faults;
   /** The longest a change takes. */
   #changeMs = USUAL_CHANGE_MS;
-  #underWay = 0;
 
   constructor(clock: Clock, prng: Prng, files: Map<string, Uint8Array>) {
     const random = { bytes: () => new Uint8Array(), float: () => prng.next() / 0x1_0000_0000 };
@@ -33,19 +32,12 @@ export class SimDisk extends FaultyDisk {
     this.#changeMs = USUAL_CHANGE_MS;
   }
 
-  /** Whether something is on its way to the medium. */
-  get writing(): boolean {
-    return this.#underWay > 0;
-  }
-
   /** The machine stops within its next change of the disk: what is written then may be torn. */
   stopWithinNextChange(): void {
     this.#wanted.crashAtStep = this.steps + 1;
   }
 
-  async #take(): Promise<void> {
-    this.#underWay += 1;
-    await sleep(this.#clock, this.#prng.below(this.#changeMs + 1));
-    this.#underWay -= 1;
+  #take(): Promise<void> {
+    return sleep(this.#clock, this.#prng.below(this.#changeMs + 1));
   }
 }

@@ -25,6 +25,7 @@ import type { Timeline } from "./timeline.ts";
 export const TOKEN = "the-administrators-token";
 export const CLUSTER_ID = "simulated";
 const DIRECTORY = "/data";
+const TORN_WITHIN_MS = 200;
 const SERVICE_CIDR = "127.43.0.0/24";
 const NODE_PORTS = { from: 30_000, to: 30_099 };
 /** Small, so that a short life rolls segments, checkpoints, drops and sends snapshots. */
@@ -132,23 +133,33 @@ export class SimServer {
     });
   }
 
-  /** The process ends where it stands, or within its next change of the disk. */
-  async crash(kind: "kill" | "power", options: { readonly torn: boolean }): Promise<void> {
+  /**
+   * The process ends where it stands or, torn, within its next change of the disk if one comes soon.
+   * Whether it was torn.
+   */
+  async crash(kind: "kill" | "power", options: { readonly torn: boolean }): Promise<boolean> {
     const life = this.#life;
-    if (life === undefined) return;
-    if (options.torn && life.disk.writing) {
+    if (life === undefined) return false;
+    if (options.torn) {
       life.disk.stopWithinNextChange();
-      for (let round = 0; round < 20 && !life.disk.crashed; round++) {
-        await this.#around.timeline.wait(1);
-      }
+      await this.#stopped(life);
     }
-    if (this.#life !== life) return;
+    if (this.#life !== life) return false;
+    const torn = life.disk.crashed;
     this.#life = undefined;
     life.clock.stop();
     this.#around.network.detach(life.endpoint);
     this.remains = { files: life.disk.afterCrash(kind), image: this.#imageOf(life, kind) };
     await settle();
     if (life.storage.db.open) life.storage.db.close();
+    return torn;
+  }
+
+  /** Waits until the disk stopped in the middle of a change, but not long. */
+  async #stopped({ disk }: Life): Promise<void> {
+    for (let waitedMs = 0; waitedMs < TORN_WITHIN_MS && !disk.crashed; waitedMs++) {
+      await this.#around.timeline.wait(1);
+    }
   }
 
   /** Ends the process as SIGTERM does. */
