@@ -17,7 +17,7 @@ const CORE_SHARE = 1 / 3;
 /** Only a long exploration runs every mutation; a short one runs those that are caught at once. */
 const ALL_MUTATIONS_FROM_SECONDS = 60;
 const QUICK_MUTATION_SEEDS = 60;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 120_000;
 const MUTATIONS_MS = 300_000;
 const SEED_SPACE = 0x1_0000_0000;
 

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { MemoryState, stateHash, StateMachine } from "../../../src/mvcc/index.ts";
+import type { Member } from "../../../src/store/index.ts";
 import { Prng } from "../core/prng.ts";
 import { Trace } from "../core/trace.ts";
 import type { SeedOutcome, Simulation } from "../outcome.ts";
@@ -19,7 +20,8 @@ import { checkWatches, SimWatcher } from "./sim-watcher.ts";
 import { Timeline } from "./timeline.ts";
 import { checkAcknowledged, checkAddresses, configMapEvents, readTruth } from "./truth.ts";
 
-const SIZE = 3;
+/** Every fourth seed has two servers and a witness instead of three servers. */
+const WITNESS_EVERY = 4;
 const CLIENTS = 5;
 const WATCHERS = 2;
 const MEAN_PAUSE_MS = 500;
@@ -55,11 +57,11 @@ interface Run {
 export class ClusterSimulation implements Simulation {
   readonly statistics = createClusterStatistics();
   readonly #trace = new Trace();
-  #template: Promise<ClusterTemplate> | undefined;
+  #servers: Promise<ClusterTemplate> | undefined;
+  #withWitness: Promise<ClusterTemplate> | undefined;
 
   async run(seed: number, options: { readonly recording?: number } = {}): Promise<SeedOutcome> {
-    this.#template ??= formCluster(SIZE);
-    const template = await this.#template;
+    const template = await this.#templateOf(seed);
     this.#trace.reset(options.recording ?? 0);
     let violation: Error | undefined;
     const run = this.#prepare(seed, template);
@@ -74,6 +76,15 @@ export class ClusterSimulation implements Simulation {
     await this.#dismiss(run);
     const outcome = { seed, traceHash: this.#trace.hash, lines: this.#trace.lastLines() };
     return violation === undefined ? outcome : { ...outcome, violation };
+  }
+
+  #templateOf(seed: number): Promise<ClusterTemplate> {
+    if (seed % WITNESS_EVERY !== 0) {
+      this.#servers ??= formCluster([memberOf(1), memberOf(2), memberOf(3)]);
+      return this.#servers;
+    }
+    this.#withWitness ??= formCluster([memberOf(1), memberOf(2), memberOf(3, "witness")]);
+    return this.#withWitness;
   }
 
   #prepare(seed: number, template: ClusterTemplate): Run {
@@ -103,7 +114,9 @@ export class ClusterSimulation implements Simulation {
       statistics,
       servers: living,
       note,
-      onRemains: (server) => this.#compareHash(run as Run, server.remains),
+      onRemains: (server) => {
+        if (!server.isWitness) this.#compareHash(run as Run, server.remains);
+      },
     });
     const around = {
       timeline,
@@ -111,17 +124,18 @@ export class ClusterSimulation implements Simulation {
       prng,
       onFatal: (server: SimServer, error: Error) => {
         note(`${server.member.name} ends: ${error.message}`);
-        if (server.store === undefined) {
+        if (!server.started) {
           const why = `${server.member.name} does not start: ${error.stack}`;
           (run as Run).failure ??= new ClusterViolation("start", why);
         } else void faults.crash(server, "kill", 1_000);
       },
     };
     template.remains.forEach((remains, at) => {
-      servers.push(new SimServer(memberOf(at + 1), around, copyOf(remains)));
+      servers.push(new SimServer(template.members[at] as Member, around, copyOf(remains)));
     });
     let values = 0;
-    const parts = { timeline, prng, calls, history, statistics, note, servers: living };
+    const serving = (): readonly SimServer[] => living().filter(({ isWitness }) => !isWitness);
+    const parts = { timeline, prng, calls, history, statistics, note, servers: serving };
     const newValue = (): number => ++values;
     return Object.assign(run, {
       prng,
@@ -129,7 +143,7 @@ export class ClusterSimulation implements Simulation {
       network,
       servers,
       faults,
-      changes: new MembershipChanges({ ...parts, all: servers, around }),
+      changes: new MembershipChanges({ ...parts, servers: living, all: servers, around }),
       history,
       clients: Array.from(
         { length: CLIENTS },
@@ -178,7 +192,7 @@ export class ClusterSimulation implements Simulation {
   /** After the faults: everybody serves, and has the same; then what was seen is checked. */
   async #verify(run: Run, template: ClusterTemplate): Promise<void> {
     const { timeline, history } = run;
-    const servers = run.servers.filter(({ removed }) => !removed);
+    const servers = run.servers.filter(({ removed, isWitness }) => !removed && !isWitness);
     const deadlineMs = timeline.nowMs + CONVERGED_WITHIN_MS;
     while (!haveConverged(servers)) {
       if (timeline.nowMs > deadlineMs || run.failure !== undefined) {

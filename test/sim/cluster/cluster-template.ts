@@ -1,6 +1,6 @@
 import { bootstrap } from "../../../src/apiserver/index.ts";
 import { silentLogger } from "../../../src/lib/index.ts";
-import type { Member, MemberId, Revision } from "../../../src/store/index.ts";
+import type { Member, MemberId, MemberRole, Revision } from "../../../src/store/index.ts";
 import { Prng } from "../core/prng.ts";
 import { createClusterStatistics } from "./cluster-statistics.ts";
 import { SimNetwork } from "./sim-network.ts";
@@ -15,23 +15,24 @@ const SEED = 1;
 
 /** What the disks of a newly formed cluster hold: every seed begins with a copy. */
 export interface ClusterTemplate {
+  readonly members: readonly Member[];
   readonly remains: readonly Remains[];
   readonly revision: Revision;
   readonly endMs: number;
 }
 
-export function memberOf(id: number): Member {
+export function memberOf(id: number, role: MemberRole = "voter"): Member {
   return {
     id: id as MemberId,
     name: `s${id}`,
-    role: "voter",
+    role,
     peerAddress: `s${id}:10250`,
-    apiAddress: `https://s${id}:6443`,
+    apiAddress: role === "witness" ? "" : `https://s${id}:6443`,
   };
 }
 
-/** Founds a cluster and lets the others join, as the servers' command does. */
-export async function formCluster(size: number): Promise<ClusterTemplate> {
+/** Founds a cluster and lets the others join, as the servers' command does; the first founds. */
+export async function formCluster(members: readonly Member[]): Promise<ClusterTemplate> {
   const timeline = new Timeline(START_MS);
   const prng = new Prng(SEED);
   const statistics = createClusterStatistics();
@@ -44,7 +45,7 @@ export async function formCluster(size: number): Promise<ClusterTemplate> {
       throw new Error(`${server.member.name} ends`, { cause: error });
     },
   };
-  const servers = Array.from({ length: size }, (_, at) => new SimServer(memberOf(at + 1), around));
+  const servers = members.map((member) => new SimServer(member, around));
   const first = servers[0] as SimServer;
   first.start({ type: "bootstrap" });
   await until(timeline, "the first server leads", () => first.store?.leadership.self === true);
@@ -53,19 +54,24 @@ export async function formCluster(size: number): Promise<ClusterTemplate> {
   const booting = bootstrap({ registry, logger: silentLogger, servers: [] });
   await during(timeline, booting);
   for (const server of servers.slice(1)) {
-    await during(timeline, store.membership.add({ ...server.member, role: "learner" }));
-    server.start({ type: "join", members: store.membership.members() });
-    const { id } = server.member;
-    await until(timeline, `${server.member.name} votes`, () =>
-      store.membership.members().some((member) => member.id === id && member.role === "voter"),
+    const { member } = server;
+    const known = store.membership.members();
+    // A witness votes from the beginning, so that its admission needs it.
+    if (server.isWitness) server.start({ type: "join", members: known });
+    const role = server.isWitness ? "witness" : "learner";
+    await during(timeline, store.membership.add({ ...member, role }));
+    if (!server.isWitness) server.start({ type: "join", members: store.membership.members() });
+    await until(timeline, `${member.name} votes`, () =>
+      store.membership.members().some(({ id, role: now }) => id === member.id && now !== "learner"),
     );
   }
   const { revision } = store;
   await until(timeline, "all have everything", () =>
-    servers.every((server) => server.store?.revision === revision),
+    servers.every((server) => server.isWitness || server.store?.revision === revision),
   );
   for (const server of servers) await during(timeline, server.stop());
-  return { remains: servers.map((server) => server.remains), revision, endMs: timeline.nowMs };
+  const remains = servers.map((server) => server.remains);
+  return { members, remains, revision, endMs: timeline.nowMs };
 }
 
 async function until(timeline: Timeline, what: string, holds: () => boolean): Promise<void> {

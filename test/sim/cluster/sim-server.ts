@@ -11,8 +11,8 @@ import type { Random } from "../../../src/lib/index.ts";
 import { MemoryState } from "../../../src/mvcc/index.ts";
 import { createRegistry } from "../../../src/registry/index.ts";
 import type { Registry } from "../../../src/registry/index.ts";
-import { openStore } from "../../../src/store/index.ts";
-import type { GroupStart, Member, Store } from "../../../src/store/index.ts";
+import { openStore, openWitness } from "../../../src/store/index.ts";
+import type { GroupStart, Member, Store, Witness } from "../../../src/store/index.ts";
 import { diskFiles } from "../../../src/store/testing/disk-files.ts";
 import type { Prng } from "../core/prng.ts";
 import { ProcessClock } from "./process-clock.ts";
@@ -60,6 +60,8 @@ interface Life {
   readonly storage: MemoryState;
   readonly endpoint: Endpoint;
   store: Store | undefined;
+  /** Instead of a store. */
+  witness: Witness | undefined;
   registry: Registry | undefined;
   forwarding: Forwarding | undefined;
   /** Why it could not start. */
@@ -81,6 +83,16 @@ export class SimServer {
   ) {
     this.#around = around;
     this.remains = remains;
+  }
+
+  /** It votes and keeps the log, and serves nobody. */
+  get isWitness(): boolean {
+    return this.member.role === "witness";
+  }
+
+  /** Takes part in the group. */
+  get started(): boolean {
+    return this.#life?.store !== undefined || this.#life?.witness !== undefined;
   }
 
   get running(): boolean {
@@ -165,8 +177,8 @@ export class SimServer {
   /** Ends the process as SIGTERM does. */
   async stop(): Promise<void> {
     const life = this.#life;
-    if (life?.store === undefined) return;
-    await life.store.close();
+    if (life === undefined) return;
+    await (life.store ?? life.witness)?.close();
     this.#life = undefined;
     life.clock.stop();
     this.#around.network.detach(life.endpoint);
@@ -204,6 +216,7 @@ export class SimServer {
       storage,
       endpoint,
       store: undefined,
+      witness: undefined,
       registry: undefined,
       forwarding: undefined,
       refusal: undefined,
@@ -215,15 +228,14 @@ export class SimServer {
     const { clock, disk, storage, endpoint } = life;
     const random = this.#random();
     network.attach(endpoint);
-    const store = await openStore({
+    const common = {
       directory: DIRECTORY,
       disk,
       clock,
       random,
       logger: silentLogger,
-      storage,
       limits: LIMITS,
-      onFatal: (error) => this.#around.onFatal(this, error),
+      onFatal: (error: Error) => this.#around.onFatal(this, error),
       group: {
         self: this.member,
         clusterId: CLUSTER_ID,
@@ -233,7 +245,12 @@ export class SimServer {
           this.removed = true;
         },
       },
-    });
+    };
+    if (this.isWitness) {
+      life.witness = await openWitness(common);
+      return;
+    }
+    const store = await openStore({ ...common, storage });
     life.store = store;
     this.#serve(life, store, random);
   }
