@@ -192,9 +192,10 @@ export class ClusterSimulation implements Simulation {
   /** After the faults: everybody serves, and has the same; then what was seen is checked. */
   async #verify(run: Run, template: ClusterTemplate): Promise<void> {
     const { timeline, history } = run;
-    const servers = run.servers.filter(({ removed, isWitness }) => !removed && !isWitness);
     const deadlineMs = timeline.nowMs + CONVERGED_WITHIN_MS;
+    let servers = dataServers(run.servers);
     while (!haveConverged(servers)) {
+      servers = dataServers(run.servers);
       if (timeline.nowMs > deadlineMs || run.failure !== undefined) {
         throw run.failure ?? new ClusterViolation("convergence", describe(servers));
       }
@@ -238,6 +239,19 @@ export class ClusterSimulation implements Simulation {
 
 function operationsOf({ clients }: Run): number {
   return clients.reduce((sum, client) => sum + client.operations, 0);
+}
+
+/**
+ * Those that belong to the group as its leader knows it: who asked for a removal may have died before
+ * it heard that it was done.
+ */
+function dataServers(servers: readonly SimServer[]): readonly SimServer[] {
+  const leader = servers.find(({ store }) => store?.leadership.self === true);
+  const members = leader?.store?.membership.members();
+  return servers.filter(
+    ({ removed, isWitness, member }) =>
+      !removed && !isWitness && (members?.some(({ id }) => id === member.id) ?? true),
+  );
 }
 
 function haveConverged(servers: readonly SimServer[]): boolean {
