@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { createDisk, writeFileAtomically } from "../os/index.ts";
 import type { KeyPair } from "../os/index.ts";
+import type { MemberId } from "../store/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { joinAgentAnswerSchema, joinServerAnswerSchema } from "./join-wire.ts";
 
@@ -126,13 +127,21 @@ export function readCaPrivateKey(directory: DataDirectory): string | undefined {
 }
 
 /**
- * The id of a cluster whose state is elsewhere (`--datastore-endpoint`), made at the first start: a
- * store of this server's own would keep it. On disk before anybody else hears of it.
+ * Who a founder is when its state is elsewhere (`--datastore-endpoint`), as decided at the first
+ * start: a store of its own would keep it. On disk before anybody else hears of it.
  */
-export function ensureClusterId(directory: DataDirectory, fresh: () => string): string {
-  const path = join(directory.tls, "cluster-id");
-  if (existsSync(path)) return readFileSync(path, "utf8").trim();
-  const id = fresh();
-  writeFileAtomically(path, `${id}\n`, { mode: PRIVATE_MODE });
-  return id;
+export function keepIdentity(directory: DataDirectory, fresh: ExternalIdentity): ExternalIdentity {
+  const keep = (name: string, value: string): string => {
+    const path = join(directory.tls, name);
+    if (existsSync(path)) return readFileSync(path, "utf8").trim();
+    writeFileAtomically(path, `${value}\n`, { mode: PRIVATE_MODE });
+    return value;
+  };
+  const memberId = Number(keep("member-id", String(fresh.memberId))) as MemberId;
+  return { clusterId: keep("cluster-id", fresh.clusterId), memberId };
+}
+
+export interface ExternalIdentity {
+  readonly clusterId: string;
+  readonly memberId: MemberId;
 }

@@ -5,7 +5,8 @@ import { readSettings, writeSettings } from "./data-directory.ts";
 import type { Ground } from "./ground.ts";
 import { joinAsServer } from "./join-cluster.ts";
 import type { JoinedServer } from "./join-cluster.ts";
-import { portsOf, readJoinRecord, removeJoinRecord } from "./join-record.ts";
+import { keepIdentity, portsOf, readJoinRecord, removeJoinRecord } from "./join-record.ts";
+import type { ExternalIdentity } from "./join-record.ts";
 import type { Location } from "./join-wire.ts";
 import { decided, portChoices } from "./server-ports.ts";
 import type { PortChoices } from "./server-ports.ts";
@@ -53,9 +54,16 @@ export async function assumeIdentity(flags: ServerFlags, ground: Ground): Promis
   });
   // Ports are kept once a store was opened: without its identity now, the disk lost it.
   const wiped = known === undefined && settings.peerPort !== undefined;
+  const founder = (): ExternalIdentity => {
+    const fresh = { clusterId: newClusterId(random), memberId: newMemberId(random) };
+    return flags.datastoreEndpoint === undefined ? fresh : keepIdentity(directory, fresh);
+  };
+  const { memberId, clusterId } =
+    known ??
+    (joined === undefined ? founder() : { memberId: joined.self.id, clusterId: joined.clusterId });
   return {
-    memberId: known?.memberId ?? joined?.self.id ?? newMemberId(random),
-    clusterId: known?.clusterId ?? joined?.clusterId ?? newClusterId(random),
+    memberId,
+    clusterId,
     start: startOf(known !== undefined || wiped, joined),
     joined,
     ports,

@@ -5,7 +5,6 @@ import { EtcdError, IdentityError, openEtcdStore, openStore } from "../store/ind
 import type { EtcdTls, Member, MemberId, Store } from "../store/index.ts";
 import type { Doors } from "./doors.ts";
 import type { Ground } from "./ground.ts";
-import { ensureClusterId } from "./join-record.ts";
 import { withPorts } from "./member-address.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
@@ -21,9 +20,8 @@ export function openServerStore(
     return openMember(ground, identity, doors, onFailed);
   }
   const { clock, random, logger } = ground;
-  const { joined } = identity;
   return openEtcdStore({
-    clusterId: joined?.clusterId ?? ensureClusterId(ground.directory, () => identity.clusterId),
+    clusterId: identity.clusterId,
     endpoints: flags.datastoreEndpoint,
     tls: readDatastoreKeys(flags),
     clock,
