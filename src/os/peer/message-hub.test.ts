@@ -146,8 +146,8 @@ describe("messages between members", () => {
     }
     await eventually(() => three.handlers.messages.length === 400);
     const grown = process.memoryUsage.rss() - before;
-    // The shared connection's buffers, garbage not collected yet, and what is queued.
-    expect(grown).toBeLessThan(3 * (MAX_QUEUED_APPEND_BYTES + MAX_WAITING_BYTES) + 64 * 1024 ** 2);
+    // Of 400 MiB: what is queued, the connection's buffers, and garbage of this process's tests.
+    expect(grown).toBeLessThan(3 * (MAX_QUEUED_APPEND_BYTES + MAX_WAITING_BYTES) + 192 * 1024 ** 2);
     expect(one.handlers.events).toContain("up 2");
     // It is silent too, and is given up for that.
     await eventually(() => one.handlers.events.includes("down 2"));

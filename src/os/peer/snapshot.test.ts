@@ -105,8 +105,9 @@ describe("snapshots between members", () => {
     await one.transport.sendSnapshot(two.id, file, signal);
     const [snapshot] = receiver.handlers.snapshots;
     expect(Buffer.compare(readFileSync(snapshot?.path ?? ""), content)).toBe(0);
-    // Each chunk was read once before its cut, and once after it.
-    expect(file.reads.length).toBe(2 * CHUNKS);
+    // Each chunk was read once before its cut, and once after it; a dial may fail in between.
+    expect(file.reads.length).toBeGreaterThanOrEqual(2 * CHUNKS);
+    expect(file.reads.length).toBeLessThanOrEqual(3 * CHUNKS);
   }, 20_000);
 
   test("sendSnapshot of a process that began anew checks what its predecessor sent", async () => {
