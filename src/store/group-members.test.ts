@@ -67,6 +67,36 @@ describe("GroupMembership", () => {
     await group.close();
   });
 
+  test("GroupMembership: what waited for a removal does not bring the removed one back", async () => {
+    const group = await TestGroup.of(3);
+    const { membership } = group.leader().store;
+    await group.during(membership.add(memberOf(4)));
+    const removing = [3, 4].map((id) => membership.remove(id as MemberId));
+    const moving = refusal(membership.add(memberOf(3)));
+    const adding = refusal(membership.add(memberOf(4)));
+    await group.during(Promise.all(removing));
+    expect(String(await group.during(moving))).toContain("never used twice");
+    expect(String(await group.during(adding))).toContain("never used twice");
+    expect(membership.members().map((member) => member.id as number)).toEqual([1, 2]);
+    await group.close();
+  });
+
+  test("GroupMembership: a learner that is removed while it catches up does not vote", async () => {
+    const group = await TestGroup.of(2);
+    const { membership } = group.leader().store;
+    await group.during(membership.add(memberOf(3)));
+    await group.open(3, { start: { type: "join", members: membership.members() } });
+    await group.until("it has caught up", () =>
+      membership.status().some(({ id, lag }) => id === 3 && lag === 0),
+    );
+    const removing = membership.remove(3 as MemberId);
+    const promoting = refusal(membership.promote(3 as MemberId));
+    await group.during(removing);
+    expect(String(await group.during(promoting))).toContain("there is no member 3");
+    expect(membership.members().map((member) => member.id as number)).toEqual([1, 2]);
+    await group.close();
+  });
+
   test("GroupMembership: a removed member that did not hear of it elects nobody", async () => {
     const group = await TestGroup.of(3);
     const { store, id } = group.leader();

@@ -29,6 +29,12 @@ export interface GroupMembershipOptions {
   readonly logger: Logger;
 }
 
+interface Change {
+  readonly step: ConfigStep;
+  /** Whose names and addresses go with it. */
+  readonly told: readonly Member[];
+}
+
 /** The members of the group, and changes of them while this store leads. */
 export class GroupMembership implements Membership {
   readonly self: MemberId;
@@ -65,42 +71,45 @@ export class GroupMembership implements Membership {
   }
 
   async add(member: Member): Promise<void> {
-    const { group } = this.#options.driver;
-    if (group.removed.includes(member.id)) {
-      throw new MembershipError(
-        `member ${member.id} was removed, and an id is never used twice: ` +
-          "empty its directory and join it anew",
-      );
-    }
-    const known = group.members.find(({ id }) => id === member.id);
-    // Of a known one only the name and addresses change.
-    const role = known?.role ?? (member.role === "witness" ? "witness" : "learner");
-    await this.#change([{ type: "add", member: member.id, role }], [{ ...member, role }]);
+    await this.#change(() => {
+      const { group } = this.#options.driver;
+      if (group.removed.includes(member.id)) {
+        throw new MembershipError(
+          `member ${member.id} was removed, and an id is never used twice: ` +
+            "empty its directory and join it anew",
+        );
+      }
+      const known = group.members.find(({ id }) => id === member.id);
+      // Of a known one only the name and addresses change.
+      const role = known?.role ?? (member.role === "witness" ? "witness" : "learner");
+      return { step: { type: "add", member: member.id, role }, told: [{ ...member, role }] };
+    });
   }
 
   async promote(id: MemberId): Promise<void> {
-    const member = this.#find(id);
-    if (member.role !== "learner") return;
-    const { peers, lastIndex, role } = this.#options.driver.status();
-    const peer = peers.find((progress) => progress.member === id);
-    if (role === "leader" && !hasCaughtUp(peer, lastIndex)) {
-      const lag = lastIndex - (peer?.match ?? 0);
-      throw new MembershipError(`member ${id} is ${lag} entries behind and cannot vote yet`);
-    }
-    await this.#change([{ type: "add", member: id, role: "voter" }], []);
+    await this.#change(() => {
+      if (this.#find(id).role !== "learner") return "done";
+      const { peers, lastIndex, role } = this.#options.driver.status();
+      const peer = peers.find((progress) => progress.member === id);
+      if (role === "leader" && !hasCaughtUp(peer, lastIndex)) {
+        const lag = lastIndex - (peer?.match ?? 0);
+        throw new MembershipError(`member ${id} is ${lag} entries behind and cannot vote yet`);
+      }
+      return { step: { type: "add", member: id, role: "voter" }, told: [] };
+    });
   }
 
   async remove(id: MemberId): Promise<void> {
-    const { driver } = this.#options;
-    if (!this.members().some((member) => member.id === id)) {
-      if (driver.group.removed.includes(id)) return;
+    await this.#change(() => {
+      const { members, removed } = this.#options.driver.group;
+      if (!members.some((member) => member.id === id) && removed.includes(id)) return "done";
       this.#find(id);
-    }
-    const left = driver.group.members.filter((member) => member.id !== id);
-    if (!left.some((member) => member.role === "voter")) {
-      throw new MembershipError(`member ${id} is the last that can lead: add another one first`);
-    }
-    await this.#change([{ type: "remove", member: id }], []);
+      const left = members.filter((member) => member.id !== id);
+      if (!left.some((member) => member.role === "voter")) {
+        throw new MembershipError(`member ${id} is the last that can lead: add another one first`);
+      }
+      return { step: { type: "remove", member: id }, told: [] };
+    });
   }
 
   async transferLeadership(to?: MemberId): Promise<void> {
@@ -175,11 +184,14 @@ export class GroupMembership implements Membership {
     throw new MembershipError(`there is no member ${id}; the members are ${known.join(", ")}`);
   }
 
-  async #change(steps: readonly ConfigStep[], members: readonly Member[]): Promise<void> {
+  /** @param decide looks at the group anew each time: what was waited for has changed it */
+  async #change(decide: () => Change | "done"): Promise<void> {
     const { driver, clock } = this.#options;
     const deadlineMs = clock.monotonic() + CHANGE_MS;
     for (;;) {
-      const result = driver.proposeConfig(steps, members);
+      const change = decide();
+      if (change === "done") return;
+      const result = driver.proposeConfig([change.step], change.told);
       if (result instanceof Promise) {
         await result;
         return;
