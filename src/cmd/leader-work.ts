@@ -1,4 +1,4 @@
-import { bootstrap } from "../apiserver/index.ts";
+import { bootstrap, deleteEndedTokens } from "../apiserver/index.ts";
 import type { Client } from "../client/index.ts";
 import { startControllers } from "../controllers/index.ts";
 import { sleep } from "../lib/index.ts";
@@ -39,13 +39,14 @@ export interface LeaderWorkOptions {
  * them, or another one leads.
  */
 export async function runLeaderWork(options: LeaderWorkOptions): Promise<void> {
-  const { store, registry, logger, signal } = options;
+  const { store, registry, clock, logger, signal } = options;
   const bootstrapped = Promise.withResolvers<void>();
   const stopListening = store.onLeadership(({ self, leader }) => {
     if (!self && leader !== undefined) bootstrapped.resolve();
   });
   whileLeading({
     store,
+    clock,
     logger,
     signal,
     async begin(term, ended) {
@@ -89,6 +90,10 @@ async function keepBootstrapped(options: LeaderWorkOptions, signal: AbortSignal)
   const { store, registry, clock, logger, servers } = options;
   const ensure = (): Promise<void> =>
     bootstrap({ registry: registry.fenced(), logger, servers: servers() });
+  const tidy = async (): Promise<void> => {
+    const ids = await deleteEndedTokens(registry.fenced(), clock.now());
+    if (ids.length > 0) logger.info("join tokens ended", { ids });
+  };
   const retry = (): void => {
     ensure().catch((error: unknown) => {
       if (!signal.aborted) logger.warn("bootstrap", { error: String(error) });
@@ -101,6 +106,9 @@ async function keepBootstrapped(options: LeaderWorkOptions, signal: AbortSignal)
       await sleep(clock, BOOTSTRAP_INTERVAL_MS, signal);
       if (signal.aborted) return stopListening();
       retry();
+      tidy().catch((error: unknown) => {
+        if (!signal.aborted) logger.warn("join tokens that ended", { error: String(error) });
+      });
     }
   };
   void repeat();
