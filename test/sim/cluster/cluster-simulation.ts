@@ -18,7 +18,7 @@ import { SimServer } from "./sim-server.ts";
 import type { Remains } from "./sim-server.ts";
 import { checkWatches, SimWatcher } from "./sim-watcher.ts";
 import { Timeline } from "./timeline.ts";
-import { checkAcknowledged, checkAddresses, configMapEvents, readTruth } from "./truth.ts";
+import { checkAcknowledged, checkAddresses, configMapEvents, Truth } from "./truth.ts";
 
 /** Every fourth seed has two servers and a witness instead of three servers. */
 const WITNESS_EVERY = 4;
@@ -48,6 +48,7 @@ interface Run {
   readonly watchers: readonly SimWatcher[];
   readonly calls: ApiCalls;
   /** The state's hash at each applied index that anybody was seen at. */
+  readonly truth: Truth;
   readonly hashes: Map<number, string>;
   readonly ended: AbortController;
   failure: Error | undefined;
@@ -67,7 +68,7 @@ export class ClusterSimulation implements Simulation {
     const run = this.#prepare(seed, template);
     try {
       await this.#play(run, template);
-      await this.#verify(run, template);
+      await this.#verify(run);
     } catch (error) {
       violation = error instanceof Error ? error : new Error(String(error));
     }
@@ -151,6 +152,7 @@ export class ClusterSimulation implements Simulation {
       ),
       watchers: Array.from({ length: WATCHERS }, () => new SimWatcher(parts)),
       calls,
+      truth: new Truth(template.revision),
       hashes: new Map<number, string>(),
       ended: new AbortController(),
     });
@@ -180,17 +182,20 @@ export class ClusterSimulation implements Simulation {
     timeline.after(FAULTS_END_MS - WARM_UP_MS, () => faults.end());
     for (let ms = WARM_UP_MS; ms < CLIENTS_END_MS && run.failure === undefined; ms += 1_000) {
       await timeline.runUntil(at(ms));
+      await collect(run);
     }
     while (run.failure === undefined && operationsOf(run) < MIN_OPERATIONS) {
       await timeline.runUntil(timeline.nowMs + LOOK_MS);
+      await collect(run);
     }
     ended.abort();
     if (run.failure === undefined) await timeline.runUntil(Math.max(timeline.nowMs, at(END_MS)));
+    await collect(run);
     if (run.failure !== undefined) throw run.failure;
   }
 
   /** After the faults: everybody serves, and has the same; then what was seen is checked. */
-  async #verify(run: Run, template: ClusterTemplate): Promise<void> {
+  async #verify(run: Run): Promise<void> {
     const { timeline, history } = run;
     const deadlineMs = timeline.nowMs + CONVERGED_WITHIN_MS;
     let servers = dataServers(run.servers);
@@ -205,9 +210,8 @@ export class ClusterSimulation implements Simulation {
       const image = server.state?.db.serialize();
       this.#compareHash(run, { files: new Map(), image });
     }
-    const store = servers[0]?.store;
-    if (store === undefined) throw new ClusterViolation("convergence", "no server is left");
-    const truth = await readTruth(store, template.revision);
+    await collect(run);
+    const truth = run.truth.events;
     const events = configMapEvents(truth);
     checkAcknowledged(history.acknowledged, events);
     checkAddresses(truth);
@@ -235,6 +239,12 @@ export class ClusterSimulation implements Simulation {
   async #dismiss({ servers }: Run): Promise<void> {
     for (const server of servers) await server.crash("kill", { torn: false });
   }
+}
+
+/** By servers that run: a paused one is not asked. */
+async function collect({ truth, servers }: Run): Promise<void> {
+  const awake = servers.filter(({ clock }) => clock?.paused === false);
+  await truth.collect(awake.flatMap(({ store }) => store ?? []));
 }
 
 function operationsOf({ clients }: Run): number {

@@ -28,8 +28,16 @@ const DIRECTORY = "/data";
 const TORN_WITHIN_MS = 200;
 const SERVICE_CIDR = "127.43.0.0/24";
 const NODE_PORTS = { from: 30_000, to: 30_099 };
-/** Small, so that a short life rolls segments, checkpoints, drops and sends snapshots. */
-const LIMITS = { segmentBytes: 8_192, housekeeper: { checkpointBytes: 64 * 1_024 } };
+/** Small, so that a short life rolls segments, checkpoints, forgets history and sends snapshots. */
+const LIMITS = {
+  segmentBytes: 8_192,
+  housekeeper: {
+    checkpointBytes: 64 * 1_024,
+    historyMs: 6_000,
+    windowMs: 2_000,
+    retention: { maxEntries: 24, maxBytes: 32 * 1_024 },
+  },
+};
 const VERSION = {
   major: "1",
   minor: "36",

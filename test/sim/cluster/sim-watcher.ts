@@ -60,10 +60,18 @@ export class SimWatcher {
       const server = prng.pick(servers());
       if (server !== undefined) {
         this.#revision ??= await this.#listed(server);
-        if (this.#revision !== undefined) await this.#watch(server, this.#revision, until);
+        if (this.#revision !== undefined) await this.#watch(server, this.#place(), until);
       }
       await timeline.wait(RECONNECT_MS);
     }
+  }
+
+  /** Where it stands; now and then somewhere it stood before, which may be forgotten by now. */
+  #place(): number {
+    const earlier = this.#parts.prng.permille(200)
+      ? this.#parts.prng.pick(this.records)
+      : undefined;
+    return earlier?.after ?? this.#revision ?? 0;
   }
 
   async #listed(server: SimServer): Promise<number | undefined> {

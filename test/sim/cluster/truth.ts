@@ -18,25 +18,45 @@ interface StoredObject {
   };
 }
 
-/** Every change since a revision, in order, as one server's store has it. */
-export async function readTruth(store: Store, after: Revision): Promise<StoreWatchEvent[]> {
-  const done = new AbortController();
-  const events: StoreWatchEvent[] = [];
-  let told = 0;
-  const reading = (async () => {
-    for await (const batch of store.watch("/registry/", after, { signal: done.signal })) {
-      events.push(...batch);
-      told += 1;
-    }
-  })();
-  for (let silent = 0, before = -1; silent < PATIENCE; silent++) {
-    await settle();
-    if (told !== before) silent = 0;
-    before = told;
+/**
+ * Every change in order, as the servers have it: collected on the way, because they forget. What is
+ * applied anywhere is committed, so that any server may be asked.
+ */
+export class Truth {
+  readonly events: StoreWatchEvent[] = [];
+  #revision: Revision;
+
+  constructor(after: Revision) {
+    this.#revision = after;
   }
-  done.abort();
-  await reading;
-  return events;
+
+  /** Asks the server that knows most for what came since the last time. */
+  async collect(stores: readonly Store[]): Promise<void> {
+    let latest: Store | undefined;
+    for (const store of stores) {
+      if (store.revision > (latest?.revision ?? this.#revision)) latest = store;
+    }
+    if (latest !== undefined) await this.#read(latest);
+  }
+
+  async #read(store: Store): Promise<void> {
+    const done = new AbortController();
+    let told = 0;
+    const reading = (async () => {
+      for await (const batch of store.watch("/registry/", this.#revision, done)) {
+        this.events.push(...batch);
+        told += 1;
+      }
+    })();
+    for (let silent = 0, before = -1; silent < PATIENCE; silent++) {
+      await settle();
+      if (told !== before) silent = 0;
+      before = told;
+    }
+    done.abort();
+    await reading;
+    this.#revision = this.events.at(-1)?.kv.modRevision ?? this.#revision;
+  }
 }
 
 /** What watchers of ConfigMaps had to be told. */
