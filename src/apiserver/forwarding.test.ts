@@ -5,6 +5,7 @@ import { tokenAuthenticator } from "./authenticator.ts";
 import {
   ABANDON_AFTER_MS,
   createForwarding,
+  HOPELESS_WAIT_MS,
   LEADER_WAIT_MS,
   MAX_FORWARDED_BYTES,
 } from "./forwarding.ts";
@@ -210,6 +211,12 @@ test("createForwarding: without a leader a write waits for one, and then gives u
   clock.advance(LEADER_WAIT_MS);
   const refused = await hopeless;
   expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+  const next = ask("POST", MAPS, map("b"));
+  await drainMicrotasks();
+  clock.advance(HOPELESS_WAIT_MS);
+  expect((await next).status).toBe(503);
+  group.elect(false, 1, 5);
+  expect((await ask("POST", MAPS, map("b"))).status).toBe(201);
 });
 
 test("createForwarding: a server that was elected meanwhile does it itself", async () => {

@@ -60,6 +60,8 @@ export interface Forwarding {
 
 /** How long a request waits for a leader to appear. */
 export const LEADER_WAIT_MS = 10_000;
+/** How long it waits once another one waited in vain, so that clients hear of it in time. */
+export const HOPELESS_WAIT_MS = 200;
 /** As many as a server serves itself. */
 export const MAX_FORWARDED = 600;
 /** What the bodies of all that wait may take; each is kept until its answer. */
@@ -67,7 +69,7 @@ export const MAX_FORWARDED_BYTES = 64 * 1024 * 1024;
 /** How long the leader's answer may take: longer than it gives itself. */
 export const FORWARD_DEADLINE_MS = 65_000;
 /** How long one that leads no more may take to answer what it was sent. */
-export const ABANDON_AFTER_MS = 5_000;
+export const ABANDON_AFTER_MS = 1_000;
 /** How long an answer waits for this server to know what it says. */
 export const REACH_WITHIN_MS = 5_000;
 
@@ -111,8 +113,14 @@ class Forwarder {
   /** What their bodies may take in memory. */
   #bytes = 0;
 
+  /** Whether a request waited in vain and no leader was seen since. */
+  #hopeless = false;
+
   constructor(options: ForwardingOptions) {
     this.#options = options;
+    options.store.onLeadership(({ leader }) => {
+      if (leader !== undefined) this.#hopeless = false;
+    });
   }
 
   async front(request: Request): Promise<Response> {
@@ -158,14 +166,18 @@ class Forwarder {
 
   #isServer({ commonName, organizations }: PeerIdentity): boolean {
     if (!organizations.includes(SERVERS_GROUP)) return false;
-    // The certificate of a server that was removed outlives its membership.
+    // The certificate of a server that was removed outlives its membership; a witness knows no
+    // users, and was given none of the cluster's keys.
     const members = this.#options.store.membership.members();
-    return members.some(({ id }) => commonName === `${MEMBER_NAME_PREFIX}${id}`);
+    return members.some(
+      ({ id, role }) => role !== "witness" && commonName === `${MEMBER_NAME_PREFIX}${id}`,
+    );
   }
 
   async #forward(request: Buffered, user: User): Promise<Response> {
     const { store, app, clock } = this.#options;
-    const deadlineMs = clock.monotonic() + LEADER_WAIT_MS;
+    const patienceMs = this.#hopeless ? HOPELESS_WAIT_MS : LEADER_WAIT_MS;
+    const deadlineMs = clock.monotonic() + patienceMs;
     while (!request.signal.aborted) {
       const { self, leader } = store.leadership;
       if (self) return app.fetch(requestOf(request, request.headers), withOrigin({ user }));
@@ -174,7 +186,10 @@ class Forwarder {
       const peer = other === undefined ? undefined : this.#options.peer(other);
       if (leader !== undefined && peer !== undefined) {
         const outcome = await this.#send(request, user, leader, peer);
-        if (outcome instanceof Response) return this.#settled(outcome);
+        if (outcome instanceof Response) {
+          this.#hopeless = false;
+          return this.#settled(outcome);
+        }
         if (outcome === "unknown" && !request.repeatable) {
           throw timeout("the leader was lost; whether it did what was asked is unknown");
         }
@@ -183,6 +198,7 @@ class Forwarder {
       if (leftMs <= 0) break;
       await this.#change(leader === undefined ? leftMs : Math.min(leftMs, LOOK_AGAIN_MS));
     }
+    this.#hopeless = true;
     throw leaderless();
   }
 

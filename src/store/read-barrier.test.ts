@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { LogIndex } from "../raft/index.ts";
 import { DECISION_MS } from "./proposals.ts";
-import { ReadBarrier } from "./read-barrier.ts";
+import { HOPELESS_MS, ReadBarrier } from "./read-barrier.ts";
 import { refusal } from "./testing/refusal.ts";
 
 const index = 7 as LogIndex;
@@ -50,6 +50,22 @@ describe("ReadBarrier", () => {
     barrier.answer([{ context: third, index }]);
     barrier.applied(7);
     await read;
+  });
+
+  test("ReadBarrier: is quick to give up once it gave up, until somebody leads again", async () => {
+    const barrier = new ReadBarrier(100);
+    const first = refusal(barrier.add(0));
+    barrier.sweep(DECISION_MS);
+    expect(await first).toMatchObject({ code: "unavailable" });
+    const second = refusal(barrier.add(DECISION_MS));
+    barrier.sweep(DECISION_MS + HOPELESS_MS);
+    expect(await second).toMatchObject({ code: "unavailable" });
+    barrier.askAnew();
+    const third = barrier.add(DECISION_MS);
+    barrier.sweep(2 * DECISION_MS - 1);
+    barrier.answer([{ context: barrier.ask(2 * DECISION_MS - 1), index }]);
+    barrier.applied(index);
+    await third;
   });
 
   test("ReadBarrier: gives up after ten seconds", async () => {

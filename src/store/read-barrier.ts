@@ -4,6 +4,11 @@ import { DECISION_MS } from "./proposals.ts";
 
 /** A question that got no answer for so long is asked again: it, or its answer, may be lost. */
 const ASK_AGAIN_MS = 500;
+/**
+ * Once somebody waited in vain, the next need not wait as long for what is not there: a client that
+ * repeats its question ten times, as kubectl does, is to tell its user in time.
+ */
+export const HOPELESS_MS = 200;
 
 interface Read {
   readonly deadlineMs: number;
@@ -30,6 +35,8 @@ export class ReadBarrier {
   readonly #asked = new Map<number, Asked>();
   #confirmed: Confirmed[] = [];
   #context: number;
+  /** Whether a read was given up and none was confirmed since. */
+  #hopeless = false;
 
   /** @param firstContext random: an answer to an earlier life of this process must not fit */
   constructor(firstContext: number) {
@@ -47,7 +54,8 @@ export class ReadBarrier {
 
   add(nowMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#fresh.push({ deadlineMs: nowMs + DECISION_MS, resolve, reject });
+      const patienceMs = this.#hopeless ? HOPELESS_MS : DECISION_MS;
+      this.#fresh.push({ deadlineMs: nowMs + patienceMs, resolve, reject });
     });
   }
 
@@ -64,6 +72,7 @@ export class ReadBarrier {
       const asked = this.#asked.get(context);
       if (asked === undefined) continue;
       this.#asked.delete(context);
+      this.#hopeless = false;
       this.#confirmed.push({ index, reads: asked.reads });
     }
   }
@@ -81,6 +90,7 @@ export class ReadBarrier {
 
   /** The leader changed: what was asked of the last one is asked again. */
   askAnew(): void {
+    this.#hopeless = false;
     for (const [context, asked] of this.#asked) this.#unask(context, asked);
   }
 
@@ -91,8 +101,10 @@ export class ReadBarrier {
     }
     const inTime = (read: Read): boolean => {
       const late = read.deadlineMs <= nowMs;
-      if (late) read.reject(unconfirmedError());
-      return !late;
+      if (!late) return true;
+      read.reject(unconfirmedError());
+      this.#hopeless = true;
+      return false;
     };
     this.#fresh = this.#fresh.filter(inTime);
     this.#confirmed = this.#confirmed.map(({ index, reads }) => ({
@@ -116,6 +128,6 @@ export class ReadBarrier {
 }
 
 function unconfirmedError(): StoreError {
-  const why = `no leader confirmed within ${DECISION_MS} ms that this server is up to date`;
+  const why = "no leader confirms that this server is up to date";
   return new StoreError("unavailable", why);
 }
