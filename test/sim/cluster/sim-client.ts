@@ -223,6 +223,10 @@ export class SimClient {
     if (outcome === "lost") return { code: 0, body: {} };
     const { code } = outcome;
     if (code === 503 || code === 429 || code === 507) return undefined;
+    // It was removed, does not know it yet, and the leader takes nothing from it.
+    if (code === 403 && outcome.body.message?.endsWith("is no server of this cluster")) {
+      return undefined;
+    }
     return code >= 500 ? { code: 0, body: outcome.body } : outcome;
   }
 

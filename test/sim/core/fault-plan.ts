@@ -159,6 +159,10 @@ export class FaultPlan {
     const { voters, witnesses } = ledger.configurationAt(ledger.committed);
     if (voters.length < 3 || voters.length - witnesses.length < 2) return;
     if (members.some((other) => other.mayReconfigure(ledger.committed))) return;
+    // Nor may the others be found by an old configuration only: nobody would ask the right ones.
+    const isLate = (id: number): boolean =>
+      (members[id] as SimMember).appliedIndex < ledger.reconfiguredAt;
+    if (voters.some(isLate)) return;
     this.#crash(member, duration);
     if (member.core !== undefined || disk.entries.length === 0) return;
     const first = Math.max(disk.compactedIndex, disk.appliedIndex) + 1;

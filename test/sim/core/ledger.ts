@@ -170,6 +170,11 @@ export class Ledger {
     return this.#inForceAt(index).configuration;
   }
 
+  /** Where the newest configuration came into force. */
+  get reconfiguredAt(): number {
+    return (this.#inForce[this.#inForce.length - 1] as InForce).index;
+  }
+
   reconfigures(member: number, index: number, configuration: Configuration): void {
     const text = describe(configuration);
     const last = this.#inForce[this.#inForce.length - 1] as InForce;
