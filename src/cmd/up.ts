@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CommandError } from "../cli/index.ts";
+import { CommandError, formatServerFlags } from "../cli/index.ts";
 import type { ClusterConnection, ServerFlags } from "../cli/index.ts";
 import { createDataDirectory, locateDataDirectory } from "./data-directory.ts";
 import type { DataDirectory } from "./data-directory.ts";
@@ -49,8 +49,10 @@ export async function upDetached(flags: ServerFlags, options: { write: Write }):
 
 async function startDetachedServer(flags: ServerFlags, directory: DataDirectory): Promise<void> {
   const log = openSync(directory.serverLog, "a", 0o600);
+  // From `/`, where a relative path would be another one.
+  const words = formatServerFlags({ ...flags, dataDir: directory.path });
   const server = Bun.spawn({
-    cmd: [process.execPath, join(import.meta.dir, "kubun.ts"), "server", ...serverArguments(flags)],
+    cmd: [process.execPath, join(import.meta.dir, "kubun.ts"), "server", ...words],
     stdio: ["ignore", log, log],
     detached: true,
     cwd: "/",
@@ -68,23 +70,6 @@ async function startDetachedServer(flags: ServerFlags, directory: DataDirectory)
     }
     await Bun.sleep(POLL_INTERVAL_MS);
   }
-}
-
-function serverArguments(flags: ServerFlags): string[] {
-  const { serviceNodePortRange: range } = flags;
-  const given: [string, string | number | undefined][] = [
-    ["--data-dir", locateDataDirectory(flags.dataDir).path],
-    ["--bind-address", flags.bindAddress],
-    ["--service-node-port-range", `${range.from}-${range.to}`],
-    ["--log-level", flags.logLevel],
-    ["--https-port", flags.httpsPort],
-    ["--http-port", flags.httpPort],
-    ["--advertise-address", flags.advertiseAddress],
-    ["--cluster-cidr", flags.clusterCidr],
-    ["--service-cidr", flags.serviceCidr],
-    ...flags.tlsSan.map((name): [string, string] => ["--tls-san", name]),
-  ];
-  return given.flatMap(([flag, value]) => (value === undefined ? [] : [flag, String(value)]));
 }
 
 function describeCluster(cluster: ClusterConnection): string {
