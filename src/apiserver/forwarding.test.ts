@@ -30,7 +30,11 @@ class Group {
   readonly #listeners = new Set<(leadership: Leadership) => void>();
   readonly membership = {
     self: 2 as MemberId,
-    members: () => [{ id: 1 as MemberId }, { id: 2 as MemberId }],
+    members: () => [
+      { id: 1 as MemberId, role: "voter" },
+      { id: 2 as MemberId, role: "learner" },
+      { id: 3 as MemberId, role: "witness" },
+    ],
   } as unknown as Membership;
 
   constructor(self: boolean, leader: number | undefined) {
@@ -164,6 +168,8 @@ test("peerFront: takes users from servers of the group alone", async () => {
   expect((await leader.peerFront(request(), NODE)).status).toBe(403);
   const removed = { commonName: "kubun:member:9", organizations: ["kubun:servers"] };
   expect((await leader.peerFront(request(), removed)).status).toBe(403);
+  const witness = { commonName: "kubun:member:3", organizations: ["kubun:servers"] };
+  expect((await leader.peerFront(request(), witness)).status).toBe(403);
   const impostor = { commonName: "kubun:member:2", organizations: ["system:nodes"] };
   expect((await leader.peerFront(request(), impostor)).status).toBe(403);
   // Clients that bring such headers are nobody.

@@ -8,7 +8,7 @@ import type { Client } from "../client/index.ts";
 import { openImageStore } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import type { Fetch } from "../lib/index.ts";
-import { ANY_SERVER, createPeerTransport, openFilesLimit, processStartTime } from "../os/index.ts";
+import { createPeerTransport, openFilesLimit, processStartTime } from "../os/index.ts";
 import type { NodeLink } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
@@ -24,6 +24,7 @@ import type { PortChoice } from "./listeners.ts";
 import { createLocalNode } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
+import { hasServerCertificate, isKubeletPath, tunnelsOver } from "./peer-access.ts";
 import { decided, portChoices } from "./server-ports.ts";
 import { ServersFile } from "./servers-file.ts";
 import { untilSignalled } from "./until-signalled.ts";
@@ -38,8 +39,6 @@ export interface RunningAgent {
 
 /** As of a server: see cluster.ts. */
 const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
-/** What the servers ask of a node, such as its pods' logs. */
-const KUBELET_PATHS = ["/containerLogs/"];
 
 /** `kubun agent`: a worker node in the foreground until a signal ends it; its pods run on. */
 export async function runAgent(
@@ -77,11 +76,8 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
   const { proxy, kubelet, runtime } = createParts(agent, api.client, images, ports.http);
   link.serveHttp(async (request, peer) => {
     const { pathname } = new URL(request.url);
-    const isServer = ANY_SERVER.organizations.some((name) => peer.organizations.includes(name));
-    if (!isServer) return new Response("only servers may ask\n", { status: 403 });
-    if (KUBELET_PATHS.some((prefix) => pathname.startsWith(prefix))) {
-      return kubelet.app.fetch(request);
-    }
+    if (!hasServerCertificate(peer)) return new Response("only servers may ask\n", { status: 403 });
+    if (isKubeletPath(pathname)) return kubelet.app.fetch(request);
     return new Response("not found\n", { status: 404 });
   });
   link.serveTunnel(({ ip, port }) => runtime.endpoint(ip, port));
@@ -228,7 +224,7 @@ function createParts(
     clock,
     logger: logger.child({ room: "proxy" }),
     endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),
-    remote: { nodeName, dialer: link },
+    remote: { nodeName, dialer: tunnelsOver(link) },
     nodePortAddress: flags.bindAddress,
     ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
     // The status of Ingresses is the leader's to write.

@@ -8,8 +8,8 @@ import { REPLICATION_PATH } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import { PEER_ADDRESS_ANNOTATION } from "../kubelet/index.ts";
 import type { Fetch } from "../lib/index.ts";
-import { ANY_PEER, ANY_SERVER, openFilesLimit, processStartTime } from "../os/index.ts";
-import type { ClaimedRanges, NodeLink, PeerIdentity } from "../os/index.ts";
+import { hostOfNode, openFilesLimit, processStartTime } from "../os/index.ts";
+import type { ClaimedRanges, NodeLink } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
@@ -27,6 +27,7 @@ import { runLeaderWork } from "./leader-work.ts";
 import { chooseFreePort } from "./listeners.ts";
 import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
+import { isKubeletPath, isServer, tunnelsOver } from "./peer-access.ts";
 import { createPortForwarder } from "./port-forwarder.ts";
 import { createLocalNode } from "./node.ts";
 import type { LocalNode } from "./node.ts";
@@ -56,8 +57,6 @@ interface Parts extends LocalNode {
  */
 const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
 const DEFAULT_TOLERATION_SECONDS = 300;
-/** What the kubelet's API answers; other servers ask it at the peer port. */
-const KUBELET_PATHS = ["/containerLogs/"];
 
 /** Puts a whole server together in this process, from the disk up to the proxy. */
 export async function startCluster(flags: ServerFlags): Promise<RunningCluster> {
@@ -208,9 +207,8 @@ function serveControlPlane(
   doors.api.serve(controlPlane.front);
   doors.peers.serveHttp(async (request, peer) => {
     const { pathname } = new URL(request.url);
-    const forKubelet = KUBELET_PATHS.some((prefix) => pathname.startsWith(prefix));
-    if (isServer(peer)) {
-      if (forKubelet) return parts().kubelet.app.fetch(request);
+    if (isServer(peer, store.membership)) {
+      if (isKubeletPath(pathname)) return parts().kubelet.app.fetch(request);
       if (pathname.startsWith(REPLICATION_PATH)) return images.replication.serve(request);
       if (isImagePath(pathname)) return images.forServers(request);
     }
@@ -218,10 +216,6 @@ function serveControlPlane(
   });
   doors.peers.serveTunnel(({ ip, port }) => parts().runtime.endpoint(ip, port));
   return controlPlane;
-}
-
-function isServer({ organizations }: PeerIdentity): boolean {
-  return ANY_SERVER.organizations.some((name) => organizations.includes(name));
 }
 
 /** Where a node answers the others, as its Node object tells. */
@@ -237,7 +231,7 @@ function kubeletOf(
   link: NodeLink,
 ): Fetch | undefined {
   const address = peerAddressOf(nodeName, controlPlane);
-  return address === undefined ? undefined : link.fetchFrom(address, ANY_PEER);
+  return address === undefined ? undefined : link.fetchFrom(address, hostOfNode(nodeName));
 }
 
 /** This machine's node agent and proxy, not started yet. */
@@ -257,7 +251,7 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
     clock,
     logger: logger.child({ room: "proxy" }),
     endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),
-    remote: { nodeName, dialer: doors.peers },
+    remote: { nodeName, dialer: tunnelsOver(doors.peers) },
     nodePortAddress: flags.bindAddress,
     ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
     ingressAddress: advertiseAddress,

@@ -29,6 +29,7 @@ import type { Credentials } from "./credentials.ts";
 import { createClusterApp } from "./join-app.ts";
 import type { ClusterApp } from "./join-app.ts";
 import type { Front } from "./listeners.ts";
+import { isServer, memberName } from "./peer-access.ts";
 import { GIT_VERSION, KUBERNETES_VERSION } from "./version.ts";
 
 export interface ControlPlaneOptions {
@@ -144,8 +145,7 @@ function peersOf({ store, link }: ControlPlaneOptions): (member: MemberId) => Fe
   return (id) => {
     const member = store.membership.members().find((candidate) => candidate.id === id);
     if (member === undefined) return undefined;
-    const commonName = `kubun:member:${id}`;
-    return link.fetchFrom(member.peerAddress, { ...ANY_SERVER, commonName });
+    return link.fetchFrom(member.peerAddress, { ...ANY_SERVER, commonName: memberName(id) });
   };
 }
 
@@ -170,7 +170,7 @@ function fronts(
     },
     peerFront: async (request, peer) => {
       const { pathname } = new URL(request.url);
-      const fromServer = ANY_SERVER.organizations.some((name) => peer.organizations.includes(name));
+      const fromServer = isServer(peer, options.store.membership);
       if (fromServer && cluster.serves(pathname)) return cluster.fetchFromServer(request);
       return forwarding.peerFront(request, peer);
     },

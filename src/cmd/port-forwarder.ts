@@ -1,6 +1,7 @@
 import type { Socket, SocketHandler } from "bun";
 import type { Pod } from "../api/index.ts";
 import type { PortForwarder } from "../apiserver/index.ts";
+import { hostOfNode } from "../os/index.ts";
 import type { NodeLink } from "../os/index.ts";
 import { PORT_FORWARD_PROTOCOL, servePortForward } from "../proxy/index.ts";
 import type { WasiRuntime } from "../runtime/index.ts";
@@ -51,7 +52,7 @@ function dial<Data>(
   }
   const address = options.peerAddressOf(node);
   if (address === undefined) return refuse(`node ${node} cannot be reached`, data, handler);
-  options.link.dialTunnel(address, { ip, port }, data, handler);
+  options.link.dialTunnel(address, { ip, port }, data, handler, hostOfNode(node));
 }
 
 function refuse<Data>(why: string, data: Data, handler: SocketHandler<Data>): void {

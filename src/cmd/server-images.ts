@@ -5,6 +5,7 @@ import { ANY_SERVER } from "../os/index.ts";
 import type { NodeLink } from "../os/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Ground } from "./ground.ts";
+import { memberName } from "./peer-access.ts";
 
 /** The images of this server, and what keeps them alike with those of the other servers. */
 export interface ServerImages {
@@ -25,8 +26,7 @@ export function openServerImages(
   const peers = (): readonly ImagePeer[] =>
     membership.members().flatMap(({ id, role, peerAddress }): ImagePeer[] => {
       if (id === membership.self || role === "witness") return [];
-      const commonName = `kubun:member:${id}`;
-      const fetch = link.fetchFrom(peerAddress, { ...ANY_SERVER, commonName });
+      const fetch = link.fetchFrom(peerAddress, { ...ANY_SERVER, commonName: memberName(id) });
       return [{ name: String(id), fetch }];
     });
   const store = openImageStore({

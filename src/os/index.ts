@@ -10,7 +10,7 @@ export { openFilesLimit } from "./open-files-limit.ts";
 export { isSameProcess, processStartTime } from "./process-identity.ts";
 export { PeerError } from "./peer/peer-error.ts";
 export type { PeerErrorCode } from "./peer/peer-error.ts";
-export { ANY_PEER, ANY_SERVER, NODES_GROUP, SERVERS_GROUP } from "./peer/node-link.ts";
+export { ANY_PEER, ANY_SERVER, hostOfNode, NODES_GROUP, SERVERS_GROUP } from "./peer/node-link.ts";
 export type {
   DialTunnel,
   NodeLink,

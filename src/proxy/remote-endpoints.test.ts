@@ -47,8 +47,9 @@ describe("endpoints on other nodes", () => {
       target: { ip: string; port: number },
       data: Data,
       socket: SocketHandler<Data>,
+      node: string,
     ): void {
-      dialled.push(`${address} ${target.ip}:${target.port}`);
+      dialled.push(`${node} at ${address} ${target.ip}:${target.port}`);
       const unix = join(directory, `${address}-${target.ip}`);
       Bun.connect({ unix, allowHalfOpen: true, data, socket }).catch(() => undefined);
     },
@@ -120,7 +121,7 @@ describe("endpoints on other nodes", () => {
     const seen = new Set<string>();
     for (let count = 0; count < 6; count++) seen.add(await get(ingressPort));
     expect([...seen].sort()).toEqual(["from b", "from here"]);
-    expect(dialled).toEqual(["peer-b:10250 10.0.2.1:8080"]);
+    expect(dialled).toEqual(["b at peer-b:10250 10.0.2.1:8080"]);
     expect(remote.connections).toHaveLength(1);
   });
 
@@ -131,7 +132,7 @@ describe("endpoints on other nodes", () => {
     endpoints({ "10.0.2.1": "b", "10.0.3.1": "c" });
     const { ingressPort } = await proxy.start(stop.signal);
     for (let count = 0; count < 6; count++) expect(await get(ingressPort)).toBe("from c");
-    expect(dialled.filter((one) => one.startsWith("peer-b"))).toHaveLength(1);
+    expect(dialled.filter((one) => one.startsWith("b at peer-b"))).toHaveLength(1);
     const { ended } = await openPort(proxy.dial, "10.0.2.1", "b");
     expect(ended).toBe("refused");
   });
@@ -148,7 +149,7 @@ describe("endpoints on other nodes", () => {
     });
     await eventually(async () => {
       await openPort(proxy.dial, "10.0.2.1", "b");
-      return dialled.at(-1) === "peer-b:2 10.0.2.1:8080";
+      return dialled.at(-1) === "b at peer-b:2 10.0.2.1:8080";
     });
   });
 

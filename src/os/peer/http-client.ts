@@ -46,7 +46,7 @@ export class HttpClient {
   }
 
   fetchFrom(address: string, expect: PeerExpectation): Fetch {
-    const key = JSON.stringify([address, expect.commonName, expect.organizations]);
+    const key = JSON.stringify([address, expect]);
     return (request) => this.#fetch(request, address, expect, key);
   }
 

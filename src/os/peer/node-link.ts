@@ -14,6 +14,11 @@ export interface PeerExpectation {
   readonly commonName?: string;
   /** The peer has to be in one of these. */
   readonly organizations: readonly string[];
+  /**
+   * The node behind the address: of worker nodes only this one is meant. A server's node is known
+   * by the server's certificate, which does not name it.
+   */
+  readonly nodeName?: string;
 }
 
 /**
@@ -26,6 +31,11 @@ export const NODES_GROUP = "system:nodes";
 
 export const ANY_PEER: PeerExpectation = { organizations: [SERVERS_GROUP, NODES_GROUP] };
 export const ANY_SERVER: PeerExpectation = { organizations: [SERVERS_GROUP] };
+
+/** Whoever runs this node: at its address no other node is believed. */
+export function hostOfNode(nodeName: string): PeerExpectation {
+  return { ...ANY_PEER, nodeName };
+}
 
 /** A pod's port on the node that is dialled. */
 export interface TunnelTarget {
@@ -49,7 +59,7 @@ export type DialTunnel = <Data>(
   target: TunnelTarget,
   data: Data,
   handler: SocketHandler<Data>,
-  expect?: PeerExpectation,
+  expect: PeerExpectation,
 ) => void;
 
 /** HTTP and tunnels between the processes of a cluster, over mutual TLS; bound when created. */

@@ -3,6 +3,7 @@ import type { MemberId } from "../../store/index.ts";
 import { SERVERS_GROUP, type PeerExpectation, type PeerIdentity } from "./node-link.ts";
 
 const MEMBER_PREFIX = "kubun:member:";
+const NODE_PREFIX = "system:node:";
 
 /** What a verified certificate says of its holder, at this time; undefined when it says nothing. */
 export function identityOf(socket: Socket<unknown>, nowMs: number): PeerIdentity | undefined {
@@ -25,8 +26,13 @@ export function mismatch(peer: PeerIdentity, expect: PeerExpectation): string | 
   if (expect.commonName !== undefined && expect.commonName !== name) {
     return `the peer is ${name}, not ${expect.commonName}`;
   }
-  if (expect.organizations.some((each) => peer.organizations.includes(each))) return undefined;
-  return `the peer ${name} is not of ${expect.organizations.join(" or ")}`;
+  const { nodeName, organizations } = expect;
+  const isServer = peer.organizations.includes(SERVERS_GROUP);
+  if (nodeName !== undefined && !isServer && name !== NODE_PREFIX + nodeName) {
+    return `the peer is ${name}, not node ${nodeName}`;
+  }
+  if (organizations.some((each) => peer.organizations.includes(each))) return undefined;
+  return `the peer ${name} is not of ${organizations.join(" or ")}`;
 }
 
 export function memberName(member: MemberId): string {

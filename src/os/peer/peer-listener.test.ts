@@ -5,7 +5,7 @@ import { RawPeer } from "../testing/raw-peer.ts";
 import { CLUSTER, introduce, PeerGroup, type TestMember } from "../testing/peer-group.ts";
 import type { KeyPair } from "../certificates.ts";
 import { createCertificateAuthority } from "../certificates.ts";
-import { NODES_GROUP, PEER_SERVER_NAME, SERVERS_GROUP } from "./node-link.ts";
+import { hostOfNode, NODES_GROUP, PEER_SERVER_NAME, SERVERS_GROUP } from "./node-link.ts";
 import { GREETING_DEADLINE_MS, MAX_GREETINGS } from "./peer-listener.ts";
 import { MAX_PREFACE_BYTES, PROTOCOL_VERSION } from "./preface.ts";
 
@@ -205,14 +205,20 @@ describe("peer listener", () => {
     const cases = [
       { organizations: [SERVERS_GROUP] },
       { commonName: "system:node:c", organizations: [NODES_GROUP] },
+      hostOfNode("c"),
     ];
     for (const expected of cases) {
       const fetching = link.fetchFrom(address, expected)(new Request("http://x/"));
       expect(fetching).rejects.toMatchObject({ code: "refused", delivered: false });
     }
     const right = { commonName: "system:node:b", organizations: [NODES_GROUP] };
-    const response = await link.fetchFrom(address, right)(new Request("http://x/"));
-    expect(await response.text()).toBe("from b");
+    for (const expected of [right, hostOfNode("b")]) {
+      const response = await link.fetchFrom(address, expected)(new Request("http://x/"));
+      expect(await response.text()).toBe("from b");
+    }
+    member.transport.serveHttp(() => Promise.resolve(new Response("a server has a node too")));
+    const toServer = link.fetchFrom(member.address, hostOfNode("c"))(new Request("http://x/"));
+    expect((await toServer).ok).toBe(true);
   });
 
   test("members of another cluster refuse each other once, and keep their distance", async () => {

@@ -1,5 +1,5 @@
 import type { Socket, SocketHandler } from "bun";
-import { ANY_PEER, type PeerExpectation, type TunnelTarget } from "./node-link.ts";
+import type { PeerExpectation, TunnelTarget } from "./node-link.ts";
 import type { Dialled, PeerDialer } from "./peer-dialer.ts";
 import { PROTOCOL_VERSION } from "./preface.ts";
 
@@ -20,7 +20,7 @@ export class TunnelDialer {
     target: TunnelTarget,
     data: Data,
     handler: SocketHandler<Data>,
-    expect: PeerExpectation = ANY_PEER,
+    expect: PeerExpectation,
   ): void {
     this.#dialer.dial({
       address,

@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { ManualClock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { PeerGroup } from "../testing/peer-group.ts";
-import { NODES_GROUP, SERVERS_GROUP, type NodeLink, type PeerExpectation } from "./node-link.ts";
+import {
+  ANY_PEER,
+  NODES_GROUP,
+  SERVERS_GROUP,
+  type NodeLink,
+  type PeerExpectation,
+} from "./node-link.ts";
 import { DIAL_DEADLINE_MS } from "./peer-dialer.ts";
 
 const TARGET = { ip: "10.42.0.7", port: 80 };
@@ -81,7 +87,7 @@ describe("tunnels", () => {
   ): TunnelClient {
     const client = new TunnelClient();
     const { target = TARGET, from = dialler } = options;
-    from.dialTunnel(`127.0.0.1:${node.port}`, target, client, HANDLER, options.expect);
+    from.dialTunnel(`127.0.0.1:${node.port}`, target, client, HANDLER, options.expect ?? ANY_PEER);
     return client;
   }
 
@@ -205,7 +211,7 @@ describe("tunnels", () => {
     const from = group.open({ keyPair: await group.keysOfNode("b") }, { clock });
     const mute = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
     const client = new TunnelClient();
-    from.dialTunnel(`127.0.0.1:${mute.port}`, TARGET, client, HANDLER);
+    from.dialTunnel(`127.0.0.1:${mute.port}`, TARGET, client, HANDLER, ANY_PEER);
     clock.advance(DIAL_DEADLINE_MS);
     await eventually(() => client.failure?.message.includes("no answer within"));
     mute.stop(true);

@@ -46,7 +46,7 @@ export function createEndpointDial(options: EndpointDialOptions): EndpointDial {
     if (remote !== undefined && node !== undefined && node !== remote.nodeName) {
       const address = remote.peerAddressOf(node);
       if (address !== undefined) {
-        remote.dialer.dialTunnel(address, { ip, port }, data, handler);
+        remote.dialer.dialTunnel(address, { ip, port }, data, handler, node);
         return "far";
       }
     }

@@ -1,0 +1,40 @@
+import { ANY_SERVER, hostOfNode } from "../os/index.ts";
+import type { NodeLink, PeerIdentity } from "../os/index.ts";
+import type { RemoteDialer } from "../proxy/index.ts";
+import type { Membership } from "../store/index.ts";
+
+/** What servers ask of the kubelet of another node, such as its pods' logs. */
+const KUBELET_PATHS = ["/containerLogs/"];
+
+export function isKubeletPath(pathname: string): boolean {
+  return KUBELET_PATHS.some((prefix) => pathname.startsWith(prefix));
+}
+
+/** Whether the authority called it a server once: all that an agent knows of the group. */
+export function hasServerCertificate({ organizations }: PeerIdentity): boolean {
+  return ANY_SERVER.organizations.some((name) => organizations.includes(name));
+}
+
+/**
+ * Whether it serves the API with us. A removed server's certificate outlives its membership, and a
+ * witness was given none of the cluster's keys: what it says of users and machines counts nothing.
+ */
+export function isServer(peer: PeerIdentity, membership: Pick<Membership, "members">): boolean {
+  if (!hasServerCertificate(peer)) return false;
+  return membership
+    .members()
+    .some(({ id, role }) => role !== "witness" && peer.commonName === memberName(id));
+}
+
+/** The common name of a member's certificate. */
+export function memberName(id: number): string {
+  return `kubun:member:${id}`;
+}
+
+/** Tunnels to pods of other nodes, each to the very node that the pod is on. */
+export function tunnelsOver(link: Pick<NodeLink, "dialTunnel">): RemoteDialer {
+  return {
+    dialTunnel: (address, target, data, handler, node) =>
+      link.dialTunnel(address, target, data, handler, hostOfNode(node)),
+  };
+}
