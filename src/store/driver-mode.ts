@@ -26,8 +26,11 @@ export function storeMode(mode: DriverMode): StoreMode {
   }
 }
 
-/** Why nobody may write in this mode. */
-export function modeRefusal(mode: DriverMode): StoreError | undefined {
+/** Why nobody may write in this mode, or read the latest state where others have it. */
+export function modeRefusal(
+  mode: DriverMode,
+  wish: "read" | "write" = "write",
+): StoreError | undefined {
   switch (mode.type) {
     case "closed":
     case "removed":
@@ -37,6 +40,10 @@ export function modeRefusal(mode: DriverMode): StoreError | undefined {
       return new StoreError("read-only", why);
     }
     case "full":
+      // It takes no entries: waiting for the newest ones would only end in less clear words.
+      if (wish === "read") {
+        return new StoreError("unavailable", `this server cannot keep up: ${mode.error.message}`);
+      }
       return new StoreError("read-only", `the store cannot write now: ${mode.error.message}`);
     case "open":
       return undefined;

@@ -157,7 +157,8 @@ export class Driver {
     // Nobody else acknowledges anything, and what was acknowledged here is applied here.
     if (this.#group.alone && (this.leadership.now.self || type !== "open"))
       return Promise.resolve();
-    if (type === "failed") return Promise.reject(modeRefusal(this.#mode));
+    const refusal = modeRefusal(this.#mode, "read");
+    if (refusal !== undefined) return Promise.reject(refusal);
     const answered = this.#reads.add(this.#now());
     this.#kick();
     return answered;
@@ -428,6 +429,7 @@ export class Driver {
     });
     this.#proposals.refuseWaiting(modeRefusal(this.#mode) ?? closedError());
     this.#proposals.abandon(fateUnknownError(error.message));
+    if (!this.#group.alone) this.#reads.rejectAll(modeRefusal(this.#mode, "read") ?? closedError());
     this.#outbox.handOver();
     this.#updateLeadership();
   }

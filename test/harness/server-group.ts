@@ -30,6 +30,8 @@ export interface ServerGroupOptions {
   readonly args?: readonly string[];
   /** Further flags of the last server, such as `--witness`. */
   readonly lastArgs?: readonly string[];
+  /** Where each keeps its data; new directories unless given. */
+  readonly dataDirs?: readonly string[];
 }
 
 const START_DEADLINE_MS = 60_000;
@@ -70,11 +72,11 @@ export async function spawnServerGroup(options: ServerGroupOptions): Promise<Ser
     },
   };
   try {
-    servers.push(await start(0, []));
+    servers.push(await start(0, [], options.dataDirs?.[0]));
     for (let index = 1; index < options.servers; index++) {
       const last = index === options.servers - 1 ? (options.lastArgs ?? []) : [];
       const join = await joinArgs(at(servers, 0), "server", options.hosts?.[0]);
-      servers.push(await start(index, [...join, ...last]));
+      servers.push(await start(index, [...join, ...last], options.dataDirs?.[index]));
     }
     await eventually(
       async () => {
