@@ -7,7 +7,7 @@ import type { Mutation } from "./patched-raft.ts";
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: "commits an entry of an earlier term by counting (3.6.2)",
-    seeds: 1,
+    seeds: 2,
     patches: [
       {
         file: "replication.ts",
@@ -23,7 +23,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "votes twice in a term (3.4)",
-    seeds: 34,
+    seeds: 10,
     patches: [
       {
         file: "election.ts",
@@ -68,7 +68,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "votes for a log that is behind its own (3.6.1)",
-    seeds: 10,
+    seeds: 18,
     patches: [
       {
         file: "raft-log.ts",
@@ -79,7 +79,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "compares only the length of logs, not their last terms (3.6.1)",
-    seeds: 150,
+    seeds: 140,
     patches: [
       {
         file: "raft-log.ts",
@@ -90,7 +90,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes appends of a past term (3.5)",
-    seeds: 1245,
+    seeds: 11488,
     patches: [
       {
         file: "raft.ts",
@@ -109,7 +109,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes appends without comparing the term before them (3.5)",
-    seeds: 113,
+    seeds: 41,
     patches: [
       {
         file: "follower.ts",
@@ -120,7 +120,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "truncates its log at every append, committed entries too (3.5)",
-    seeds: 19,
+    seeds: 1,
     patches: [
       {
         file: "raft-log.ts",
@@ -131,7 +131,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "commits by heartbeats what the member may not have (3.5)",
-    seeds: 1,
+    seeds: 3,
     patches: [
       {
         file: "replication.ts",
@@ -152,7 +152,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "answers reads without asking a majority (6.4)",
-    seeds: 259,
+    seeds: 67,
     patches: [
       {
         file: "read-index.ts",
@@ -163,7 +163,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "answers reads before an entry of its term is committed (6.4)",
-    seeds: 118,
+    seeds: 862,
     patches: [
       {
         file: "read-index.ts",
@@ -174,7 +174,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "confirms a read by an answer to an earlier round (6.4)",
-    seeds: 47,
+    seeds: 899,
     patches: [
       {
         file: "read-queue.ts",
@@ -201,7 +201,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "commits with the new majority of a joint configuration alone (4.3)",
-    seeds: 23,
+    seeds: 16,
     patches: [
       {
         file: "tracker.ts",
@@ -212,7 +212,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "counts the votes of members that were removed (4.2)",
-    seeds: 27,
+    seeds: 16,
     patches: [
       {
         file: "quorum.ts",
@@ -224,7 +224,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "counts learners (4.2.1)",
-    seeds: 1,
+    seeds: 2,
     patches: [
       {
         file: "tracker.ts",
@@ -235,7 +235,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "changes the members while a change is under way (4.1)",
-    seeds: 138,
+    seeds: 118,
     patches: [
       {
         file: "membership.ts",
@@ -246,7 +246,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "takes over a snapshot that is older than its state (5)",
-    seeds: 1218,
+    seeds: 10,
     patches: [
       {
         file: "follower.ts",
@@ -273,7 +273,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "votes although its log is damaged",
-    seeds: 41,
+    seeds: 30,
     patches: [
       {
         file: "raft-state.ts",
