@@ -38,13 +38,14 @@ export function openDatabase(pathOrImage: string | Buffer): SqliteConnection {
 
 function configure(db: SqliteConnection): void {
   const applicationId = Number(db.pragma("application_id", { simple: true }));
-  const empty = Number(db.pragma("page_count", { simple: true })) === 0;
+  const tables = db.prepare("SELECT count(*) FROM sqlite_schema").pluck().get();
+  // A crash before the file was marked leaves one of a page, which says nothing yet.
+  const empty = applicationId === 0 && tables === 0;
   if (!empty && applicationId !== APPLICATION_ID) {
     throw new Error(`${db.name} is a SQLite file, but no Kubun state (id ${applicationId})`);
   }
   if (empty) {
     db.pragma("auto_vacuum = INCREMENTAL");
-    // The first write: it makes the file ours, so that a crash right here leaves one to go on with.
     db.pragma(`application_id = ${APPLICATION_ID}`);
   }
   db.pragma("journal_mode = WAL");
