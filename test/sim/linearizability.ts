@@ -10,8 +10,8 @@ export interface Operation<Call> {
 export interface SequentialModel<State, Call> {
   readonly initial: State;
   /**
-   * The states after the call, given that it was answered as it was: none when the answer cannot be,
-   * several when the answer is unknown (it happened, or did not).
+   * The states after the call, given that it was answered as it was: none when the answer cannot
+   * be, several when the answer is unknown (it happened, or did not).
    */
   apply(state: State, call: Call): readonly State[];
   /** Equal texts for equal states. */

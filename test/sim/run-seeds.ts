@@ -46,10 +46,11 @@ export function describeFailure(
   failure: SeedOutcome,
   options: { readonly kind: "core" | "cluster"; readonly commit: string },
 ): string {
+  const what = failure.violation?.message ?? "no violation";
   return [
     ...failure.lines,
     "",
-    `seed ${failure.seed} of commit ${options.commit}: ${failure.violation?.message ?? "no violation"}`,
+    `seed ${failure.seed} of commit ${options.commit}: ${what}`,
     `replay: bun run sim --${options.kind} --seed ${failure.seed}`,
   ].join("\n");
 }

@@ -90,9 +90,10 @@ async function runRange(
   const { statistics } = simulation;
   console.log(statistics.lines().join("\n"));
   const hours = statistics.virtualSeconds / 3_600;
+  const each = (elapsedMs / Math.max(1, done)).toFixed(2);
   console.log(
     `${done} seeds from ${range.first}, ${hours.toFixed(0)} virtual hours, no violation, ` +
-      `${(elapsedMs / 1_000).toFixed(0)} s, ${(elapsedMs / Math.max(1, done)).toFixed(2)} ms a seed`,
+      `${(elapsedMs / 1_000).toFixed(0)} s, ${each} ms a seed`,
   );
   return 0;
 }

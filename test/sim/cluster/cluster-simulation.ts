@@ -252,8 +252,8 @@ function operationsOf({ clients }: Run): number {
 }
 
 /**
- * Those that belong to the group as its leader knows it: who asked for a removal may have died before
- * it heard that it was done.
+ * Those that belong to the group as its leader knows it: who asked for a removal may have died
+ * before it heard that it was done.
  */
 function dataServers(servers: readonly SimServer[]): readonly SimServer[] {
   const leader = servers.find(({ store }) => store?.leadership.self === true);

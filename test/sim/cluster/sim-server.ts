@@ -154,8 +154,8 @@ export class SimServer {
   }
 
   /**
-   * The process ends where it stands or, torn, within its next change of the disk if one comes soon.
-   * Whether it was torn.
+   * The process ends where it stands or, torn, within its next change of the disk if one comes
+   * soon. Whether it was torn.
    */
   async crash(kind: "kill" | "power", options: { readonly torn: boolean }): Promise<boolean> {
     const life = this.#life;

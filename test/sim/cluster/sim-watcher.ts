@@ -156,11 +156,9 @@ export function checkWatches(
       const told = events[at];
       const happened = due[at];
       if (JSON.stringify(told) === JSON.stringify(happened)) continue;
-      throw new ClusterViolation(
-        "watches",
-        `a watch of ${server} after ${after} told ${JSON.stringify(told)} as its event ${at + 1}, ` +
-          `where ${JSON.stringify(happened)} happened`,
-      );
+      const what = `a watch of ${server} after ${after} told as its event ${at + 1}`;
+      const truly = `${JSON.stringify(told)}, where ${JSON.stringify(happened)} happened`;
+      throw new ClusterViolation("watches", `${what} ${truly}`);
     }
   }
 }

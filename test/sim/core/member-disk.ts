@@ -37,8 +37,8 @@ export class MemberDisk {
   }
 
   /**
-   * Whether this member certainly keeps the entry of that term, or its effect; or lost it to damage,
-   * and takes part in no decision before it has it again.
+   * Whether this member certainly keeps the entry of that term, or its effect; or lost it to
+   * damage, and takes part in no decision before it has it again.
    */
   holds(index: number, term: number): boolean {
     if (index <= this.compactedIndex || this.termAt(index) === term) return true;

@@ -56,7 +56,8 @@ export class Workload {
     const member = group.prng.permille(850) ? this.#leader() : this.#anyone();
     // Bursts make logs that differ by more than an entry, and windows that fill.
     const burst = group.prng.permille(100) ? 2 + group.prng.below(10) : 1;
-    for (let count = 0; count < burst && member !== undefined; count++) this.proposeAt(member);
+    if (member === undefined) return;
+    for (let count = 0; count < burst; count++) this.proposeAt(member);
   }
 
   /** The index that the proposal got, or 0. */
