@@ -2,12 +2,13 @@
  * Time to ready on an empty data directory and on one with 10,000 objects, and what an idle server
  * costs, each beside etcd-server alone (the store of a Kubernetes control plane, nothing else).
  *
- *     bun test/bench/idle-bench.ts [--idle-seconds 60]
+ *     bun test/bench/idle-bench.ts [--idle-seconds 60] [--only-idle]
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CONFIG_MAPS } from "../../src/client/index.ts";
+import { spawnServerGroup } from "../harness/server-group.ts";
 import { KUBUN, readAccess, spawnServer, temporaryDirectory } from "../harness/spawned-server.ts";
 import { median, printTable, sampleProcess } from "./measure-process.ts";
 import { startEtcd } from "./start-etcd.ts";
@@ -18,7 +19,12 @@ const WRITERS = 32;
 const SETTLE_MS = 15_000;
 const MIB = 1024 * 1024;
 
-const { values } = parseArgs({ options: { "idle-seconds": { type: "string", default: "60" } } });
+const { values } = parseArgs({
+  options: {
+    "idle-seconds": { type: "string", default: "60" },
+    "only-idle": { type: "boolean", default: false },
+  },
+});
 const idleSeconds = Number(values["idle-seconds"]);
 
 /** Milliseconds from spawning the process until /readyz answers 200. */
@@ -107,6 +113,13 @@ async function benchIdle(): Promise<void> {
     await using server = await spawnServer();
     rows.push(await measureIdle("kubun server, no pods", server.pid));
   }
+  {
+    await using group = await spawnServerGroup({ servers: 3 });
+    const measured = group.servers.map(({ pid }, index) =>
+      measureIdle(`kubun server, number ${index + 1} of three`, pid),
+    );
+    rows.push(...(await Promise.all(measured)));
+  }
   const dataDir = join(temporaryDirectory(), "cluster");
   const ports = ["--https-port", "0", "--http-port", "0"];
   await Bun.spawn([KUBUN, "up", "--detach", "--data-dir", dataDir, ...ports]).exited;
@@ -120,6 +133,6 @@ async function benchIdle(): Promise<void> {
   printTable(["idle process", "PSS MiB", "% of a core", "KiB written a minute"], rows);
 }
 
-await benchReady();
+if (!values["only-idle"]) await benchReady();
 await benchIdle();
 process.exit();
