@@ -1,0 +1,113 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { eventually } from "../../src/lib/testing/eventually.ts";
+import { kubectlWith } from "../harness/real-kubectl.ts";
+import { joinArgs, listMembers } from "../harness/server-group.ts";
+import { KUBUN, runCommand, spawnServer, temporaryDirectory } from "../harness/spawned-server.ts";
+import type { CommandResult, SpawnedServer } from "../harness/spawned-server.ts";
+
+const TEST_TIMEOUT_MS = 120_000;
+const SOON = { deadlineMs: 30_000 };
+
+const own = (name: string): string[] => ["--node-name", name, "--peer-port", "0"];
+
+function kubun(...args: string[]): Promise<CommandResult> {
+  return runCommand([KUBUN, ...args]);
+}
+
+/** A server that is expected to end by itself, with words. */
+function startInVain(name: string, dataDir: string, more: string[]): Promise<CommandResult> {
+  const ports = ["--https-port", "0", "--http-port", "0"];
+  return kubun("server", "--data-dir", dataDir, ...own(name), ...ports, ...more);
+}
+
+async function everybodyVotes(server: SpawnedServer, count: number): Promise<void> {
+  await eventually(
+    async () => {
+      const members = await listMembers(server);
+      return members.length === count && members.every(({ role }) => role === "voter");
+    },
+    { ...SOON, what: `${count} servers vote` },
+  );
+}
+
+/** Moments of joining at which a machine may lose its power, by what is on its disk. */
+const moments: Readonly<Record<string, (dataDir: string) => boolean>> = {
+  "nothing was asked yet": (dataDir) => existsSync(join(dataDir, "tls")),
+  "it was asked": (dataDir) => recordSays(dataDir, '"phase":"asking"'),
+  "the answer is there": (dataDir) => recordSays(dataDir, '"phase":"joined"'),
+  "the store begins": (dataDir) => existsSync(join(dataDir, "store", "member.json")),
+};
+
+function recordSays(dataDir: string, text: string): boolean {
+  const path = join(dataDir, "tls", "join.json");
+  return existsSync(path) && readFileSync(path, "utf8").includes(text);
+}
+
+describe("the servers of a cluster", () => {
+  test(
+    "the servers of a cluster: one that was removed ends, and comes back only as another",
+    async () => {
+      await using first = await spawnServer({ args: own("server-1") });
+      const join = await joinArgs(first, "server");
+      await using second = await spawnServer({ args: [...own("server-2"), ...join] });
+      await using third = await spawnServer({ args: [...own("server-3"), ...join] });
+      await everybodyVotes(first, 3);
+
+      // Asked of a follower, by the name of another one.
+      const remove = ["member", "remove", "server-3", "--kubeconfig", second.kubeconfig];
+      expect(await kubun(...remove)).toMatchObject({ exitCode: 0 });
+      await eventually(() => third.output().includes("was removed from its cluster"), SOON);
+      expect((await kubun(...remove)).stderr).toContain('there is no member "server-3"');
+      await everybodyVotes(second, 2);
+
+      const again = await startInVain("server-3", third.dataDir, []);
+      expect(again.exitCode).not.toBe(0);
+      expect(again.stderr).toContain("was removed from its cluster");
+      const rejoined = await startInVain("server-3", third.dataDir, join);
+      expect(rejoined.exitCode).not.toBe(0);
+
+      await using fourth = await spawnServer({ args: [...own("server-3"), ...join] });
+      await everybodyVotes(fourth, 3);
+
+      // A disk that was emptied must not vote under the name it had.
+      await second.end("SIGKILL");
+      rmSync(`${second.dataDir}/store`, { recursive: true });
+      const wiped = await startInVain("server-2", second.dataDir, []);
+      expect(wiped.exitCode).not.toBe(0);
+      expect(wiped.stderr).toContain("kubun member remove");
+      const kubectl = kubectlWith(fourth.kubeconfig);
+      await eventually(() => kubectl.ok("create", "configmap", "goes-on"), SOON);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "the servers of a cluster: one whose power fails while it joins joins when asked again",
+    async () => {
+      await using first = await spawnServer({ args: own("server-1") });
+      const join = await joinArgs(first, "server");
+      const dataDir = temporaryDirectory();
+      for (const [moment, reached] of Object.entries(moments)) {
+        const ports = ["--https-port", "0", "--http-port", "0"];
+        const child = Bun.spawn({
+          cmd: [KUBUN, "server", "--data-dir", dataDir, ...own("server-2"), ...ports, ...join],
+          stdio: ["ignore", "ignore", "ignore"],
+        });
+        try {
+          await eventually(() => reached(dataDir), { ...SOON, what: moment });
+        } finally {
+          child.kill("SIGKILL");
+          await child.exited;
+        }
+      }
+      await using second = await spawnServer({ dataDir, args: [...own("server-2"), ...join] });
+      await everybodyVotes(second, 2);
+      const kubectl = kubectlWith(second.kubeconfig);
+      await eventually(() => kubectl.ok("create", "configmap", "both-are-there"), SOON);
+      await kubectlWith(first.kubeconfig).ok("get", "configmap", "both-are-there");
+    },
+    TEST_TIMEOUT_MS,
+  );
+});
