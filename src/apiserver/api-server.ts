@@ -125,7 +125,13 @@ class ApiServer {
     const roles = createAccessControl(registry);
     const access = authorizer === undefined ? roles : { ...roles, decide: authorizer.decide };
     this.#context = {
-      ...{ registry, clock, random, logger, nodeConnector, access, authenticator },
+      registry,
+      clock,
+      random,
+      logger,
+      nodeConnector,
+      access,
+      authenticator,
       ...(portForwarder === undefined ? {} : { portForwarder }),
     };
   }

@@ -15,12 +15,9 @@ export type { BucketLimit, JoinLimiterOptions } from "./joining/join-limiter.ts"
 export {
   deleteEndedTokens,
   isExpired,
-  listJoinTokens,
   newJoinToken,
-  revokeJoinToken,
   ROLE_LABEL,
   secretOfToken,
-  storeJoinToken,
   TOKEN_NAMESPACE,
   tokenOfSecret,
   tokenSecretName,
@@ -28,14 +25,11 @@ export {
 } from "./joining/join-tokens.ts";
 export type { JoinRole, JoinToken } from "./joining/join-tokens.ts";
 export {
-  createNodeCredential,
   credentialSecret,
   credentialSecretName,
   nodeAuthenticator,
   nodeToken,
-  revokeNodeCredential,
 } from "./joining/node-credentials.ts";
-export type { CredentialIssuer } from "./joining/node-credentials.ts";
 export {
   ADMINISTRATORS,
   ANONYMOUS,

@@ -78,7 +78,8 @@ function claimsOf(podName: string, spec: PodSpec): (string | undefined)[] {
   );
 }
 
-function containersOf(spec: PodSpec): Pick<Container, "env" | "envFrom">[] {
+/** A node may send anything: admission looks before the schema does. */
+function containersOf(spec: Partial<PodSpec>): Pick<Container, "env" | "envFrom">[] {
   const { containers = [], initContainers = [], ephemeralContainers = [] } = spec;
   return [...containers, ...initContainers, ...ephemeralContainers];
 }

@@ -61,7 +61,7 @@ export class MemberAdministration {
     try {
       await credentials.forget(member.name);
     } catch (error) {
-      // The server is out already; its node's key ends with its Node object at the latest.
+      // The server is out already; its node's key opens no more than a node's until it is deleted.
       logger.warn("the node credential of a removed server is still there", {
         node: member.name,
         error: String(error),

@@ -40,7 +40,7 @@ test("Leading: who does not lead writes nothing, and says when to ask again", as
   expect(refused).toMatchObject({
     status: { code: 503, reason: "ServiceUnavailable", details: { retryAfterSeconds: 1 } },
   });
-  await expect(fixture.registry.lead(2 as Term)).rejects.toMatchObject({ status: { code: 503 } });
+  expect(fixture.registry.lead(2 as Term)).rejects.toMatchObject({ status: { code: 503 } });
   expect(fixture.store.writes).toBe(before);
   fixture.store.elect(leads(3));
   expect((await maps.create("default", configMap("a"))).object.metadata.name).toBe("a");
@@ -55,12 +55,12 @@ test("fenced: what one term decided, a later one does not write", async () => {
     () => maps.update("default", "a", (current) => current),
     () => maps.delete("default", "a"),
   ]) {
-    await expect(write()).rejects.toMatchObject({ status: { code: 503 } });
+    expect(write()).rejects.toMatchObject({ status: { code: 503 } });
   }
   const now = fixture.registry.fenced().resource(maps.definition);
   await now.create("default", configMap("a"));
   fixture.store.beforeWrite = () => fixture.store.elect(leads(8));
-  await expect(now.create("default", configMap("b"))).rejects.toMatchObject({
+  expect(now.create("default", configMap("b"))).rejects.toMatchObject({
     status: { code: 503 },
   });
 });
@@ -78,7 +78,7 @@ test("lead: knows the ports that another leader gave out", async () => {
   fixture.store.elect(leads(4));
   await fixture.registry.lead(4 as Term);
   const taken = services.create("default", service("third", 30_002));
-  await expect(taken).rejects.toThrow("provided port is already allocated");
+  expect(taken).rejects.toThrow("provided port is already allocated");
 });
 
 test("lead: a port that may have been given out is free again in the next term", async () => {
@@ -88,10 +88,10 @@ test("lead: a port that may have been given out is free again in the next term",
     throw new StoreError("unavailable", "no majority");
   };
   const lost = services.create("default", service("first", 30_001));
-  await expect(lost).rejects.toMatchObject({ status: { code: 504 } });
+  expect(lost).rejects.toMatchObject({ status: { code: 504 } });
   fixture.store.beforeWrite = undefined;
   const again = services.create("default", service("second", 30_001));
-  await expect(again).rejects.toThrow("provided port is already allocated");
+  expect(again).rejects.toThrow("provided port is already allocated");
   fixture.store.elect(leads(9));
   await services.create("default", service("second", 30_001));
 });

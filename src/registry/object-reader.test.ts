@@ -167,8 +167,8 @@ test("get, list: an old state does not pass for the present one", async () => {
   await maps.create("default", configMap("a"));
   fixture.store.barrier = () => Promise.reject(new StoreError("unavailable", "no leader"));
   const refused = { status: { code: 503, details: { retryAfterSeconds: 1 } } };
-  await expect(maps.get("default", "a")).rejects.toMatchObject(refused);
-  await expect(maps.list({ namespace: "default" })).rejects.toMatchObject(refused);
+  expect(maps.get("default", "a")).rejects.toMatchObject(refused);
+  expect(maps.list({ namespace: "default" })).rejects.toMatchObject(refused);
   // Who says that any state will do gets what is here.
   const any = { resourceVersion: "0" };
   expect((await maps.get("default", "a", any)).object.metadata.name).toBe("a");

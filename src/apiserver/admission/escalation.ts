@@ -32,7 +32,7 @@ export function refuseEscalation(user: User, write: Admitted, access: AccessCont
 
 function checkRole(user: User, write: Admitted, access: AccessControl): void {
   const next = write.next as ClusterRole;
-  const old = write.old as ClusterRole | undefined;
+  const old: ClusterRole | undefined = write.old;
   const sameLabels = jsonEquals(next.metadata.labels ?? {}, old?.metadata.labels ?? {});
   // A label can make a role part of another one, so that it counts as a change of rights.
   if (old !== undefined && sameLabels && grantsSame(next, old)) return;

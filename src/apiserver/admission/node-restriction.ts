@@ -101,7 +101,7 @@ function restrictOwnNode(node: string, request: Admitted): void {
     throw refuse(request, `node "${node}" is not allowed to modify node "${name}"`);
   if (next === undefined) throw refuse(request, `node "${node}" is not allowed to delete nodes`);
   const wanted = next as Node;
-  const present = old as Node | undefined;
+  const present: Node | undefined = old;
   const changed = changedLabels(wanted, present).filter((label) => !mayLabel(label));
   if (changed.length > 0) {
     const verb = present === undefined ? "set the following" : "modify";
@@ -135,7 +135,8 @@ function restrictLease(node: string, request: Admitted): void {
 }
 
 function nodeOf(object: Readonly<KubeObject> | undefined): string | undefined {
-  return (object as Pod | undefined)?.spec?.nodeName;
+  const pod: Pod | undefined = object;
+  return pod?.spec?.nodeName;
 }
 
 function taintsOf(node: Node): unknown {

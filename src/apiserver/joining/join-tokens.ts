@@ -95,28 +95,6 @@ export function isExpired({ expiresMs }: JoinToken, nowMs: number): boolean {
   return expiresMs !== undefined && nowMs >= expiresMs;
 }
 
-/** Stores a token. */
-export async function storeJoinToken(registry: Registry, token: JoinToken): Promise<void> {
-  await resourceOf(registry, SECRETS).create(TOKEN_NAMESPACE, secretOfToken(token));
-}
-
-/** All tokens, those that have ended included. */
-export async function listJoinTokens(registry: Registry): Promise<readonly JoinToken[]> {
-  const list = await resourceOf(registry, SECRETS).list({ namespace: TOKEN_NAMESPACE });
-  return list.items.flatMap(({ object }) => tokenOfSecret(object as Secret) ?? []);
-}
-
-/** False when there is no such token. */
-export async function revokeJoinToken(registry: Registry, id: string): Promise<boolean> {
-  try {
-    await resourceOf(registry, SECRETS).delete(TOKEN_NAMESPACE, tokenSecretName(id));
-    return true;
-  } catch (error) {
-    if (isStatusError(error, "NotFound")) return false;
-    throw error;
-  }
-}
-
 /** Deletes the tokens that have ended; gives their ids. For the leader, now and then. */
 export async function deleteEndedTokens(registry: Registry, nowMs: number): Promise<string[]> {
   const ended = registry.present
@@ -125,6 +103,15 @@ export async function deleteEndedTokens(registry: Registry, nowMs: number): Prom
     .filter((token) => isExpired(token, nowMs));
   for (const { id } of ended) await revokeJoinToken(registry, id);
   return ended.map(({ id }) => id);
+}
+
+async function revokeJoinToken(registry: Registry, id: string): Promise<void> {
+  try {
+    await resourceOf(registry, SECRETS).delete(TOKEN_NAMESPACE, tokenSecretName(id));
+  } catch (error) {
+    // Somebody else was faster.
+    if (!isStatusError(error, "NotFound")) throw error;
+  }
 }
 
 /**
@@ -148,7 +135,7 @@ async function findToken(registry: Registry, id: string): Promise<JoinToken | un
   try {
     const secrets = resourceOf(registry, SECRETS);
     const stored = await secrets.get(TOKEN_NAMESPACE, tokenSecretName(id));
-    return tokenOfSecret(stored.object as Secret);
+    return tokenOfSecret(stored.object);
   } catch (error) {
     if (isStatusError(error, "NotFound")) return undefined;
     throw error;
