@@ -191,8 +191,8 @@ describe("openStore with a group", () => {
       if (message.type === "read-index-request") asked += 1;
       return true;
     };
-    const follower = group.followers()[0];
-    const reads = Array.from({ length: 100 }, () => follower?.store.barrier());
+    const [follower = group.leader()] = group.followers();
+    const reads = Array.from({ length: 100 }, () => follower.store.barrier());
     await group.during(Promise.all(reads));
     expect(asked).toBe(1);
     await group.close();

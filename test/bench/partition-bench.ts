@@ -35,7 +35,8 @@ async function untilServed(index: number, name: string): Promise<number> {
   const startedMs = performance.now();
   const { kubeconfig } = group.servers[index] ?? { kubeconfig: "" };
   const host = client ?? hosts[0];
-  while (host !== undefined && !(await kubectl(host, kubeconfig, "get", "configmap", name))) {
+  if (host === undefined) return Number.NaN;
+  while (!(await kubectl(host, kubeconfig, "get", "configmap", name))) {
     if (performance.now() - startedMs > 30_000) return Number.NaN;
   }
   return performance.now() - startedMs;
