@@ -230,6 +230,8 @@ export class Group {
       member.appliedIndex = entry.index;
       this.trace.mix(entry.index, entry.term, fingerprint(entry));
       if (entry.type !== "config") continue;
+      member.reconfiguredAt = entry.index;
+      member.lastWhenReconfigured = member.lastIndex;
       const configuration = core.applyConfig(entry);
       this.ledger.reconfigures(member.id, entry.index, configuration);
       this.statistics.count("configuration applied");

@@ -224,8 +224,12 @@ export class Safety {
     for (const other of this.#members) {
       if (other.exists && other.disk.holds(commit, term)) holders |= 1 << other.id;
     }
+    const { reconfiguredAt, lastWhenReconfigured } = member;
+    // What was committed before the change was applied may become known after it.
+    const mayBeEarlier = reconfiguredAt > 1 && commit <= lastWhenReconfigured;
     check(
-      quorumOf(this.#ledger.configurationAt(member.appliedIndex), holders),
+      quorumOf(this.#ledger.configurationAt(member.appliedIndex), holders) ||
+        (mayBeEarlier && quorumOf(this.#ledger.configurationAt(reconfiguredAt - 1), holders)),
       "commit by quorum",
       () => `member ${member.id} commits ${commit}, durable only on set ${holders.toString(2)}`,
     );

@@ -22,6 +22,9 @@ export class SimMember {
   commit = 0;
   /** A leader said that every data member has the log up to here. */
   held = 0;
+  /** Where its log ended when it applied its last change of the members, and where that stands. */
+  lastWhenReconfigured = 0;
+  reconfiguredAt = 0;
   /** The term in which it was last seen to lead; 0 while it does not. */
   leading = 0;
   /** No ready was taken since it leads: that one may still carry what it received before. */
@@ -58,6 +61,8 @@ export class SimMember {
     this.appliedIndex = this.disk.appliedIndex;
     this.writing = undefined;
     this.commit = 0;
+    this.lastWhenReconfigured = 0;
+    this.reconfiguredAt = 0;
     this.held = 0;
     this.leading = 0;
     this.freshLeader = false;
