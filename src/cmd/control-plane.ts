@@ -26,6 +26,7 @@ import type { MemberId, Store } from "../store/index.ts";
 import { clusterCredentials, clusterIssuer, clusterTokens } from "./cluster-api.ts";
 import type { Component, ComponentTokens } from "./components.ts";
 import type { Credentials } from "./credentials.ts";
+import { imageAccess } from "./image-access.ts";
 import { createClusterApp } from "./join-app.ts";
 import type { ClusterApp } from "./join-app.ts";
 import type { Front } from "./listeners.ts";
@@ -159,7 +160,7 @@ function fronts(
   const distribution = createDistributionApp({
     images,
     authorize: (request) =>
-      authenticator.authenticate(withBearer(request)) === undefined ? "unauthenticated" : "allow",
+      imageAccess(authenticator.authenticate(withBearer(request)), request.method),
   });
   return {
     front: async (request, address) => {
