@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { nodeToken } from "../apiserver/index.ts";
 import { CommandError } from "../cli/index.ts";
@@ -8,23 +7,23 @@ import type { Client } from "../client/index.ts";
 import { openImageStore } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import type { Fetch } from "../lib/index.ts";
-import { createPeerTransport, openFilesLimit, processStartTime } from "../os/index.ts";
 import type { NodeLink } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
-import { decodeMessage, encodeMessage } from "../raft/index.ts";
-import { readSettings, writeServerRecord, writeSettings } from "./data-directory.ts";
+import { readSettings, writeSettings } from "./data-directory.ts";
 import type { ServerRecord } from "./data-directory.ts";
 import { openGround } from "./ground.ts";
 import type { Ground } from "./ground.ts";
 import { joinAsAgent } from "./join-cluster.ts";
 import type { JoinedAgent } from "./join-cluster.ts";
-import { chooseFreePort, withChosenPort } from "./listeners.ts";
+import { chooseFreePort } from "./listeners.ts";
 import type { PortChoice } from "./listeners.ts";
-import { createLocalNode } from "./node.ts";
+import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
 import { hasServerCertificate, isKubeletPath, tunnelsOver } from "./peer-access.ts";
+import { listenForPeers } from "./peer-listener.ts";
+import { recordProcess, removeRecord } from "./process-record.ts";
 import { decided, portChoices } from "./server-ports.ts";
 import { ServersFile } from "./servers-file.ts";
 import { untilSignalled } from "./until-signalled.ts";
@@ -36,9 +35,6 @@ export interface RunningAgent {
   /** Ends the agent. Pods run on for the next one, unless they are to end too. */
   stop(options: { pods: "keep" | "end" }): Promise<void>;
 }
-
-/** As of a server: see cluster.ts. */
-const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
 
 /** `kubun agent`: a worker node in the foreground until a signal ends it; its pods run on. */
 export async function runAgent(
@@ -64,7 +60,9 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
   refuseSecond(ground);
   const ports = portChoices(flags, ground.settings);
   const { joined, peerPort } = await becomeMember(flags, ground, ports.peer);
-  const link = listenForPeers(flags, ground, joined, peerPort);
+  const { clusterId, peer, ca } = joined;
+  const where = { hostname: flags.bindAddress, choice: peerPort };
+  const link = listenForPeers(ground, where, { clusterId, keyPair: peer, ca });
   const servers = new ServersFile(join(ground.directory.tls, "servers.json"), joined.servers);
   const running = new AbortController();
   const agent: Agent = { flags, ground, joined, link, servers, signal: running.signal };
@@ -104,7 +102,7 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
       runtime.shutdown();
       await link.close();
       await images.close();
-      rmSync(ground.directory.serverRecord, { force: true });
+      removeRecord(ground);
     },
   };
 }
@@ -142,25 +140,6 @@ async function becomeMember(
     peer: { host, port: peerPort.port },
   });
   return { joined, peerPort };
-}
-
-function listenForPeers(
-  flags: AgentFlags,
-  { clock, random, logger }: Ground,
-  { clusterId, peer, ca }: JoinedAgent,
-  choice: PortChoice,
-): NodeLink {
-  return withChosenPort(flags.bindAddress, choice, (port) =>
-    createPeerTransport({
-      identity: { clusterId, keyPair: peer, ca },
-      listenHost: flags.bindAddress,
-      port,
-      codec: { encode: encodeMessage, decode: decodeMessage },
-      clock,
-      random,
-      logger: logger.child({ room: "peers" }),
-    }),
-  );
 }
 
 function keepSettings({ ground, joined, link }: Agent): void {
@@ -229,21 +208,12 @@ function createParts(
     ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
     // The status of Ingresses is the leader's to write.
     publishesIngressStatus: () => false,
-    maxConnections: Math.floor(openFilesLimit() * PROXY_SHARE_OF_OPEN_FILES),
+    maxConnections: maxProxyConnections(),
   });
   return { ...node, proxy };
 }
 
 function recordAgent({ ground, servers }: Agent, ingressPort: number): ServerRecord {
-  const { directory, clock, advertiseAddress } = ground;
-  const record: ServerRecord = {
-    pid: process.pid,
-    startTime: processStartTime(process.pid) ?? "",
-    version: VERSION,
-    server: servers.list[0] ?? "",
-    ingress: `http://${advertiseAddress}:${ingressPort}`,
-    startedAt: new Date(clock.now()).toISOString(),
-  };
-  writeServerRecord(directory, record);
-  return record;
+  const ingress = `http://${ground.advertiseAddress}:${ingressPort}`;
+  return recordProcess(ground, { server: servers.list[0] ?? "", ingress });
 }

@@ -1,13 +1,12 @@
 import type { ServerFlags } from "../cli/index.ts";
-import { createPeerTransport } from "../os/index.ts";
 import type { ClaimedRanges, NodeLink } from "../os/index.ts";
-import { decodeMessage, encodeMessage } from "../raft/index.ts";
 import type { PeerTransport } from "../store/index.ts";
 import { ensureCredentials, ensurePeerIdentity, serverNames } from "./credentials.ts";
 import type { Credentials } from "./credentials.ts";
 import type { Ground } from "./ground.ts";
-import { listenForApi, withChosenPort } from "./listeners.ts";
+import { listenForApi } from "./listeners.ts";
 import type { ApiListener } from "./listeners.ts";
+import { listenForPeers } from "./peer-listener.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
 /** Where others come in: clients at one port, the cluster's other machines at another. */
@@ -25,7 +24,7 @@ export async function openDoors(
   identity: ServerIdentity,
   ranges: ClaimedRanges,
 ): Promise<Doors> {
-  const { directory, clock, random, logger, advertiseAddress } = ground;
+  const { directory, clock, advertiseAddress } = ground;
   const { memberId, clusterId, ports } = identity;
   const credentials = await ensureCredentials(directory, {
     names: serverNames({
@@ -40,17 +39,8 @@ export async function openDoors(
   const keyPair = await ensurePeerIdentity(directory, ca, { memberId, nowMs: clock.now() });
   const hostname = flags.bindAddress;
   const api = listenForApi({ hostname, choice: ports.https, keys: credentials.server });
-  const peers = withChosenPort(hostname, ports.peer, (port) =>
-    createPeerTransport({
-      identity: { memberId, clusterId, keyPair, ca: ca.certificate },
-      listenHost: hostname,
-      port,
-      codec: { encode: encodeMessage, decode: decodeMessage },
-      clock,
-      random,
-      logger: logger.child({ room: "peers" }),
-    }),
-  );
+  const own = { memberId, clusterId, keyPair, ca: ca.certificate };
+  const peers = listenForPeers(ground, { hostname, choice: ports.peer }, own);
   return { credentials, api, peers };
 }
 

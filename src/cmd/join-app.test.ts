@@ -255,12 +255,38 @@ describe("createClusterApp", () => {
     expect(last).toMatchObject({ code: 409 });
   });
 
+  test("createClusterApp: a leader that removes itself ends its key while it can write", async () => {
+    const app = createApp();
+    const [token, body] = ["admin", SERVER];
+    await send(app, "POST", "/kubun/v1/join/server", { token: "abc123.good", body });
+    await send(app, "POST", "/kubun/v1/members/worker/promote", { token });
+    const remove = membership.remove.bind(membership);
+    let before: readonly string[] = [];
+    membership.remove = async (id) => {
+      before = [...forgotten];
+      await remove(id);
+    };
+    expect((await send(app, "DELETE", "/kubun/v1/members/one", { token })).status).toBe(200);
+    expect(before).toEqual(["one"]);
+  });
+
   test("createClusterApp: a server that moved is known by its new address", async () => {
     const app = createApp();
     const body = { peerAddress: "127.0.0.1:7001", apiAddress: "https://127.0.0.1:7002" };
     const path = "/kubun/v1/members/1/address";
     expect((await refused(send(app, "POST", path, { body }))).code).toBe(401);
     expect((await send(app, "POST", path, { token: "admin", body })).status).toBe(200);
+    expect(membership.members()).toEqual([{ ...FOUNDER, ...body }]);
+    const wrong = [
+      { ...body, peerAddress: "127.0.0.1" },
+      { ...body, peerAddress: "https://127.0.0.1:7001" },
+      { ...body, apiAddress: "https://" },
+      { ...body, apiAddress: "https://user@127.0.0.1:7002/path" },
+    ];
+    for (const address of wrong) {
+      const answer = refused(send(app, "POST", path, { token: "admin", body: address }));
+      expect((await answer).code).toBe(400);
+    }
     expect(membership.members()).toEqual([{ ...FOUNDER, ...body }]);
   });
 

@@ -15,6 +15,10 @@ const MAX_PEM_CHARACTERS = 8 * 1024;
 const MAX_NAME_CHARACTERS = 253;
 const MAX_MEMBERS = 1000;
 const MAX_PORT = 65_535;
+const MAX_ADDRESS_CHARACTERS = MAX_NAME_CHARACTERS + MAX_PORT.toString().length + 1;
+/** "host:port". Every server dials what it is told here, and reads it as part of a URL. */
+const HOST_AND_PORT = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$/;
+const API_ADDRESS = /^(https:\/\/[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5})?$/;
 
 const name = z
   .string()
@@ -52,7 +56,7 @@ export const memberSchema = z.object({
   id: memberId,
   name: z.string().max(MAX_NAME_CHARACTERS),
   role: z.enum(["voter", "witness", "learner"]),
-  peerAddress: z.string().max(MAX_NAME_CHARACTERS + MAX_PORT.toString().length + 1),
+  peerAddress: z.string().max(MAX_ADDRESS_CHARACTERS),
   apiAddress: z.string().max(MAX_NAME_CHARACTERS),
 }) satisfies z.ZodType<Member>;
 
@@ -110,7 +114,11 @@ export const joinServerAnswerSchema = z.object({
 export type JoinServerAnswer = z.infer<typeof joinServerAnswerSchema>;
 
 /** Where a member is reached from now on. */
-export const memberAddressSchema = memberSchema.pick({ peerAddress: true, apiAddress: true });
+export const memberAddressSchema = z.object({
+  peerAddress: z.string().max(MAX_ADDRESS_CHARACTERS).regex(HOST_AND_PORT),
+  /** Empty of a witness. */
+  apiAddress: z.string().max(MAX_NAME_CHARACTERS).regex(API_ADDRESS),
+});
 export type MemberAddress = z.infer<typeof memberAddressSchema>;
 
 const memberStatusSchema = memberSchema.extend({

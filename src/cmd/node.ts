@@ -6,7 +6,7 @@ import { createKubelet } from "../kubelet/index.ts";
 import type { Kubelet, NodeCapacity } from "../kubelet/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { Client } from "../client/index.ts";
-import { createProcessSpawner } from "../os/index.ts";
+import { createProcessSpawner, openFilesLimit } from "../os/index.ts";
 import { createWasiRuntime } from "../runtime/index.ts";
 import type { WasiRuntime } from "../runtime/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
@@ -35,7 +35,18 @@ export interface LocalNode {
 /** A node's share of the cluster range: 4,094 pods. */
 const NODE_PREFIX_LENGTH = 20;
 
+/**
+ * Two descriptors a connection, for Services and for Ingress: a quarter of what the process may
+ * open stays for the store, the API and the workers, whatever clients do.
+ */
+const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
+
 const WORKER_ENTRY = join(import.meta.dir, "wasi-worker.ts");
+
+/** How many connections this node's proxy may hold. */
+export function maxProxyConnections(): number {
+  return Math.floor(openFilesLimit() * PROXY_SHARE_OF_OPEN_FILES);
+}
 
 /** The node agent of this machine and the runtime under it, neither started yet. */
 export function createLocalNode(options: NodeOptions): LocalNode {
