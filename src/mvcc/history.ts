@@ -117,7 +117,7 @@ export class History {
         const { clusterId, members } = changes.group;
         regroup.run({ clusterId, members: Buffer.from(members) });
       }
-      update.run({ ...numbers });
+      update.run(...rawNumbers(numbers));
       commit.run();
     } catch (error) {
       if (this.#db.inTransaction) rollback.run();
@@ -204,6 +204,13 @@ function rawRow(row: HistoryRow): unknown[] {
   return [revision, key, createRevision, version, previous, lease, value];
 }
 
+/** In the order of the columns. */
+function rawNumbers(numbers: ReplicatedNumbers): unknown[] {
+  const { appliedIndex, appliedTerm, revision, compactedRevision } = numbers;
+  const { featureLevel, nextLease } = numbers;
+  return [appliedIndex, appliedTerm, revision, compactedRevision, featureLevel, nextLease];
+}
+
 /** Queries are built by drizzle from the schema; the hot ones then run without it. */
 function prepare(db: SqliteConnection) {
   const orm = drizzle(db);
@@ -235,17 +242,16 @@ function prepare(db: SqliteConnection) {
     present: raw(selectPresent(orm)),
     numbers: orm.select().from(replicated).prepare(),
     leases: orm.select().from(leases).prepare(),
-    update: orm
-      .update(replicated)
-      .set({
+    update: raw(
+      orm.update(replicated).set({
         appliedIndex: sql`${hole("appliedIndex")}`,
         appliedTerm: sql`${hole("appliedTerm")}`,
         revision: sql`${hole("revision")}`,
         compactedRevision: sql`${hole("compactedRevision")}`,
         featureLevel: sql`${hole("featureLevel")}`,
         nextLease: sql`${hole("nextLease")}`,
-      })
-      .prepare(),
+      }),
+    ),
     grant: orm
       .insert(leases)
       .values({ id: hole("id"), ttlMs: hole("ttlMs") })

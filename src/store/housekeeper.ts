@@ -32,6 +32,10 @@ export const HOUSEKEEPER_LIMITS: HousekeeperLimits = {
   windowMs: 30 * 1000,
 };
 
+/** What an entry adds to SQLite's write-ahead log at least, beside its data: a few pages. */
+const ENTRY_PAGES_BYTES = 16 * 1024;
+/** Asking how long that log is costs a system call: it is asked for so often until it is full. */
+const LOOKS_A_CHECKPOINT = 32;
 /** Rows looked at, and pages given back, in one turn of the event loop. */
 const SCAVENGE_ROWS = 256;
 const VACUUM_PAGES = 64;
@@ -66,6 +70,8 @@ export class Housekeeper {
   #cancelForget: CancelTimer | undefined;
   /** As `#mark`, for the window. */
   #windowMark: Revision;
+  /** What was written since the write-ahead log's length was asked for, roughly. */
+  #unmeasuredBytes = Infinity;
   /** History up to here has been scavenged since the store was opened. */
   #scavenged = 0;
 
@@ -83,6 +89,7 @@ export class Housekeeper {
   /** Keeps count of what is kept for others. */
   applied(entry: LogEntry): void {
     this.#retention.note(entry.index, entry.data.length);
+    this.#unmeasuredBytes += entry.data.length + ENTRY_PAGES_BYTES;
     this.afterApply();
   }
 
@@ -106,8 +113,8 @@ export class Housekeeper {
   /** Called after every applied entry; cheap when there is nothing to do. */
   afterApply(): void {
     if (this.#stopped.signal.aborted || this.#paused) return;
-    const { machine, storage } = this.#options.state;
-    const { historyMs, historyRevisions, checkpointBytes, windowMs } = this.#limits;
+    const { machine } = this.#options.state;
+    const { historyMs, historyRevisions, windowMs } = this.#limits;
     if (machine.revision > machine.compactedRevision) {
       this.#cancelTick ??= this.#options.clock.after(historyMs, () => this.#tick());
     }
@@ -117,10 +124,8 @@ export class Housekeeper {
     if (machine.revision - machine.compactedRevision > historyRevisions) {
       this.#compact((machine.revision - Math.floor(historyRevisions / 2)) as Revision);
     }
-    const due =
-      machine.compactedRevision > this.#scavenged ||
-      storage.uncheckpointedBytes() >= checkpointBytes;
-    if (!due || this.#work !== undefined) return;
+    if (this.#work !== undefined) return;
+    if (machine.compactedRevision <= this.#scavenged && !this.#isCheckpointDue()) return;
     this.#work = this.#tidy()
       .catch((error: unknown) => {
         // Tidying can wait for space; an entry that finds none says so.
@@ -131,6 +136,13 @@ export class Housekeeper {
       .finally(() => {
         this.#work = undefined;
       });
+  }
+
+  #isCheckpointDue(): boolean {
+    const { checkpointBytes } = this.#limits;
+    if (this.#unmeasuredBytes < checkpointBytes / LOOKS_A_CHECKPOINT) return false;
+    this.#unmeasuredBytes = 0;
+    return this.#options.state.storage.uncheckpointedBytes() >= checkpointBytes;
   }
 
   /** Ends the slices and timers; resolves when nothing of them runs any more. */

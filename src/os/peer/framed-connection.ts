@@ -122,7 +122,7 @@ export class FramedConnection implements SocketUser {
 
   /** Closes after everything sent has left. */
   finish(): void {
-    this.#flush();
+    this.flush();
     this.#reader.stop();
     this.#connection.finishAndClose();
   }
@@ -165,9 +165,10 @@ export class FramedConnection implements SocketUser {
     this.#flushLater();
   }
 
-  readonly #flushGathered = (): void => this.#flush();
+  readonly #flushGathered = (): void => this.flush();
 
-  #flush(): void {
+  /** What was sent leaves now, not with what else is sent closely to it. */
+  flush(): void {
     this.#flushing = false;
     const gathered = this.#gathered;
     if (gathered.length === 0) return;

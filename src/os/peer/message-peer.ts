@@ -125,6 +125,9 @@ export class MessagePeer {
       }
     }
     this.#pump();
+    // Others wait for entries and answers: they leave before this turn's further work. That
+    // something is committed is news at the end of the turn, when who waits for it here was told.
+    if (!messages.every(isCommitNews)) connection.framed.flush();
   }
 
   /** Called every {@link KEEP_ALIVE_MS}; `late` when the process itself was held up. */
@@ -268,7 +271,7 @@ class MessageConnection {
     this.framed = new FramedConnection(
       socket,
       { onFrame: (type, payload) => this.#onFrame(type, payload), onClose: onBroken },
-      { clock: options.clock, gather: "task" },
+      { clock: options.clock, gather: "turn" },
     );
   }
 
@@ -293,6 +296,10 @@ class MessageConnection {
       this.#options.onMessages(received);
     });
   }
+}
+
+function isCommitNews(message: Message): boolean {
+  return message.type === "append-request" && message.entries.length === 0;
 }
 
 function sizeOf(message: Message): number {
