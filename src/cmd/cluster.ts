@@ -1,14 +1,12 @@
-import { rmSync } from "node:fs";
 import { isIPv4 } from "node:net";
 import type { ServerEndpoint } from "../apiserver/index.ts";
-import { CommandError } from "../cli/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
 import { NODES } from "../client/index.ts";
 import { REPLICATION_PATH } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import { PEER_ADDRESS_ANNOTATION } from "../kubelet/index.ts";
 import type { Fetch } from "../lib/index.ts";
-import { hostOfNode, openFilesLimit, processStartTime } from "../os/index.ts";
+import { hostOfNode } from "../os/index.ts";
 import type { ClaimedRanges, NodeLink } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
@@ -16,7 +14,7 @@ import type { Store } from "../store/index.ts";
 import { createComponentTokens } from "./components.ts";
 import { createControlPlane, isImagePath } from "./control-plane.ts";
 import type { ControlPlane } from "./control-plane.ts";
-import { readSettings, writeServerRecord, writeSettings } from "./data-directory.ts";
+import { readSettings, writeSettings } from "./data-directory.ts";
 import type { DataDirectory, ServerRecord } from "./data-directory.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
@@ -24,19 +22,20 @@ import { chooseRanges, openGround } from "./ground.ts";
 import type { Ground } from "./ground.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
+import { RemovedError } from "./removed-error.ts";
 import { chooseFreePort } from "./listeners.ts";
 import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
 import { isKubeletPath, isServer, tunnelsOver } from "./peer-access.ts";
 import { createPortForwarder } from "./port-forwarder.ts";
-import { createLocalNode } from "./node.ts";
+import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
+import { recordProcess, removeRecord } from "./process-record.ts";
 import { assumeIdentity } from "./server-identity.ts";
 import { portChoices } from "./server-ports.ts";
 import { openServerImages } from "./server-images.ts";
 import type { ServerImages } from "./server-images.ts";
-import { openServerStore, removedText } from "./server-store.ts";
-import { VERSION } from "./version.ts";
+import { openServerStore } from "./server-store.ts";
 
 export interface RunningCluster {
   readonly directory: DataDirectory;
@@ -51,11 +50,6 @@ interface Parts extends LocalNode {
   readonly proxy: Proxy;
 }
 
-/**
- * Two descriptors a connection, for Services and for Ingress: a quarter of what the process may
- * open stays for the store, the API and the workers, whatever clients do.
- */
-const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
 const DEFAULT_TOLERATION_SECONDS = 300;
 
 /** Puts a whole server together in this process, from the disk up to the proxy. */
@@ -92,7 +86,7 @@ export async function startCluster(flags: ServerFlags): Promise<RunningCluster> 
       await doors.api.stop();
       await images.store.close();
       await store.close();
-      rmSync(ground.directory.serverRecord, { force: true });
+      removeRecord(ground);
       ranges.release();
     },
   };
@@ -153,7 +147,7 @@ function keepMembership(server: Server, onFailed: (error: Error) => void): void 
     ask: askMembersWith({ ca: ca.certificate, adminToken, logger }),
     clock,
     signal,
-    onRemoved: () => onFailed(new CommandError(removedText(store.membership.self))),
+    onRemoved: () => onFailed(new RemovedError(store.membership.self)),
   });
   void announceAddress({
     store,
@@ -256,7 +250,7 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
     ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
     ingressAddress: advertiseAddress,
     publishesIngressStatus: () => store.leadership.self,
-    maxConnections: Math.floor(openFilesLimit() * PROXY_SHARE_OF_OPEN_FILES),
+    maxConnections: maxProxyConnections(),
   });
   return { ...node, proxy };
 }
@@ -295,16 +289,9 @@ function endpointsOf({ membership }: Store): ServerEndpoint[] {
 }
 
 function recordServer({ ground, doors }: Server, ingressPort: number): ServerRecord {
-  const { directory, clock, advertiseAddress } = ground;
-  const record: ServerRecord = {
-    pid: process.pid,
-    startTime: processStartTime(process.pid) ?? "",
-    version: VERSION,
-    server: apiUrl(ground, doors),
-    ingress: `http://${advertiseAddress}:${ingressPort}`,
-    startedAt: new Date(clock.now()).toISOString(),
-  };
-  writeServerRecord(directory, record);
+  const { directory, advertiseAddress } = ground;
+  const ingress = `http://${advertiseAddress}:${ingressPort}`;
+  const record = recordProcess(ground, { server: apiUrl(ground, doors), ingress });
   writeSettings(directory, { ...readSettings(directory), httpPort: ingressPort });
   return record;
 }

@@ -44,7 +44,7 @@ export class MemberAdministration {
   }
 
   async remove(nameOrId: string): Promise<Member> {
-    const { membership, credentials, logger } = this.#options;
+    const { membership, logger } = this.#options;
     const member = this.#find(nameOrId);
     const others = membership
       .members()
@@ -56,17 +56,10 @@ export class MemberAdministration {
         `member ${member.id} is the last server that votes: without it there is no cluster`,
       );
     }
+    // Before it leaves: a leader that removed itself could write nothing more.
+    await this.#forgetKey(member.name);
     await membership.remove(member.id);
     logger.info("a server was removed", { member: member.id, name: member.name });
-    try {
-      await credentials.forget(member.name);
-    } catch (error) {
-      // The server is out already; its node's key opens no more than a node's until it is deleted.
-      logger.warn("the node credential of a removed server is still there", {
-        node: member.name,
-        error: String(error),
-      });
-    }
     return member;
   }
 
@@ -78,6 +71,19 @@ export class MemberAdministration {
     await membership.add(moved);
     logger.info("a server is reached elsewhere now", { member: id, ...address });
     return moved;
+  }
+
+  async #forgetKey(node: string): Promise<void> {
+    const { credentials, logger } = this.#options;
+    try {
+      await credentials.forget(node);
+    } catch (error) {
+      // It opens no more than a node's until the Node is deleted, and must not keep the server in.
+      logger.warn("the node credential of a removed server is still there", {
+        node,
+        error: String(error),
+      });
+    }
   }
 
   #find(nameOrId: string): MemberStatus {

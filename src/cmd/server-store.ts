@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { CommandError } from "../cli/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
 import { EtcdError, IdentityError, openEtcdStore, openStore } from "../store/index.ts";
-import type { EtcdTls, Member, MemberId, Store } from "../store/index.ts";
+import type { EtcdTls, Member, Store } from "../store/index.ts";
 import type { Doors } from "./doors.ts";
 import type { Ground } from "./ground.ts";
 import { withPorts } from "./member-address.ts";
+import { RemovedError } from "./removed-error.ts";
 import type { ServerIdentity } from "./server-identity.ts";
 
 /** Opens the store: an external etcd when the flags name one, else this server's own. */
@@ -71,7 +72,7 @@ async function openMember(
         clusterId: identity.clusterId,
         transport: doors.peers,
         start: identity.start,
-        onRemoved: () => onFailed(new CommandError(removedText(identity.memberId))),
+        onRemoved: () => onFailed(new RemovedError(identity.memberId)),
       },
     });
   } catch (error) {
@@ -99,11 +100,4 @@ function describeSelf(ground: Ground, identity: ServerIdentity, doors: Doors): M
     peerAddress: `${advertiseAddress}:${doors.peers.port}`,
     apiAddress: `https://${advertiseAddress}:${doors.api.port}`,
   };
-}
-
-export function removedText(memberId: MemberId): string {
-  return (
-    `this server (member ${memberId}) was removed from its cluster and takes part in it no more: ` +
-    "to join again, start it with --join and a new --data-dir"
-  );
 }

@@ -1,4 +1,5 @@
 import { AssertionError } from "../lib/index.ts";
+import { RemovedError } from "./removed-error.ts";
 import { STOP_WITH_PODS_SIGNAL } from "./stop.ts";
 
 export interface Stoppable {
@@ -17,6 +18,8 @@ export interface UntilSignalledOptions<T extends Stoppable> {
 
 export const EXIT_FATAL = 70;
 const EXIT_FORCED = 130;
+/** How long the pods of a server that was removed may take to end. */
+const END_PODS_MS = 40_000;
 
 /** Runs what `start` gives until a signal ends it. */
 export async function untilSignalled<T extends Stoppable>(
@@ -38,8 +41,11 @@ export async function untilSignalled<T extends Stoppable>(
   const running = await Promise.race([options.start(), early]);
   if (running === undefined) return;
   running.failed?.then(
-    (error) => {
+    async (error) => {
       process.stderr.write(`error: ${error.message}\n`);
+      if (error instanceof RemovedError) {
+        await Promise.race([running.stop({ pods: "end" }), Bun.sleep(END_PODS_MS)]);
+      }
       process.exit(EXIT_FATAL);
     },
     (error: unknown) => process.stderr.write(`error: ${String(error)}\n`),

@@ -1,15 +1,14 @@
 import { CommandError } from "../cli/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
-import { createPeerTransport, processStartTime } from "../os/index.ts";
-import { decodeMessage, encodeMessage } from "../raft/index.ts";
 import { openWitness } from "../store/index.ts";
-import { readSettings, writeServerRecord, writeSettings } from "./data-directory.ts";
+import { readSettings, writeSettings } from "./data-directory.ts";
 import { openGround } from "./ground.ts";
-import { withChosenPort } from "./listeners.ts";
+import { listenForPeers } from "./peer-listener.ts";
+import { recordProcess, removeRecord } from "./process-record.ts";
+import { RemovedError } from "./removed-error.ts";
 import { assumeIdentity } from "./server-identity.ts";
-import { asCommandError, removedText } from "./server-store.ts";
+import { asCommandError } from "./server-store.ts";
 import type { Stoppable } from "./until-signalled.ts";
-import { VERSION } from "./version.ts";
 
 export interface RunningWitness extends Stoppable {
   readonly name: string;
@@ -29,17 +28,9 @@ export async function startWitness(flags: ServerFlags): Promise<RunningWitness> 
     throw new CommandError("a witness cannot found a cluster: give --join and --token");
   }
   const failed = Promise.withResolvers<Error>();
-  const transport = withChosenPort(flags.bindAddress, ports.peer, (port) =>
-    createPeerTransport({
-      identity: { memberId, clusterId, keyPair: joined.peer, ca: joined.ca },
-      listenHost: flags.bindAddress,
-      port,
-      codec: { encode: encodeMessage, decode: decodeMessage },
-      clock,
-      random,
-      logger: logger.child({ room: "peers" }),
-    }),
-  );
+  const where = { hostname: flags.bindAddress, choice: ports.peer };
+  const own = { memberId, clusterId, keyPair: joined.peer, ca: joined.ca };
+  const transport = listenForPeers(ground, where, own);
   const witness = await openWitness({
     directory: directory.store,
     disk,
@@ -53,22 +44,18 @@ export async function startWitness(flags: ServerFlags): Promise<RunningWitness> 
       clusterId,
       transport,
       start,
-      onRemoved: () => failed.resolve(new CommandError(removedText(memberId))),
+      onRemoved: () => failed.resolve(new RemovedError(memberId)),
     },
   }).catch(asCommandError);
   writeSettings(directory, { ...readSettings(directory), peerPort: transport.port });
-  writeServerRecord(directory, {
-    pid: process.pid,
-    startTime: processStartTime(process.pid) ?? "",
-    version: VERSION,
-    server: joined.servers[0] ?? "",
-    ingress: "",
-    startedAt: new Date(clock.now()).toISOString(),
-  });
+  recordProcess(ground, { server: joined.servers[0] ?? "", ingress: "" });
   return {
     name: joined.self.name,
     peerAddress: joined.self.peerAddress,
     failed: failed.promise,
-    stop: () => witness.close(),
+    async stop() {
+      await witness.close();
+      removeRecord(ground);
+    },
   };
 }
