@@ -376,6 +376,22 @@ describe("ObjectWriter at a leader whose followers are ahead", () => {
       expect((await maps.delete(NAMESPACE, "a")).removed).toBe(true);
     }));
 
+  test("create: does not refuse for a namespace that its memory does not have yet", async () => {
+    await using fixture = await memoryRegistry();
+    const { store } = fixture;
+    const { get, barrier, revision } = store;
+    let lags = true;
+    store.get = (key) => (lags && key.endsWith("/default") ? undefined : get.call(store, key));
+    Object.defineProperty(store, "revision", { get: () => (lags ? revision - 1 : revision) });
+    store.barrier = () => {
+      lags = false;
+      return barrier.call(store);
+    };
+    const { object } = await fixture.resource(CONFIG_MAPS).create(NAMESPACE, configMap("a"));
+    expect(object.metadata.name).toBe("a");
+    expect(lags).toBe(false);
+  });
+
   test("update: asks for the latest before it says that nothing changes", async () => {
     await using fixture = await memoryRegistry();
     const maps = fixture.resource(CONFIG_MAPS);

@@ -209,11 +209,11 @@ export class ObjectWriter {
     { dryRun }: WriteOptions,
     leader: LeaderState,
   ): Promise<StoredObject> {
-    const { store, codec, lookup, tolerations } = this.#options;
+    const { store, codec } = this.#options;
     const strategy = leader.strategyOf(this.#definition);
     const { name = "", namespace = "" } = object.metadata;
     strategy.prepareForCreate?.(object);
-    admitCreate(this.#definition, object, lookup, tolerations);
+    await this.#admit(object);
     this.#refuse(name, this.#definition.validate(object));
     const key = objectKey(this.#definition, namespace, name);
     const reservation = this.#reserve(strategy, object, undefined);
@@ -230,6 +230,23 @@ export class ObjectWriter {
     } catch (error) {
       giveBack(reservation, error);
       throw refusalOf(error, this.#definition, name);
+    }
+  }
+
+  /**
+   * Completes the object by what else is there. A refusal counts only if that is the latest, as in
+   * {@link #decided}: the namespace may be there by now. To admit twice changes nothing.
+   */
+  async #admit(object: KubeObject): Promise<void> {
+    const { store, lookup, tolerations } = this.#options;
+    const seen = store.revision;
+    try {
+      admitCreate(this.#definition, object, lookup, tolerations);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      await latestState(store);
+      if (store.revision === seen) throw error;
+      admitCreate(this.#definition, object, lookup, tolerations);
     }
   }
 
