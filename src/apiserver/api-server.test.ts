@@ -46,7 +46,9 @@ test("createApiServer: refuses everything else to those it does not know", async
   for (const path of ["/api", "/apis", "/openapi/v2", PODS, "/nothing", "/"]) {
     const refused = await send("GET", path, undefined, NOBODY);
     expect(refused.status).toBe(401);
-    expect((await send("GET", path, undefined, NO_CREDENTIALS)).status).toBe(401);
+    const stranger = await send("GET", path, undefined, NO_CREDENTIALS);
+    expect(stranger.status).toBe(403);
+    expect(stranger.json["message"]).toContain('User "system:anonymous" cannot ');
     expect(refused.json).toEqual({
       kind: "Status",
       apiVersion: "v1",

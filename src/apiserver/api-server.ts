@@ -193,8 +193,6 @@ class ApiServer {
     if (verb === undefined) throw methodNotAllowed();
     const attributes = attributesOf(target, verb, query);
     const { allowed, reason } = this.#context.access.decide(user, attributes);
-    // Who showed no credentials is told to; Kubernetes says 403 here, which asks nobody to log in.
-    if (!allowed && user === ANONYMOUS) throw unauthorized();
     if (!allowed) throw forbiddenError(user.name, attributes, reason);
     return verb;
   }

@@ -154,6 +154,16 @@ test("createForwarding: the leader learns who it is, whatever the name holds", a
   expect((await ask("POST", MAPS, map("c"), "nobody")).status).toBe(401);
 });
 
+test("createForwarding: strangers are refused here, and wait for no leader", async () => {
+  const { follower, group, seen } = await twoServers();
+  group.elect(false, undefined);
+  const stranger = new Request(`http://x${MAPS}`, { method: "POST", body: "{}" });
+  const refused = await follower.front(stranger);
+  expect(refused.status).toBe(403);
+  expect(await refused.text()).toContain("system:anonymous");
+  expect(seen).toHaveLength(0);
+});
+
 test("peerFront: takes users from servers of the group alone", async () => {
   const { leader, leaderGroup, app } = await twoServers();
   const request = () =>
@@ -173,7 +183,7 @@ test("peerFront: takes users from servers of the group alone", async () => {
   const impostor = { commonName: "kubun:member:2", organizations: ["system:nodes"] };
   expect((await leader.peerFront(request(), impostor)).status).toBe(403);
   // Clients that bring such headers are nobody.
-  expect((await app.request(request())).status).toBe(401);
+  expect((await app.request(request())).status).toBe(403);
   const nameless = new Request(`http://peer${MAPS}`, { method: "POST", body: "{}" });
   expect((await leader.peerFront(nameless, SERVER)).status).toBe(401);
   leaderGroup.elect(false, 2);

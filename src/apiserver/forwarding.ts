@@ -37,7 +37,7 @@ export interface PeerIdentity {
 }
 
 export interface ForwardingOptions {
-  readonly store: Pick<Store, "leadership" | "onLeadership" | "reached" | "membership">;
+  readonly store: Pick<Store, "leadership" | "onLeadership" | "reached" | "membership" | "mode">;
   /** The API of this server. */
   readonly app: Pick<Hono, "fetch">;
   /** The way to another server's {@link Forwarding.peerFront}; undefined when none is known. */
@@ -199,7 +199,7 @@ class Forwarder {
       await this.#change(leader === undefined ? leftMs : Math.min(leftMs, LOOK_AGAIN_MS));
     }
     this.#hopeless = true;
-    throw leaderless();
+    throw leaderless(store.mode === "read-write" ? "" : ", and this one's disk takes no writes");
   }
 
   async #send(request: Buffered, user: User, leader: MemberId, peer: Fetch): Promise<Outcome> {
@@ -301,8 +301,9 @@ function userOf(headers: Headers): User | undefined {
   }
 }
 
-function leaderless(): StatusError {
-  const error = serviceUnavailable("no server leads the cluster now, please try again later");
+function leaderless(besides: string): StatusError {
+  const why = `no server leads the cluster now${besides}, please try again later`;
+  const error = serviceUnavailable(why);
   error.status.details = { ...error.status.details, retryAfterSeconds: RETRY_AFTER_SECONDS };
   return error;
 }

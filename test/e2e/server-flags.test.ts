@@ -54,9 +54,11 @@ describe("kubun server", () => {
       for (const path of ["/livez", "/readyz", "/healthz", "/version"]) {
         expect(await ask(path)).toBe(200);
       }
-      for (const path of ["/api", "/apis", "/openapi/v2", "/api/v1/pods", "/metrics", "/v2/"]) {
-        expect(await ask(path)).toBe(401);
+      for (const path of ["/api", "/apis", "/openapi/v2", "/api/v1/pods", "/metrics"]) {
+        expect(await ask(path)).toBe(403);
       }
+      // OCI clients show their credentials when they are asked for them.
+      expect(await ask("/v2/")).toBe(401);
       expect(await ask("/api/v1/pods", "wrong")).toBe(401);
       expect(await ask("/api/v1/pods", server.token)).toBe(200);
     },

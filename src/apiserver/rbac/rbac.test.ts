@@ -297,7 +297,7 @@ test("bootstrapPolicy: gives back what is missing, keeps what was added", async 
   expect((await send("GET", `${bindings}/system:monitoring`)).json["roleRef"]).toMatchObject({
     name: "system:monitoring",
   });
-  expect((await send("GET", "/version", undefined, { authorization: "" })).status).toBe(401);
+  expect((await send("GET", "/version", undefined, { authorization: "" })).status).toBe(403);
 });
 
 test("defaultPolicy: names nothing twice, and binds only roles that there are", () => {
