@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type Fetch, drainMicrotasks, silentLogger } from "../lib/index.ts";
-import type { Leadership, Membership, MemberId, Revision, Term } from "../registry/index.ts";
+import type { Leadership, Membership, MemberId, Revision, Store, Term } from "../registry/index.ts";
 import { tokenAuthenticator } from "./authenticator.ts";
 import {
   ABANDON_AFTER_MS,
@@ -37,6 +37,8 @@ class Group {
     ],
   } as unknown as Membership;
 
+  mode: Store["mode"] = "read-write";
+
   constructor(self: boolean, leader: number | undefined) {
     this.leadership = this.#of(self, leader, 1);
   }
@@ -63,6 +65,9 @@ function storeOf(group: Group) {
     },
     onLeadership: (listener: (leadership: Leadership) => void) => group.onLeadership(listener),
     membership: group.membership,
+    get mode() {
+      return group.mode;
+    },
     reached(revision: Revision) {
       group.reached.push(revision);
       return Promise.resolve();
@@ -315,8 +320,11 @@ test("createForwarding: bounds what is forwarded in number and size", async () =
   const first = post(1);
   await drainMicrotasks();
   expect((await post(1)).status).toBe(429);
+  group.mode = "read-only";
   api.clock.advance(LEADER_WAIT_MS);
-  expect((await first).status).toBe(503);
+  const answer = await first;
+  expect(answer.status).toBe(503);
+  expect(await answer.text()).toContain("no server leads the cluster now, and this one's disk");
 });
 
 test("createForwarding: bounds what bodies take while they wait", async () => {

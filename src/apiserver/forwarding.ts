@@ -126,6 +126,8 @@ class Forwarder {
   async front(request: Request): Promise<Response> {
     const { store, app, authenticator, clock, maxForwarded = MAX_FORWARDED } = this.#options;
     if (store.leadership.self || !needsLeader(request)) return app.fetch(request);
+    // Strangers are refused here, before they take room from those who wait.
+    if (!request.headers.has("authorization")) return app.fetch(request);
     const bytes = bodyBytes(request);
     if (this.#forwarded >= maxForwarded || this.#bytes + bytes > MAX_FORWARDED_BYTES) {
       const why = "too many requests wait for the leader, please try again later";
@@ -152,7 +154,10 @@ class Forwarder {
     const { store, app } = this.#options;
     if (!this.#isServer(peer)) {
       const why = `${peer.commonName} is no server of this cluster`;
-      return refuse(forbidden({ group: "", resource: "" }, "", why));
+      const answer = await refuse(forbidden({ group: "", resource: "" }, "", why));
+      // A server that was removed and does not know it yet must not tell this to its clients.
+      answer.headers.set(NOT_LEADER_HEADER, "true");
+      return answer;
     }
     if (!store.leadership.self) {
       const answer = await refuse(notLeading());
