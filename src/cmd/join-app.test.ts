@@ -255,7 +255,7 @@ describe("createClusterApp", () => {
     expect(last).toMatchObject({ code: 409 });
   });
 
-  test("createClusterApp: a leader that removes itself ends its key while it can write", async () => {
+  test("createClusterApp: a leader that removes itself ends its key before", async () => {
     const app = createApp();
     const [token, body] = ["admin", SERVER];
     await send(app, "POST", "/kubun/v1/join/server", { token: "abc123.good", body });

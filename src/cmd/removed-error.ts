@@ -5,8 +5,8 @@ import type { MemberId } from "../store/index.ts";
 export class RemovedError extends CommandError {
   constructor(memberId: MemberId) {
     super(
-      `this server (member ${memberId}) was removed from its cluster and takes part in it no more: ` +
-        "to join again, start it with --join and a new --data-dir",
+      `this server (member ${memberId}) was removed from its cluster and takes part in it no ` +
+        "more: to join again, start it with --join and a new --data-dir",
     );
   }
 }

@@ -67,7 +67,7 @@ describe("GroupMembership", () => {
     await group.close();
   });
 
-  test("GroupMembership: what waited for a removal does not bring the removed one back", async () => {
+  test("GroupMembership: what waited for a removal brings nobody back", async () => {
     const group = await TestGroup.of(3);
     const { membership } = group.leader().store;
     await group.during(membership.add(memberOf(4)));

@@ -41,8 +41,8 @@ function userOfToken(token: string, present: PresentObjects): User | undefined {
 }
 
 /**
- * The bearer token of a node, "kubun-node.NAME.SECRET": its name and 64 hexadecimal digits that only
- * the node has. Throws RangeError for anything else.
+ * The bearer token of a node, "kubun-node.NAME.SECRET": the secret is 64 hexadecimal digits that
+ * only the node has. Throws RangeError for anything else.
  */
 export function nodeToken(nodeName: string, secret: string): string {
   const token = `kubun-node.${nodeName}.${secret}`;
@@ -50,7 +50,7 @@ export function nodeToken(nodeName: string, secret: string): string {
   return token;
 }
 
-/** What the cluster keeps of a node's token: its hash. Without the Secret the token opens nothing. */
+/** What the cluster keeps of a node's token: its hash. Without it the token opens nothing. */
 export function credentialSecret(nodeName: string, token: string): Secret {
   return {
     kind: "Secret",

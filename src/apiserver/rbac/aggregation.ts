@@ -21,7 +21,7 @@ export function unsettledRoles(
   });
 }
 
-/** Adds the rules of a role's parts by their text; parts may be sums themselves, in circles even. */
+/** Adds the rules of a role's parts, by their text; parts may be sums too, in circles even. */
 function collect(
   roles: ClusterRoles,
   role: Readonly<ClusterRole> | undefined,
