@@ -59,13 +59,15 @@ export async function spawnServer(options: SpawnOptions = {}): Promise<SpawnedSe
     for await (const chunk of stream) output += decoder.decode(chunk, { stream: true });
   };
   const collected = Promise.all([collect(child.stdout), collect(child.stderr)]);
-  await eventually(
-    () => {
-      if (child.exitCode !== null) throw new Error(`the server ended:\n${output}`);
-      return output.includes("kubeconfig:");
-    },
-    { deadlineMs: START_DEADLINE_MS, what: "the server starts" },
-  );
+  const ended = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  await eventually(() => ended() || output.includes("kubeconfig:"), {
+    deadlineMs: START_DEADLINE_MS,
+    what: "the server starts",
+  });
+  if (ended()) {
+    await collected;
+    throw new Error(`the server ended:\n${output}`);
+  }
   const access = readAccess(dataDir);
   return {
     ...access,
