@@ -104,9 +104,10 @@ interface Server {
 
 /** Writes down how this server is reached; from here on the directory is a member's. */
 function keepAccess({ ground, ranges, doors }: Server): void {
-  const { directory, settings, nodeName } = ground;
+  const { directory, nodeName } = ground;
   writeSettings(directory, {
-    ...settings,
+    // Not those of the ground: they are from before a reset, which is noted there.
+    ...readSettings(directory),
     httpsPort: doors.api.port,
     peerPort: doors.peers.port,
     nodeName,
