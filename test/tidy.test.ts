@@ -59,6 +59,10 @@ const DETACHED_ROOMS = new Set([
 ]);
 const OS_ACCESS =
   /from "(node:(fs|net|os|child_process|http|worker_threads)\b|bun)|\bBun\.(serve|listen|connect|spawn|file|write)\b|\bprocess\.(env|argv|exit|on|kill)\b/;
+/** Made to be used by anything that comes: what of them nobody needs yet does no harm. */
+const LIBRARIES = new Set([...SHARED, "client"]);
+/** Whose start counts in milliseconds: it takes the one file that it needs. */
+const WORKER_ENTRY = "src/cmd/wasi-worker.ts";
 const FORBIDDEN_NAMES = /(^|[/-])(utils?|helpers?|manager|common|misc)([-.]|$)/;
 const MAX_LINES = 500;
 const MAX_COLUMNS = 100;
@@ -133,6 +137,40 @@ describe("tidy", () => {
         return allowed.includes(room) || file.test ? [] : [`must not import ${room}`];
       });
     });
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: cmd comes in by the doors, except for what is loaded when it is needed", () => {
+    const found = offences((file) => {
+      if (file.room !== "cmd" || file.test || file.path === WORKER_ENTRY) return [];
+      return [...file.text.matchAll(/^(?:import|export)\b[^;]*? from "\.\.\/([^"]+)";/gm)]
+        .map((match) => match[1] ?? "")
+        .filter((path) => !/^(\w+\/index\.ts|package\.json)$/.test(path))
+        .map((path) => `imports ${path} past a door`);
+    });
+    expect(found).toEqual([]);
+  });
+
+  test("tidy: what a room's door offers, somebody outside takes", () => {
+    const tests = [...new Glob("test/**/*.ts").scanSync(root)].map((path) => ({
+      room: "test",
+      text: readFileSync(join(root, path), "utf8"),
+    }));
+    const found = sources
+      .filter(({ path, room }) => path === `src/${room}/index.ts` && !LIBRARIES.has(room))
+      .flatMap(({ room, text }) =>
+        [...text.matchAll(/^export \{([^}]*)\}/gm)]
+          .flatMap((match) => (match[1] ?? "").split(","))
+          .map((name) => name.trim())
+          .filter((name) => name !== "" && !name.startsWith("type "))
+          .filter((name) => {
+            const word = new RegExp(`\\b${name.split(" ").at(-1)}\\b`);
+            return ![...sources, ...tests].some(
+              (file) => file.room !== room && word.test(file.text),
+            );
+          })
+          .map((name) => `src/${room}/index.ts: ${name}`),
+      );
     expect(found).toEqual([]);
   });
 

@@ -30,12 +30,5 @@ export {
   nodeAuthenticator,
   nodeToken,
 } from "./joining/node-credentials.ts";
-export {
-  ADMINISTRATORS,
-  ANONYMOUS,
-  AUTHENTICATED,
-  nodeNameOf,
-  NODES,
-  nodeUserName,
-} from "./user.ts";
+export { ADMINISTRATORS, NODES, nodeUserName } from "./user.ts";
 export type { User } from "./user.ts";

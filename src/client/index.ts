@@ -42,8 +42,6 @@ export { decodeLines, MAX_WATCH_LINE_LENGTH } from "./watch-decoder.ts";
 export type { WatchEvent } from "./watch-decoder.ts";
 export { createEventRecorder } from "./event-recorder.ts";
 export type { EventRecorder, EventRecorderOptions, EventType } from "./event-recorder.ts";
-export { runLeaderElection } from "./leader-election.ts";
-export type { LeaderElectionOptions } from "./leader-election.ts";
 export { MAX_QUEUED_KEYS, runWorkers, WorkQueue } from "./work-queue.ts";
 export type { ReconcileResult, WorkersOptions, WorkQueueOptions } from "./work-queue.ts";
 export { discoverResources } from "./discovery.ts";

@@ -16,7 +16,7 @@ export { createImageReplication, REPLICATION_PATH } from "./image-replication.ts
 export type { ImagePeer, ImageReplication, ImageReplicationOptions } from "./image-replication.ts";
 export { openImageStore } from "./image-store.ts";
 export type { ImageStore, ImageStoreOptions } from "./image-store.ts";
-export { formatReference, parseReference, remoteReference } from "./reference.ts";
+export { formatReference, parseReference } from "./reference.ts";
 export type { Reference } from "./reference.ts";
 export { wasmArtifact } from "./wasm-artifact.ts";
 export type { ArtifactBlob, WasmArtifact } from "./wasm-artifact.ts";

@@ -1,6 +1,5 @@
 export { commandMaxBytes, encodeCommands } from "./command-codec.ts";
 export type { Command, CommandResult } from "./command.ts";
-export { EVENT_WINDOW_LIMITS } from "./event-window.ts";
 export type { EventWindowLimits } from "./event-window.ts";
 export type { KeyValue, LeaseId, Revision, StoreWatchEvent } from "./model.ts";
 export { OrderedMap } from "./ordered-map.ts";
@@ -12,7 +11,6 @@ export { SqliteState } from "./sqlite-state.ts";
 export { FEATURE_LEVEL, StateMachine } from "./state-machine.ts";
 export type { StoredGroup } from "./history.ts";
 export { stateHash } from "./state-hash.ts";
-export { StateFileError, StateFullError } from "./state-error.ts";
 export type { CheckpointOutcome, Exclusive, StatePoint, StateStorage } from "./state-storage.ts";
 export { StoreError } from "./store-error.ts";
 export type { StoreErrorCode } from "./store-error.ts";

@@ -8,9 +8,8 @@ export { createLogger } from "./pino-logger.ts";
 export type { LogLevel } from "./pino-logger.ts";
 export { openFilesLimit } from "./open-files-limit.ts";
 export { isSameProcess, processStartTime } from "./process-identity.ts";
-export { PeerError } from "./peer/peer-error.ts";
 export type { PeerErrorCode } from "./peer/peer-error.ts";
-export { ANY_PEER, ANY_SERVER, hostOfNode, NODES_GROUP, SERVERS_GROUP } from "./peer/node-link.ts";
+export { ANY_SERVER, hostOfNode, NODES_GROUP, SERVERS_GROUP } from "./peer/node-link.ts";
 export type {
   DialTunnel,
   NodeLink,

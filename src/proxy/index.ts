@@ -1,6 +1,5 @@
 export { createProxy } from "./proxy.ts";
 export type { Proxy, ProxyOptions, ProxyStatistics } from "./proxy.ts";
-export { INGRESS_CLASS, INGRESS_CONTROLLER } from "./routing/ingress-rules.ts";
 export type { RemoteDialer, TunnelTarget } from "./net/remote-dialer.ts";
 export type { EndpointDial } from "./net/endpoint-dialer.ts";
 export { PORT_FORWARD_PROTOCOL, servePortForward } from "./port-forward/port-forward.ts";

@@ -1,2 +1,2 @@
-export { DEFAULT_SCHEDULER_NAME, startScheduler } from "./scheduler.ts";
+export { startScheduler } from "./scheduler.ts";
 export type { SchedulerOptions } from "./scheduler.ts";

@@ -7,7 +7,6 @@ export type {
   StoreWatchEvent,
 } from "../mvcc/index.ts";
 export type { DirectoryLock, Disk, DiskFile } from "./disk.ts";
-export { LogDamagedError } from "./log/log-types.ts";
 export type { GroupOptions, GroupStart } from "./group-options.ts";
 export { MembershipError } from "./group-membership.ts";
 export { LONE_LEADERSHIP, LONE_MEMBERSHIP } from "./lone-group.ts";
