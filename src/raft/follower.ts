@@ -71,7 +71,8 @@ export function handleHeartbeat(state: RaftState, message: Heartbeat): void {
     // The leader counts on entries that are gone. Whoever does not know why must not go on.
     assert(
       state.recovering,
-      `acknowledged ${commit}, but the log ends at ${log.lastIndex}: it was lost or replaced`,
+      `acknowledged ${commit}, but the log ends at ${log.lastIndex}: it was lost or replaced. ` +
+        "Remove this member and join it anew.",
     );
     const { lastIndex: hintIndex, lastTerm: hintTerm } = log;
     const refused = { hintIndex, hintTerm };
