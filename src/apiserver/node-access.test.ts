@@ -169,6 +169,7 @@ describe("one node's key", () => {
     ["POST", `${V1}/nodes`, { metadata: { name: "new" } }],
     ["PATCH", `${V1}/nodes/pi`, { spec: { taints: [{ key: "a", effect: "NoSchedule" }] } }],
     ["PATCH", `${V1}/nodes/pi`, { spec: { podCIDRs: ["10.0.0.0/8"], podCIDR: "10.0.0.0/8" } }],
+    ["PATCH", `${V1}/nodes/pi`, { spec: { podCIDR: "10.0.0.0/8" } }],
     ["PATCH", `${V1}/nodes/pi`, label("node-restriction.kubernetes.io/secure")],
     ["PATCH", `${V1}/nodes/pi/status`, label("x.node-restriction.kubernetes.io/secure")],
     ["PATCH", `${V1}/nodes/pi`, label("node-role.kubernetes.io/control-plane")],

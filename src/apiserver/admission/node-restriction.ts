@@ -114,7 +114,7 @@ function restrictOwnNode(node: string, request: Admitted): void {
     }
   }
   // Which addresses are a node's pods' the cluster says, not the node.
-  if (!jsonEquals(wanted.spec?.podCIDRs, present?.spec?.podCIDRs)) {
+  if (!jsonEquals(rangesOf(wanted), rangesOf(present))) {
     throw refuse(request, `node "${node}" is not allowed to modify podCIDRs`);
   }
   if (present === undefined) return;
@@ -137,6 +137,10 @@ function restrictLease(node: string, request: Admitted): void {
 function nodeOf(object: Readonly<KubeObject> | undefined): string | undefined {
   const pod: Pod | undefined = object;
   return pod?.spec?.nodeName;
+}
+
+function rangesOf(node: Node | undefined): unknown {
+  return [node?.spec?.podCIDR ?? "", node?.spec?.podCIDRs ?? []];
 }
 
 function taintsOf(node: Node): unknown {

@@ -40,7 +40,10 @@ export function validateNode({ spec, status }: Node): FieldError[] {
 export function validateNodeUpdate(next: Node, old: Node): FieldError[] {
   const errors: FieldError[] = [];
   const before = old.spec?.podCIDRs ?? [];
-  if (before.length > 0 && !jsonEquals(next.spec?.podCIDRs, before)) {
+  const [first] = before;
+  const changed =
+    !jsonEquals(next.spec?.podCIDRs, before) || (next.spec?.podCIDR ?? first) !== first;
+  if (first !== undefined && changed) {
     const detail = 'node updates may not change podCIDR except from "" to valid';
     errors.push(forbiddenField(SPEC.child("podCIDRs"), detail));
   }
