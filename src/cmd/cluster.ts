@@ -31,7 +31,7 @@ import { createPortForwarder } from "./port-forwarder.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { recordProcess, removeRecord } from "./process-record.ts";
-import { assumeIdentity } from "./server-identity.ts";
+import { agreedFlags, assumeIdentity } from "./server-identity.ts";
 import { portChoices } from "./server-ports.ts";
 import { openServerImages } from "./server-images.ts";
 import type { ServerImages } from "./server-images.ts";
@@ -53,9 +53,10 @@ interface Parts extends LocalNode {
 const DEFAULT_TOLERATION_SECONDS = 300;
 
 /** Puts a whole server together in this process, from the disk up to the proxy. */
-export async function startCluster(flags: ServerFlags): Promise<RunningCluster> {
-  const ground = openGround(flags);
-  const identity = await assumeIdentity(flags, ground);
+export async function startCluster(given: ServerFlags): Promise<RunningCluster> {
+  const ground = openGround(given);
+  const identity = await assumeIdentity(given, ground);
+  const flags = agreedFlags(given, identity.joined);
   const ranges = chooseRanges(flags, ground, identity.joined?.settings);
   const doors = await openDoors(flags, ground, identity, ranges);
   const failed = Promise.withResolvers<Error>();

@@ -7,7 +7,7 @@ import { joinAsServer } from "./join-cluster.ts";
 import type { JoinedServer } from "./join-cluster.ts";
 import { keepIdentity, portsOf, readJoinRecord, removeJoinRecord } from "./join-record.ts";
 import type { ExternalIdentity } from "./join-record.ts";
-import type { Location } from "./join-wire.ts";
+import type { ClusterSettings, Location } from "./join-wire.ts";
 import { decided, portChoices } from "./server-ports.ts";
 import type { PortChoices } from "./server-ports.ts";
 import { asCommandError } from "./server-store.ts";
@@ -103,10 +103,27 @@ function location(flags: ServerFlags, host: string | undefined, port: number): L
   return known === undefined ? { port } : { host: known, port };
 }
 
-function givenSettings(flags: ServerFlags) {
-  const { clusterCidr, serviceCidr } = flags;
+/** Ports of Services when nobody says otherwise, as `kubun server --help` tells. */
+const USUAL_NODE_PORTS = { from: 30_000, to: 32_767 };
+
+/** What the user asked for; the cluster refuses to be joined with anything else than it has. */
+export function givenSettings(
+  flags: Pick<ServerFlags, "clusterCidr" | "serviceCidr" | "serviceNodePortRange">,
+): Partial<ClusterSettings> {
+  const { clusterCidr, serviceCidr, serviceNodePortRange: ports } = flags;
+  const usual = ports.from === USUAL_NODE_PORTS.from && ports.to === USUAL_NODE_PORTS.to;
   return {
     ...(clusterCidr === undefined ? {} : { clusterCidr }),
     ...(serviceCidr === undefined ? {} : { serviceCidr }),
+    ...(usual ? {} : { serviceNodePortRange: ports }),
   };
+}
+
+/** The flags with what all servers have alike: one that joined took it over from the cluster. */
+export function agreedFlags<F extends Pick<ServerFlags, "serviceNodePortRange">>(
+  flags: F,
+  joined: Pick<JoinedServer, "settings"> | undefined,
+): F & Pick<ServerFlags, "serviceNodePortRange"> {
+  if (joined === undefined) return flags;
+  return { ...flags, serviceNodePortRange: joined.settings.serviceNodePortRange };
 }
