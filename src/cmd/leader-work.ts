@@ -44,6 +44,10 @@ export async function runLeaderWork(options: LeaderWorkOptions): Promise<void> {
   const stopListening = store.onLeadership(({ self, leader }) => {
     if (!self && leader !== undefined) bootstrapped.resolve();
   });
+  const stopForgetting = store.onLeadership(({ self }) => {
+    if (!self) registry.follow();
+  });
+  signal.addEventListener("abort", stopForgetting);
   whileLeading({
     store,
     clock,

@@ -68,7 +68,11 @@ async function takeSnapshot(options: SnapshotStreamOptions): Promise<FileHandle>
 }
 
 function streamOf(file: FileHandle, ended: () => void): ReadableStream<Uint8Array> {
+  let open = true;
   const end = async (): Promise<void> => {
+    // A read that is under way when somebody cancels ends a second time, perhaps in another's turn.
+    if (!open) return;
+    open = false;
     ended();
     await file.close();
   };
