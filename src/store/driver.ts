@@ -81,9 +81,8 @@ export class Driver {
     this.#kick();
     if (!this.#group.alone || this.leadership.now.self) return;
     // A full disk keeps it from leading: reads are served meanwhile.
-    const begun = Promise.withResolvers<void>();
-    this.#begun = begun;
-    await begun.promise;
+    this.#begun = Promise.withResolvers<void>();
+    await this.#begun.promise;
   }
 
   get mode(): StoreMode {
@@ -456,6 +455,7 @@ export class Driver {
       this.#proposals.refuseWaiting(notLeaderError(this.#core.leader));
     }
     this.leadership.set(next);
+    this.#updateTicking();
     if (next.self || !this.#group.alone || this.#mode.type !== "open") this.#begun?.resolve();
   }
 
@@ -468,9 +468,10 @@ export class Driver {
     if (this.#outstanding) this.#send(this.#core.early());
   }
 
+  /** Who became alone when the leader left has to be elected first, by itself. */
   #updateTicking(): void {
-    if (this.#group.alone || !this.#takesPart() || this.#closing.signal.aborted)
-      this.#ticker.stop();
+    const settled = this.#group.alone && this.leadership.now.self;
+    if (settled || !this.#takesPart() || this.#closing.signal.aborted) this.#ticker.stop();
     else this.#ticker.run();
   }
 

@@ -128,6 +128,16 @@ describe("GroupMembership", () => {
     await group.close();
   });
 
+  test("GroupMembership: of two, the one that stays leads when the leader leaves", async () => {
+    const group = await TestGroup.of(2);
+    const { store, id } = group.leader();
+    await group.during(store.membership.remove(id));
+    const { store: stays } = await group.another(id);
+    await group.during(stays.create("/a", value));
+    expect(stays.membership.members().length).toBe(1);
+    await group.close();
+  });
+
   test("GroupMembership: two become one and two again", async () => {
     const group = await TestGroup.of(2);
     const { store } = group.leader();
