@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { CommandError } from "../cli/index.ts";
 import { writeFileAtomically } from "../os/index.ts";
 
 /** Where everything of one cluster lives; every path below is absolute. */
@@ -52,7 +53,10 @@ export function locateDataDirectory(given: string): DataDirectory {
   };
 }
 
-/** Makes the directory and its parts, closed to other users. */
+/**
+ * Makes the directory and its parts, closed to other users. Throws CommandError when another user
+ * has taken the place of the sockets, which may be in a directory that everybody writes to.
+ */
 export function createDataDirectory(given: string): DataDirectory {
   mkdirSync(given, { recursive: true, mode: 0o700 });
   const directory = locateDataDirectory(given);
@@ -67,8 +71,19 @@ export function createDataDirectory(given: string): DataDirectory {
     directory.sockets,
   ];
   for (const part of parts) mkdirSync(part, { recursive: true, mode: 0o700 });
+  assertOwn(dirname(directory.sockets));
   chmodSync(directory.sockets, 0o700);
   return directory;
+}
+
+/** Whoever owns the folder above could put sockets of his own in the place of ours. */
+function assertOwn(path: string): void {
+  const found = lstatSync(path);
+  if (found.isDirectory() && found.uid === (process.getuid?.() ?? found.uid)) return;
+  throw new CommandError(
+    `${path} is not a directory of this user: ` +
+      "set XDG_RUNTIME_DIR to one that nobody else writes to",
+  );
 }
 
 /** All that a cluster keeps, its folder of sockets included: what its deletion removes. */
