@@ -193,6 +193,12 @@ describe("one node's key", () => {
     expect([answer.status, answer.json["reason"]]).toEqual([403, "Forbidden"]);
   });
 
+  test("does not say where an Ingress is reached", async () => {
+    const path = "/apis/networking.k8s.io/v1/namespaces/default/ingresses/any/status";
+    const patch = { status: { loadBalancer: { ingress: [{ ip: "192.0.2.66" }] } } };
+    expect((await ask("PATCH", path, patch, STRATEGIC)).status).toBe(403);
+  });
+
   test("says why in Kubernetes' words", async () => {
     const message = async (...request: Parameters<Ask>) =>
       String((await ask(...request)).json["message"]);

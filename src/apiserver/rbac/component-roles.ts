@@ -81,8 +81,11 @@ function nodeRoles(): ClusterRole[] {
       allow(READ, "", "endpoints namespaces nodes services"),
       allow(READ, DISCOVERY, "endpointslices"),
       allow(READ, NETWORKING, "ingressclasses ingresses"),
-      allow("get patch update", NETWORKING, "ingresses/status"),
       recordEvents(),
+    ]),
+    // The leader's proxy writes it; a node's key must not.
+    clusterRole("kubun:ingress-publisher", [
+      allow("get patch update", NETWORKING, "ingresses/status"),
     ]),
     clusterRole("system:node-problem-detector", [
       allow("get", "", "nodes"),

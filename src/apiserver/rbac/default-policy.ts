@@ -50,6 +50,7 @@ function clusterRoleBindings(): ClusterRoleBinding[] {
     // Bound to nobody: what a node may do, the node authorizer says.
     clusterBinding("system:node", []),
     clusterBinding("kubun:node-proxier", [user(PROXY), group(NODES)]),
+    clusterBinding("kubun:ingress-publisher", [user(PROXY)]),
     clusterBinding(ALL_CONTROLLERS, [user(CONTROLLER_MANAGER)]),
     ...CONTROLLER_NAMES.map((name) =>
       clusterBinding(CONTROLLER_PREFIX + name, [serviceAccount(SYSTEM, name)]),
