@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { parseAgentFlags } from "./agent-flags.ts";
 import type { AgentFlags } from "./agent-flags.ts";
@@ -109,7 +109,11 @@ function addTokenVerbs(program: Command, options: GroupCommandOptions): void {
   const token = program.command("token").description("what lets other machines join");
   clusterOption(token.command("create"), options)
     .description("make a join token and print it alone")
-    .option("--ttl <duration>", "how long it is good", checkDuration, checkDuration(DEFAULT_TTL))
+    .addOption(
+      new Option("--ttl <duration>", "how long it is good")
+        .argParser(checkDuration)
+        .default(checkDuration(DEFAULT_TTL), DEFAULT_TTL),
+    )
     .option("--role <role>", "server or agent", checkRole, "agent")
     .option("--description <text>", "what it is for")
     .action(({ ttl, ...flags }: Omit<TokenCreateOptions, "ttlMs"> & { ttl: number }) =>
