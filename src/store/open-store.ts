@@ -58,6 +58,7 @@ export interface StoreLimits {
   readonly housekeeper?: Partial<HousekeeperLimits>;
   readonly window?: EventWindowLimits;
   readonly segmentBytes?: number;
+  readonly growthBytes?: number;
   readonly raft?: Partial<RaftLimits>;
 }
 
@@ -206,6 +207,7 @@ async function openLog(options: OpenStoreOptions, state: StoreState, alone: bool
     installed: machine.installedIndex > 0 && machine.installedIndex === machine.appliedIndex,
     repair: alone ? { type: "refuse" } : { type: "refetch", makeStateDurable },
     segmentBytes: limits.segmentBytes,
+    growthBytes: limits.growthBytes,
   });
   if (opened.recoverTo !== undefined) {
     logger.warn("the log was damaged: this member counts again when its peers have restored it", {

@@ -30,7 +30,7 @@ export interface OpenWitnessOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly onFatal?: (error: Error) => void;
-  readonly limits?: Pick<StoreLimits, "segmentBytes" | "raft">;
+  readonly limits?: Pick<StoreLimits, "segmentBytes" | "growthBytes" | "raft">;
   /** A witness joins or restarts; it cannot found a group. */
   readonly group: GroupOptions;
 }
@@ -85,6 +85,7 @@ async function assemble(
     installed: state.installed,
     repair: { type: "refetch", makeStateDurable: () => state.save() },
     segmentBytes: limits.segmentBytes,
+    growthBytes: limits.growthBytes,
   });
   await confirmIdentity(options, identity);
   const core = await createCore(options, { identity, state, log });

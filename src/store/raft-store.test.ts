@@ -99,7 +99,7 @@ describe("RaftStore", () => {
 
   test("RaftStore: a full disk is read, and written when there is space", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const { store, fatal, clock } = await openTestStore({ disk });
+    const { store, fatal, clock } = await openTestStore({ disk, limits: { growthBytes: 0 } });
     await store.create("/a", value);
     disk.fill();
     const caught = await refusal(store.create("/b", value));
@@ -120,7 +120,7 @@ describe("RaftStore", () => {
 
   test("RaftStore: closed while its disk is full, it finds everything again", async () => {
     const disk = new FaultyDisk(new SeededRandom(1));
-    const { store, storage } = await openTestStore({ disk });
+    const { store, storage } = await openTestStore({ disk, limits: { growthBytes: 0 } });
     await store.create("/a", value);
     disk.fill();
     await refusal(store.create("/b", value));

@@ -26,6 +26,8 @@ export interface SegmentedLogOptions {
    */
   readonly repair?: LogRepair;
   readonly segmentBytes?: number | undefined;
+  /** A segment grows by so much at once; 0: by what is written. */
+  readonly growthBytes?: number | undefined;
   /** Entries at the log's end that are handed out by `open`, at most so many bytes of data. */
   readonly tailBytes?: number | undefined;
 }

@@ -45,6 +45,7 @@ const open = (disk: FaultyDisk, options: Partial<SegmentedLogOptions> = {}) =>
     random: new SeededRandom(9),
     applied: ORIGIN,
     segmentBytes: 8_192,
+    growthBytes: 0,
     ...options,
   });
 
@@ -348,6 +349,26 @@ describe("SegmentedLog on a full disk", () => {
     await log.append({ entries: entries(4, 5) });
     const again = await reopen(disk.afterCrash("power"));
     expect(await all(again.log)).toEqual(entries(1, 5));
+  });
+
+  test("SegmentedLog: grows ahead of what is written, unless there is no space", async () => {
+    const disk = new FaultyDisk(new SeededRandom(4));
+    const { log } = await open(disk, { segmentBytes: 8_192, growthBytes: 2_048 });
+    const lengthOf = (): number => new Map(disk.files()).get(FIRST)?.length ?? 0;
+    await log.append({ entries: [entry(1)], hardState: hard(3, 1) });
+    const grown = lengthOf();
+    expect(grown % 2_048).toBe(0);
+    await log.append({ entries: [entry(2)] });
+    expect(lengthOf()).toBe(grown);
+    disk.fill();
+    let last = 2;
+    // What is grown already can be written; then nothing can.
+    while ((await failure(log.append({ entries: [entry(last + 1)] }))) === "no failure") last++;
+    expect(last).toBeGreaterThan(2);
+    disk.free();
+    await log.append({ entries: entries(last + 1, last + 3) });
+    const again = await reopen(disk.afterCrash("power"));
+    expect(await all(again.log)).toEqual(entries(1, last + 3));
   });
 
   test("SegmentedLog: votes are kept without space; the reserve comes back with it", async () => {

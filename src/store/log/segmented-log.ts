@@ -22,6 +22,11 @@ export { LogDamagedError } from "./log-types.ts";
 
 /** A segment is closed before it grows over this. */
 export const SEGMENT_BYTES = 8 * 1024 * 1024;
+/**
+ * A segment grows by so much at once: most appends then overwrite, and wait for their own bytes
+ * only, not for the file system's records of where they are.
+ */
+export const GROWTH_BYTES = 32 * 1024;
 /** What `open` hands out of the log's end. */
 export const TAIL_BYTES = 1024 * 1024;
 
@@ -48,11 +53,14 @@ interface LogParts {
 export class SegmentedLog implements DurableLog {
   readonly #files: SegmentFiles;
   readonly #segmentBytes: number;
+  readonly #growthBytes: number;
   /** Full segments, oldest first. */
   #sealed: Segment[];
   #map: LogMap<Segment>;
   #active: { readonly segment: Segment; readonly file: DiskFile };
   #offset: number;
+  /** How long the active file is at least. */
+  #grownTo = 0;
   /** As the caller last gave it; its term and vote are on the medium, its commit may not be. */
   #hardState: HardState;
   #recoverTo: LogIndex | 0;
@@ -66,6 +74,7 @@ export class SegmentedLog implements DurableLog {
   private constructor(parts: LogParts) {
     this.#files = parts.files;
     this.#segmentBytes = parts.options.segmentBytes ?? SEGMENT_BYTES;
+    this.#growthBytes = parts.options.growthBytes ?? GROWTH_BYTES;
     this.#map = parts.map;
     this.#sealed = parts.sealed;
     this.#active = parts.active;
@@ -235,12 +244,44 @@ export class SegmentedLog implements DurableLog {
 
   /** What was torn off by a full disk is cut away before anybody hears of it. */
   async #writeAt(offset: number, bytes: Uint8Array): Promise<void> {
+    const end = offset + bytes.length;
+    if (end > this.#grownTo && (await this.#grow(offset, bytes))) return;
     try {
       await this.#active.file.writeDurably(offset, bytes);
     } catch (error) {
-      if (isDiskFull(error)) await cut(this.#active.file, offset);
+      if (isDiskFull(error)) await this.#cutTo(offset);
       throw error;
     }
+  }
+
+  /** Writes them with zeros behind. @returns false when there is no space for so much */
+  async #grow(offset: number, bytes: Uint8Array): Promise<boolean> {
+    if (this.#growthBytes === 0) return false;
+    const { file } = this.#active;
+    const end = offset + bytes.length;
+    // A segment that was something else before is long already.
+    this.#grownTo = Math.max(this.#grownTo, await file.size());
+    const size = Math.min(
+      Math.ceil(end / this.#growthBytes) * this.#growthBytes,
+      this.#segmentBytes,
+    );
+    if (end <= this.#grownTo || size <= end) return false;
+    const grown = new Uint8Array(size - offset);
+    grown.set(bytes);
+    try {
+      await file.writeDurably(offset, grown);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      await this.#cutTo(offset);
+      return false;
+    }
+    this.#grownTo = size;
+    return true;
+  }
+
+  async #cutTo(size: number): Promise<void> {
+    this.#grownTo = 0;
+    await cut(this.#active.file, size);
   }
 
   #checkPlace(firstIndex: LogIndex): void {
@@ -272,6 +313,7 @@ export class SegmentedLog implements DurableLog {
     const { file } = this.#active;
     this.#active = active;
     this.#offset = SEGMENT_HEADER_BYTES;
+    this.#grownTo = 0;
     this.#hardState = hardState;
     this.#unsealed = false;
     await file.close();

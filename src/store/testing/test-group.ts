@@ -44,7 +44,8 @@ export class TestGroup {
 
   constructor(options: { readonly seed?: number; readonly limits?: StoreLimits } = {}) {
     this.random = new SeededRandom(options.seed ?? 1);
-    this.#limits = options.limits ?? {};
+    // A disk that is full has no space left in the log either.
+    this.#limits = { growthBytes: 0, ...options.limits };
   }
 
   /** A group of so many voters with ids from 1; the first one leads. */
