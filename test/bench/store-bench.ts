@@ -13,6 +13,8 @@ import { startStores } from "./start-stores.ts";
 
 const RUNS = 3;
 const CLIENTS = [1, 32, 256];
+const WARM_UP_CLIENTS = 32;
+const WARM_UP_SECONDS = 3;
 /** Load processes: two, as there are cores, unless one client is all there is. */
 const MAX_PROCESSES = 2;
 
@@ -41,19 +43,26 @@ interface Figure {
   readonly p99: number;
 }
 
-async function measure(target: Target, operation: Operation, clients: number): Promise<Figure> {
+async function measure(
+  target: Target,
+  operation: Operation,
+  clients: number,
+  durationSeconds = seconds,
+): Promise<Figure> {
   const script = join(import.meta.dir, "store-load.ts");
   const processes = Math.min(MAX_PROCESSES, clients);
   // A follower's store hands writes to nobody: the API in front of it does.
   const urls = (operation === "put" ? target.urls.slice(0, 1) : target.urls).join(",");
   const load = Array.from({ length: processes }, async (_, number) => {
-    const args = [target.name, operation, urls, clients / processes, seconds, number].map(String);
+    const args = [target.name, operation, urls, clients / processes, durationSeconds, number].map(
+      String,
+    );
     const child = Bun.spawn([process.execPath, script, ...args], { stdout: "pipe" });
     return JSON.parse(await new Response(child.stdout).text()) as number[];
   });
   const latencies = (await Promise.all(load)).flat();
   return {
-    perSecond: latencies.length / seconds,
+    perSecond: latencies.length / durationSeconds,
     p50: percentile(latencies, 50),
     p99: percentile(latencies, 99),
   };
@@ -64,6 +73,9 @@ type Figures = Map<string, Figure[]>;
 /** One run of a target: fresh processes and directories, all numbers of clients one by one. */
 async function run(start: () => Promise<Target>, figures: Figures): Promise<void> {
   const target = await start();
+  // Servers run for months: neither side is measured while it compiles or fills its first files.
+  for (const operation of OPERATIONS)
+    await measure(target, operation, WARM_UP_CLIENTS, WARM_UP_SECONDS);
   for (const operation of OPERATIONS) {
     for (const clients of CLIENTS) {
       const figure = await measure(target, operation, clients);
