@@ -17,6 +17,8 @@ export function proposeConfigChange(state: RaftState, change: ConfigChange): Con
   if (changed.type === "invalid") return changed;
   const lagging = whoLagsBehindWitness(state, change);
   if (lagging !== undefined) return { type: "invalid", reason: lagging };
+  const stateless = whatLeavesNoState(state, changed.configuration);
+  if (stateless !== undefined) return stateless;
   try {
     const { index, term } = state.appendOwn("config", encodeConfigChange(change));
     return { type: "accepted", index, term };
@@ -55,11 +57,30 @@ function whoLagsBehindWitness(state: RaftState, change: ConfigChange): string | 
   return undefined;
 }
 
+/**
+ * A leader leaves the state to somebody. Witnesses commit the change with it, and one that began
+ * with a snapshot has nothing from before: members behind that would wait for entries for ever.
+ */
+function whatLeavesNoState(state: RaftState, next: Configuration): ConfigResult | undefined {
+  const { tracker, log, id } = state;
+  const { voters, witnesses } = next;
+  assert(tracker !== undefined, "a leader tracks its members");
+  if (voters.includes(id) || witnesses.length === 0) return undefined;
+  const storing = voters.filter((member) => !witnesses.includes(member));
+  const peers = tracker.peers.filter((peer) => storing.includes(peer.member));
+  if (peers.some((peer) => peer.match >= log.commit)) return undefined;
+  // It lacks what was committed a moment ago.
+  if (peers.some((peer) => peer.state === "replicate")) return { type: "busy" };
+  const wait = `wait until ${storing.join(" or ")} has it`;
+  return { type: "invalid", reason: `${id} alone has the state up to ${log.commit}: ${wait}` };
+}
+
 /** A leader ends the joint phase once it has applied its beginning (section 4.3). */
 export function leaveJointWhenDue(state: RaftState): void {
   const { configuration, log } = state;
   if (state.role !== "leader" || !configuration.autoLeave || !isJoint(configuration)) return;
   if (!state.committedInTerm || log.unappliedConfig !== 0) return;
+  if (whatLeavesNoState(state, configuration) !== undefined) return;
   state.appendOwn("config", encodeConfigChange(LEAVE));
 }
 

@@ -14,6 +14,11 @@ export const REGRESSIONS: readonly Regression[] = [
   { kind: "core", seed: 845, why: "the same" },
   { kind: "core", seed: 3065, why: "the same" },
   {
+    kind: "core",
+    seed: 1136602,
+    why: "a leader left a group of witnesses and a member that lacked what only those who left had",
+  },
+  {
     kind: "cluster",
     seed: 45,
     why: "a leader with a slow disk refused an update of what its followers already served",
