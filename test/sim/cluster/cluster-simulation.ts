@@ -125,7 +125,9 @@ export class ClusterSimulation implements Simulation {
       prng,
       onFatal: (server: SimServer, error: Error) => {
         note(`${server.member.name} ends: ${error.message}`);
-        if (!server.started) {
+        // A sync that fails while it starts ends it as it would later; that is no fault of its own.
+        const isSyncFault = "code" in error && error.code === "EIO";
+        if (!server.started && !isSyncFault) {
           const why = `${server.member.name} does not start: ${error.stack}`;
           (run as Run).failure ??= new ClusterViolation("start", why);
         } else void faults.crash(server, "kill", 1_000);
