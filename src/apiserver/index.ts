@@ -14,6 +14,7 @@ export { JoinLimiter } from "./joining/join-limiter.ts";
 export type { BucketLimit, JoinLimiterOptions } from "./joining/join-limiter.ts";
 export {
   deleteEndedTokens,
+  findJoinToken,
   isExpired,
   newJoinToken,
   ROLE_LABEL,
@@ -21,7 +22,6 @@ export {
   TOKEN_NAMESPACE,
   tokenOfSecret,
   tokenSecretName,
-  verifyJoinToken,
 } from "./joining/join-tokens.ts";
 export type { JoinRole, JoinToken } from "./joining/join-tokens.ts";
 export {

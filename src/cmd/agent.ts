@@ -131,13 +131,12 @@ async function becomeMember(
 ): Promise<{ joined: JoinedAgent; peerPort: PortChoice }> {
   const first = ground.settings.peerPort === undefined;
   const peerPort = first ? decided(flags.bindAddress, wish, "--peer-port") : wish;
-  const host = flags.peerAddress ?? ground.advertiseAddress;
   const joined = await joinAsAgent({
     ...ground,
     join: flags.join,
     token: flags.token,
     name: ground.nodeName,
-    peer: { host, port: peerPort.port },
+    peer: { host: ground.peerHost, port: peerPort.port },
   });
   return { joined, peerPort };
 }
@@ -196,7 +195,7 @@ function createParts(
     client,
     images,
     nodeAddress: advertiseAddress,
-    peerAddress: `${flags.peerAddress ?? advertiseAddress}:${link.port}`,
+    peerAddress: `${ground.peerHost}:${link.port}`,
   });
   const proxy = createProxy({
     client,

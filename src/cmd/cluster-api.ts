@@ -2,9 +2,10 @@ import type { Secret } from "../api/index.ts";
 import {
   credentialSecret,
   credentialSecretName,
+  findJoinToken,
+  isExpired,
   nodeToken,
   TOKEN_NAMESPACE,
-  verifyJoinToken,
 } from "../apiserver/index.ts";
 import { isAlreadyExists, isNotFound, NODES, SECRETS } from "../client/index.ts";
 import type { Client } from "../client/index.ts";
@@ -17,11 +18,10 @@ import type { CertificateIssuer, JoinTokens, NodeCredentials } from "./join-admi
 export function clusterTokens(registry: Registry, clock: Clock): JoinTokens {
   return {
     async verify(bearer, role) {
-      const token = await verifyJoinToken(registry, bearer, clock.now());
-      if (token !== undefined) {
-        return token.role === role ? { type: "valid", id: token.id } : { type: "other-role" };
-      }
-      return { type: "unknown" };
+      const token = await findJoinToken(registry, bearer);
+      if (token === undefined) return { type: "unknown" };
+      if (isExpired(token, clock.now())) return { type: "expired" };
+      return token.role === role ? { type: "valid", id: token.id } : { type: "other-role" };
     },
   };
 }

@@ -239,7 +239,7 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
     images,
     client: controlPlane.clientOf("kubelet"),
     nodeAddress: flags.nodeIp ?? advertiseAddress,
-    peerAddress: `${advertiseAddress}:${doors.peers.port}`,
+    peerAddress: `${ground.peerHost}:${doors.peers.port}`,
   });
   const { http } = portChoices(flags, ground.settings);
   const proxy = createProxy({

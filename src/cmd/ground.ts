@@ -24,17 +24,26 @@ export interface Ground {
   readonly nodeName: string;
   /** The address of this machine that others are told. */
   readonly advertiseAddress: string;
+  /** The host under which the cluster's other machines reach the peer port. */
+  readonly peerHost: string;
 }
 
 /** Makes the data directory and reads what earlier starts decided. */
 export function openGround(
   flags: Pick<
     ServerFlags,
-    "dataDir" | "logLevel" | "nodeName" | "nodeIp" | "advertiseAddress" | "bindAddress"
+    | "dataDir"
+    | "logLevel"
+    | "nodeName"
+    | "nodeIp"
+    | "advertiseAddress"
+    | "bindAddress"
+    | "peerAddress"
   >,
 ): Ground {
   const directory = createDataDirectory(flags.dataDir);
   const settings = readSettings(directory);
+  const advertiseAddress = flags.advertiseAddress ?? flags.nodeIp ?? advertised(flags.bindAddress);
   return {
     directory,
     settings,
@@ -43,7 +52,8 @@ export function openGround(
     random,
     logger: createLogger({ level: flags.logLevel }),
     nodeName: flags.nodeName ?? settings.nodeName ?? localNodeName(),
-    advertiseAddress: flags.advertiseAddress ?? flags.nodeIp ?? advertised(flags.bindAddress),
+    advertiseAddress,
+    peerHost: flags.peerAddress ?? advertiseAddress,
   };
 }
 

@@ -270,6 +270,16 @@ describe("createClusterApp", () => {
     expect(before).toEqual(["one"]);
   });
 
+  test("createClusterApp: a removal that is refused leaves the other server its key", async () => {
+    const app = createApp();
+    const [token, body] = ["admin", SERVER];
+    await send(app, "POST", "/kubun/v1/join/server", { token: "abc123.good", body });
+    membership.remove = () => Promise.reject(new MembershipError("not now"));
+    const refusal = await refused(send(app, "DELETE", "/kubun/v1/members/worker", { token }));
+    expect(refusal.code).toBe(409);
+    expect(forgotten).toEqual([]);
+  });
+
   test("createClusterApp: a server that moved is known by its new address", async () => {
     const app = createApp();
     const body = { peerAddress: "127.0.0.1:7001", apiAddress: "https://127.0.0.1:7002" };

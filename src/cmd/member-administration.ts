@@ -56,9 +56,11 @@ export class MemberAdministration {
         `member ${member.id} is the last server that votes: without it there is no cluster`,
       );
     }
-    // Before it leaves: a leader that removed itself could write nothing more.
-    await this.#forgetKey(member.name);
+    // A leader that removed itself could write nothing more; the removal of others may be refused.
+    const isSelf = member.id === membership.self;
+    if (isSelf) await this.#forgetKey(member.name);
     await membership.remove(member.id);
+    if (!isSelf) await this.#forgetKey(member.name);
     logger.info("a server was removed", { member: member.id, name: member.name });
     return member;
   }

@@ -92,12 +92,12 @@ function describeSelf(ground: Ground, identity: ServerIdentity, doors: Doors): M
   if (joined !== undefined && joined.self.id === memberId) {
     return withPorts(joined.self, { peer: doors.peers.port, api: doors.api.port });
   }
-  const { nodeName, advertiseAddress } = ground;
+  const { nodeName, advertiseAddress, peerHost } = ground;
   return {
     id: memberId,
     name: nodeName,
     role: "voter",
-    peerAddress: `${advertiseAddress}:${doors.peers.port}`,
+    peerAddress: `${peerHost}:${doors.peers.port}`,
     apiAddress: `https://${advertiseAddress}:${doors.api.port}`,
   };
 }

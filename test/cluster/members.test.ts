@@ -59,6 +59,19 @@ function recordSays(dataDir: string, text: string): boolean {
 
 describe("the servers of a cluster", () => {
   test(
+    "the servers of a cluster: the founder is reached by the others where its flag says",
+    async () => {
+      const told = ["--peer-address", "founder.example"];
+      await using first = await spawnServer({ args: [...own("server-1"), ...told] });
+      const [member] = await listMembers(first);
+      expect(member?.peerAddress).toStartWith("founder.example:");
+      const answer = await first.request("/api/v1/nodes/server-1");
+      expect(await answer.text()).toContain(`"kubun.dev/peer-address":"${member?.peerAddress}"`);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
     "the servers of a cluster: one that was removed ends, and comes back only as another",
     async () => {
       await using first = await spawnServer({ args: own("server-1") });

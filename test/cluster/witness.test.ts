@@ -4,7 +4,7 @@ import { kubectlWith } from "../harness/real-kubectl.ts";
 import { joinArgs, listMembers } from "../harness/server-group.ts";
 import { spawnServer } from "../harness/spawned-server.ts";
 import type { SpawnedServer } from "../harness/spawned-server.ts";
-import { spawnWitness } from "../harness/spawned-witness.ts";
+import { spawnWitness } from "../harness/spawned-machine.ts";
 import { missingAt } from "./cluster-load.ts";
 
 const TEST_TIMEOUT_MS = 180_000;

@@ -10,6 +10,7 @@ export interface ListedMember {
   readonly name: string;
   readonly role: "voter" | "witness" | "learner";
   readonly leader: boolean;
+  readonly peerAddress: string;
 }
 
 /** Several servers of one cluster, each a process; `servers` changes when one is started again. */
@@ -28,8 +29,6 @@ export interface ServerGroupOptions {
   /** One for each server; without them all run on 127.0.0.1. */
   readonly hosts?: readonly LabHost[];
   readonly args?: readonly string[];
-  /** Further flags of the last server, such as `--witness`. */
-  readonly lastArgs?: readonly string[];
   /** Where each keeps its data; new directories unless given. */
   readonly dataDirs?: readonly string[];
 }
@@ -58,8 +57,7 @@ export async function spawnServerGroup(options: ServerGroupOptions): Promise<Ser
     },
     async restart(index) {
       const { dataDir } = at(servers, index);
-      const witness = index === options.servers - 1 ? (options.lastArgs ?? []) : [];
-      servers[index] = await start(index, witness, dataDir);
+      servers[index] = await start(index, [], dataDir);
       killed.delete(index);
     },
     leader: () =>
@@ -74,9 +72,8 @@ export async function spawnServerGroup(options: ServerGroupOptions): Promise<Ser
   try {
     servers.push(await start(0, [], options.dataDirs?.[0]));
     for (let index = 1; index < options.servers; index++) {
-      const last = index === options.servers - 1 ? (options.lastArgs ?? []) : [];
       const join = await joinArgs(at(servers, 0), "server", options.hosts?.[0]);
-      servers.push(await start(index, [...join, ...last], options.dataDirs?.[index]));
+      servers.push(await start(index, join, options.dataDirs?.[index]));
     }
     await eventually(
       async () => {
