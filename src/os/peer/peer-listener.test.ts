@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { ManualClock } from "../../lib/index.ts";
+import { ManualClock, silentLogger } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { RawPeer } from "../testing/raw-peer.ts";
 import { CLUSTER, introduce, PeerGroup, type TestMember } from "../testing/peer-group.ts";
 import type { KeyPair } from "../certificates.ts";
 import { createCertificateAuthority } from "../certificates.ts";
 import { hostOfNode, NODES_GROUP, PEER_SERVER_NAME, SERVERS_GROUP } from "./node-link.ts";
-import { GREETING_DEADLINE_MS, MAX_GREETINGS } from "./peer-listener.ts";
+import { CalmWarnings } from "./calm-warnings.ts";
+import { GREETING_DEADLINE_MS, MAX_GREETINGS, PeerListener } from "./peer-listener.ts";
 import { MAX_PREFACE_BYTES, PROTOCOL_VERSION } from "./preface.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -58,6 +59,40 @@ describe("peer listener", () => {
     await speak(peer, HTTP);
     await eventually(() => peer.text === '{"ok":true}\n');
     expect(peer.closed).toBe(false);
+  });
+
+  test("PeerListener gives one peer its share of connections, and others theirs", async () => {
+    const { privateKey: key, certificate: cert } = await group.keysOfMember(1);
+    const listener = new PeerListener({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { key, cert, ca: group.ca.certificate },
+      clusterId: CLUSTER,
+      clock: new ManualClock(),
+      warnings: new CalmWarnings(silentLogger, new ManualClock()),
+      accept: (_preface, _peer, connection) => {
+        connection.write(Buffer.from("taken\n"));
+        return undefined;
+      },
+      maxAcceptedAPeer: 2,
+    });
+    const tls = async (node: string) => {
+      const pair = await group.keysOfNode(node);
+      return { cert: pair.certificate, key: pair.privateKey, ca: group.ca.certificate };
+    };
+    const dial = async (node: string): Promise<RawPeer> => {
+      const peer = new RawPeer(listener.port, await tls(node));
+      peers.push(peer);
+      await speak(peer, HTTP);
+      await eventually(() => peer.text !== "");
+      return peer;
+    };
+    const [first] = [await dial("a"), await dial("a")];
+    expect((await dial("a")).text).toContain("system:node:a has 2 connections open");
+    expect((await dial("b")).text).toBe("taken\n");
+    first?.close();
+    await eventually(async () => (await dial("a")).text === "taken\n");
+    listener.close();
   });
 
   test("PeerListener cuts who has no certificate, or one of another authority", async () => {

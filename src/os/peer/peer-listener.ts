@@ -12,6 +12,8 @@ export const GREETING_DEADLINE_MS = 5_000;
 export const MAX_GREETINGS = 256;
 /** Connections of any kind, so that no peer uses up this process's descriptors. */
 export const MAX_ACCEPTED = 8_192;
+/** Of those, the connections that one certificate may hold: one node cannot shut out the others. */
+export const MAX_ACCEPTED_A_PEER = 2_048;
 
 export interface TlsMaterial {
   readonly cert: string;
@@ -40,6 +42,8 @@ export interface PeerListenerOptions {
   readonly clock: Clock;
   readonly warnings: CalmWarnings;
   readonly accept: Accept;
+  /** {@link MAX_ACCEPTED_A_PEER} unless given. */
+  readonly maxAcceptedAPeer?: number;
 }
 
 /** The mutual-TLS listener: nobody without a certificate of the cluster gets past it. */
@@ -49,6 +53,9 @@ export class PeerListener {
   /** In the order of their coming. */
   readonly #greetings = new Set<Greeting>();
   readonly #accepted = new Set<PeerSocket>();
+  /** Whose the connections behind their greeting are, and how many each peer has. */
+  readonly #holders = new Map<PeerSocket, string>();
+  readonly #held = new Map<string, number>();
 
   constructor(options: PeerListenerOptions) {
     this.#options = options;
@@ -60,13 +67,17 @@ export class PeerListener {
       socket: {
         ...PEER_SOCKET_EVENTS,
         open: (socket) => {
-          const greeting = new Greeting(this.#options, (left) => this.#greetings.delete(left));
+          const greeting = new Greeting(
+            { ...this.#options, accept: (...given) => this.#accept(...given) },
+            (left) => this.#greetings.delete(left),
+          );
           socket.data = greeting.connection;
           greeting.connection.attach(socket);
           this.#take(greeting);
         },
         close: (socket, error) => {
           this.#accepted.delete(socket.data);
+          this.#release(socket.data);
           socket.data.lost(error);
         },
       },
@@ -86,6 +97,29 @@ export class PeerListener {
     this.#listener.stop();
     for (const connection of this.#accepted) connection.destroy();
     for (const greeting of this.#greetings) greeting.end();
+  }
+
+  #accept(preface: Preface, peer: PeerIdentity, connection: PeerSocket): Refusal | undefined {
+    const { accept, maxAcceptedAPeer = MAX_ACCEPTED_A_PEER } = this.#options;
+    const { commonName } = peer;
+    const held = this.#held.get(commonName) ?? 0;
+    if (held >= maxAcceptedAPeer) {
+      return { refused: `${commonName} has ${held} connections open`, temporary: true };
+    }
+    this.#holders.set(connection, commonName);
+    this.#held.set(commonName, held + 1);
+    const refusal = accept(preface, peer, connection);
+    if (refusal !== undefined) this.#release(connection);
+    return refusal;
+  }
+
+  #release(connection: PeerSocket): void {
+    const holder = this.#holders.get(connection);
+    if (holder === undefined) return;
+    this.#holders.delete(connection);
+    const left = (this.#held.get(holder) ?? 1) - 1;
+    if (left === 0) this.#held.delete(holder);
+    else this.#held.set(holder, left);
   }
 
   #take(greeting: Greeting): void {
