@@ -65,15 +65,14 @@ export function isHeldByLeader(state: RaftState): boolean {
 
 export function handleVoteRequest(state: RaftState, message: VoteRequest): void {
   const { from: to } = message;
-  const { log } = state;
   learnCommit(state, message);
   const preVote = message.type === "pre-vote-request";
-  const upToDate = log.isUpToDate(message.lastIndex, message.lastTerm);
+  const upToDate = state.isUpToDate(message.lastIndex, message.lastTerm);
   const free =
     state.vote === to ||
     (state.vote === 0 && state.leader === 0) ||
     (preVote && message.term > state.term);
-  const granted = free && upToDate && !state.recovering;
+  const granted = free && upToDate;
   if (!upToDate && !isHeldByLeader(state)) noteRefusal(state, to);
   if (granted && !preVote) {
     state.vote = to;

@@ -116,6 +116,17 @@ export class RaftState {
     return this.recoverTo > 0;
   }
 
+  /**
+   * Whether a log that ends there has all that this member ever acknowledged (section 3.6.1). What
+   * it lost was of no later term than it had promised, and ended no later than `recoverTo`.
+   */
+  isUpToDate(index: LogIndex, term: Term): boolean {
+    const { log, recoverTo, startTerm } = this;
+    const hasWhatWasLost =
+      recoverTo === 0 || term > startTerm || (term === startTerm && index >= recoverTo);
+    return log.isUpToDate(index, term) && hasWhatWasLost;
+  }
+
   /** A leader knows what is committed only once an entry of its own term is (section 6.4). */
   get committedInTerm(): boolean {
     return this.log.commit >= this.termStart;

@@ -246,7 +246,7 @@ export interface RaftStatus {
   readonly configuration: Configuration;
   /** See {@link RaftCore.held}. */
   readonly held: LogIndex;
-  /** The log was damaged and is not whole again: neither votes nor campaigns (`recoverTo`). */
+  /** The log was damaged and is not whole again: it does not campaign (`recoverTo`). */
   readonly recovering: boolean;
   /** Whom leadership is being handed to; 0 for nobody. */
   readonly transferee: MemberId | 0;
@@ -329,7 +329,10 @@ export interface RaftOptions {
   readonly entries: readonly LogEntry[];
   /** Term of any index of the log that is not in `entries`. */
   readonly termAt: (index: LogIndex) => Term | undefined;
-  /** A damaged log: neither votes nor campaigns nor acknowledges before it has this entry again. */
+  /**
+   * A damaged log: before it has this entry again the member does not campaign, and votes only for
+   * those whose log has all that this one may have lost.
+   */
   readonly recoverTo?: LogIndex;
   /** Draws a whole number from 0 up to, not including, `below`; seeded in simulations. */
   readonly draw: (below: number) => number;

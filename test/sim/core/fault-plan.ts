@@ -154,11 +154,11 @@ export class FaultPlan {
     const { members, prng, statistics } = this.#group;
     const { disk } = member;
     if (members.some((other) => other.disk.recoverTo > 0)) return;
-    // It does not vote before it is whole again, and a group of two needs every vote.
+    // It may not vote before it is whole again, and a group of two needs every vote.
     const { ledger } = this.#group;
     const { voters, witnesses } = ledger.configurationAt(ledger.committed);
     if (voters.length < 3 || voters.length - witnesses.length < 2) return;
-    if (members.some((other) => other.mayReconfigure(ledger.committed))) return;
+    if (members.some((other) => other.mayReconfigure(ledger.reconfiguredAt))) return;
     // Nor may the others be found by an old configuration only: nobody would ask the right ones.
     const isLate = (id: number): boolean =>
       (members[id] as SimMember).appliedIndex < ledger.reconfiguredAt;

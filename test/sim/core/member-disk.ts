@@ -13,6 +13,8 @@ export class MemberDisk {
   appliedIndex = 0;
   /** The log lost its end to damage and has to reach this index again; 0 when it is whole. */
   recoverTo = 0;
+  /** The term of the entry there. */
+  recoverToTerm = 0;
   entries: LogEntry[] = [];
 
   reset(point: SnapshotPoint | undefined): void {
@@ -38,7 +40,7 @@ export class MemberDisk {
 
   /**
    * Whether this member certainly keeps the entry of that term, or its effect; or lost it to
-   * damage, and takes part in no decision before it has it again.
+   * damage, and decides nothing against it before it has it again.
    */
   holds(index: number, term: number): boolean {
     if (index <= this.compactedIndex || this.termAt(index) === term) return true;
@@ -72,7 +74,9 @@ export class MemberDisk {
 
   /** Damage takes the end of the log from this index on; whoever opens the log notices. */
   damage(from: number): void {
-    this.recoverTo = Math.max(this.recoverTo, this.lastIndex);
+    assert(this.recoverTo === 0, "a log is damaged once before it is whole again");
+    this.recoverTo = this.lastIndex;
+    this.recoverToTerm = this.termAt(this.lastIndex) as number;
     this.entries.length = from - this.compactedIndex - 1;
   }
 

@@ -127,11 +127,7 @@ export class Safety {
     } else if (type === "vote-response") {
       if (message.granted) {
         this.#vote(member, term, message.to);
-        check(
-          disk.recoverTo === 0,
-          "durable before told",
-          () => `member ${member.id} votes although its log ended at ${disk.recoverTo} before`,
-        );
+        if (disk.recoverTo > 0) votesWithDamage(member, message.to);
       }
     } else if (type === "vote-request") {
       this.#vote(member, term, member.id);
@@ -155,7 +151,9 @@ export class Safety {
 
   /** As it arrives: who agreed to what. */
   receives(member: SimMember, message: Message): void {
-    if (message.type === "pre-vote-response") {
+    if (message.type === "vote-request" && member.disk.recoverTo > 0) {
+      member.asked.set(message.from, message);
+    } else if (message.type === "pre-vote-response") {
       // An answer to an earlier question may be late.
       if (!message.granted || message.term < member.preVoteTerm) return;
       if (member.preVoteTerm !== message.term) member.preVotes = 0;
@@ -234,4 +232,15 @@ export class Safety {
       () => `member ${member.id} commits ${commit}, durable only on set ${holders.toString(2)}`,
     );
   }
+}
+
+/** A damaged log elects nobody whom the whole one would have refused. */
+function votesWithDamage({ id, disk, asked }: SimMember, candidate: number): void {
+  const { recoverTo, recoverToTerm } = disk;
+  const { lastIndex = 0, lastTerm = 0 } = asked.get(candidate) ?? {};
+  check(
+    lastTerm > recoverToTerm || (lastTerm === recoverToTerm && lastIndex >= recoverTo),
+    "durable before told",
+    () => `member ${id} votes for ${candidate} although its log went to ${recoverTo} before`,
+  );
 }

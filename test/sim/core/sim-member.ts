@@ -40,6 +40,8 @@ export class SimMember {
   preVoteWon = 0;
   grants = 0;
   grantTerm = 0;
+  /** Where the logs end of those who asked for its vote while its own is damaged. */
+  readonly asked = new Map<number, { readonly lastIndex: number; readonly lastTerm: number }>();
 
   constructor(readonly id: number) {}
 
@@ -72,6 +74,7 @@ export class SimMember {
     this.preVoteWon = 0;
     this.grants = 0;
     this.grantTerm = 0;
+    this.asked.clear();
   }
 
   /** The term of an entry here, durable or in the write under way. */
@@ -86,10 +89,9 @@ export class SimMember {
     return this.disk.termAt(index);
   }
 
-  /** Whether a change of the members is under way in its log, behind what is committed. */
-  mayReconfigure(committed: number): boolean {
-    const isPending = ({ type, index }: LogEntry): boolean =>
-      type === "config" && index > committed;
+  /** Whether a change of the members is in its log, behind the last that came into force. */
+  mayReconfigure(last: number): boolean {
+    const isPending = ({ type, index }: LogEntry): boolean => type === "config" && index > last;
     return this.disk.entries.some(isPending) || (this.writing?.entries.some(isPending) ?? false);
   }
 

@@ -272,13 +272,24 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "votes although its log is damaged",
+    name: "counts although its log is damaged",
     seeds: 30,
     patches: [
       {
         file: "raft-state.ts",
         find: "return this.recoverTo > 0;",
         replace: "return this.recoverTo < 0;",
+      },
+    ],
+  },
+  {
+    name: "votes for whoever has what is left of its damaged log",
+    seeds: 1615,
+    patches: [
+      {
+        file: "raft-state.ts",
+        find: "return log.isUpToDate(index, term) && hasWhatWasLost;",
+        replace: "return log.isUpToDate(index, term);",
       },
     ],
   },
