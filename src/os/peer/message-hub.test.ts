@@ -94,6 +94,20 @@ describe("messages between members", () => {
     expect(entries[41]?.data).toEqual(new Uint8Array(70_000).fill(42));
   });
 
+  test("that something is committed goes along with the next entries, or soon alone", async () => {
+    const [one, two] = await pair();
+    const news = { ...append(one.id, two.id, 1, 0), entries: [] };
+    one.transport.send(two.id, [news]);
+    one.transport.send(two.id, [append(one.id, two.id, 1, 10)]);
+    await eventually(() => two.handlers.messages.length === 1);
+    one.transport.send(two.id, [news]);
+    await eventually(() => two.handlers.messages.length === 2);
+    const counts = two.handlers.messages.map((each) =>
+      each.type === "append-request" ? each.entries.length : undefined,
+    );
+    expect(counts).toEqual([1, 0]);
+  });
+
   test("a member is reached by a peer that it does not know, and answers it", async () => {
     const one = await group.member(1);
     const two = await group.member(2);

@@ -18,6 +18,8 @@ export const MAX_BACKOFF_MS = 1_000;
 export const REFUSED_BACKOFF_MS = 5_000;
 /** The member with the larger id leaves dialling to the other one for so long. */
 export const YIELD_MS = 300;
+/** The next entries take along that something is committed, if they leave within this time. */
+export const COMMIT_NEWS_MS = 1;
 /** An entry on the wire, without its data. */
 const ENTRY_OVERHEAD_BYTES = 32;
 
@@ -60,6 +62,9 @@ export class MessagePeer {
   #incoming: MessageConnection | undefined;
   #appends: Message[] = [];
   #appendBytes = 0;
+  /** That something is committed; waits for entries to go with. */
+  #commitNews: Message | undefined;
+  #cancelNews: CancelTimer | undefined;
   #pumping = false;
   #state: "unknown" | "up" | "down" = "unknown";
   #failures = 0;
@@ -115,18 +120,14 @@ export class MessagePeer {
     const connection = this.#connection;
     if (connection === undefined) return;
     for (const message of messages) {
-      if (message.type === "append-request") {
-        const bytes = sizeOf(message);
-        if (this.#appendBytes > 0 && this.#appendBytes + bytes > MAX_QUEUED_APPEND_BYTES) continue;
-        this.#appends.push(message);
-        this.#appendBytes += bytes;
-      } else if (connection.framed.waitingBytes < MAX_WAITING_BYTES) {
+      if (isCommitNews(message)) this.#holdNews(message);
+      else if (message.type === "append-request") this.#queue(message);
+      else if (connection.framed.waitingBytes < MAX_WAITING_BYTES) {
         connection.framed.send(FRAME.message, this.#options.codec.encode(message));
       }
     }
     this.#pump();
-    // Others wait for entries and answers: they leave before this turn's further work. That
-    // something is committed is news at the end of the turn, when who waits for it here was told.
+    // Others wait for these: they leave before this turn's further work.
     if (!messages.every(isCommitNews)) connection.framed.flush();
   }
 
@@ -194,7 +195,34 @@ export class MessagePeer {
     this.#options.onDown();
   }
 
+  /** It and its answer would be half of all messages when writes follow each other closely. */
+  #holdNews(message: Message): void {
+    this.#commitNews = message;
+    this.#cancelNews ??= this.#options.clock.after(COMMIT_NEWS_MS, () => {
+      if (this.#commitNews === undefined) return;
+      this.#queue(this.#commitNews);
+      this.#pump();
+      this.#connection?.framed.flush();
+    });
+  }
+
+  #dropNews(): void {
+    this.#commitNews = undefined;
+    this.#cancelNews?.();
+    this.#cancelNews = undefined;
+  }
+
+  /** An append tells of all that was committed before it. */
+  #queue(append: Message): void {
+    this.#dropNews();
+    const bytes = sizeOf(append);
+    if (this.#appendBytes > 0 && this.#appendBytes + bytes > MAX_QUEUED_APPEND_BYTES) return;
+    this.#appends.push(append);
+    this.#appendBytes += bytes;
+  }
+
   #dropAppends(): void {
+    this.#dropNews();
     this.#appends = [];
     this.#appendBytes = 0;
   }
