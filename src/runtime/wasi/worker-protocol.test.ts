@@ -24,6 +24,25 @@ const SPEC: WorkerSpec = {
   wagi: { concurrency: 3 },
 };
 
+const COMPONENT_SPEC: WorkerSpec = {
+  ...SPEC,
+  style: "component",
+  component: {
+    directory: "/c",
+    grants: {
+      allowedHosts: [
+        { scheme: "http", host: "store", port: 80 },
+        { scheme: "*", host: "*", port: "*" },
+      ],
+      keyvalueStores: ["default"],
+    },
+    instances: 8,
+    requestTimeoutMs: 30_000,
+    accessLog: true,
+    egressPath: "/e.sock",
+  },
+};
+
 function startWith(changes: Record<string, unknown>): string {
   return JSON.stringify({ type: "start", spec: { ...SPEC, ...changes } });
 }
@@ -32,6 +51,7 @@ describe("parseWorkerRequest", () => {
   test("parseWorkerRequest gives back what encodeWorkerMessage wrote", () => {
     for (const request of [
       { type: "start", spec: SPEC },
+      { type: "start", spec: COMPONENT_SPEC },
       { type: "status" },
       { type: "stop", gracePeriodMs: 5 },
     ] as const) {
@@ -55,6 +75,11 @@ describe("parseWorkerRequest", () => {
         "longer than 107 bytes",
       ],
       [startWith({ preopens: [{ guestPath: "/", hostPath: "/" }] }), "readOnly"],
+      [startWith({ style: "component" }), "spec.component"],
+      [
+        startWith({ style: "component", component: { ...COMPONENT_SPEC.component, grants: {} } }),
+        "spec.component.grants.allowedHosts",
+      ],
       [startWith({ wagi: { concurrency: "many" } }), "spec.wagi.concurrency"],
     ];
     for (const [line, want] of cases) {

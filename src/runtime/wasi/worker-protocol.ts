@@ -6,6 +6,8 @@
  * zod costs 25 ms of a 10 ms start (measured, Bun 1.4.5).
  */
 
+import type { AllowedHost, PodGrants } from "./component/pod-grants.ts";
+
 /** A directory the guest finds open at start. `hostPath` must be an existing directory. */
 export interface WorkerPreopen {
   readonly guestPath: string;
@@ -33,6 +35,20 @@ export interface WagiLimits {
   readonly maxBodyBytes?: number;
 }
 
+/** What a worker needs of a component besides its files; see `component/`. */
+export interface WorkerComponent {
+  /** Where its translation is: manifest.json, the generated code, the core modules. */
+  readonly directory: string;
+  readonly grants: PodGrants;
+  /** Instances there may be at once. */
+  readonly instances: number;
+  readonly requestTimeoutMs: number;
+  /** One line a request in the container's log. */
+  readonly accessLog: boolean;
+  /** The Unix socket of the pod's way out; without it every outgoing call is refused. */
+  readonly egressPath?: string;
+}
+
 /** Everything a worker needs to run one container. */
 export interface WorkerSpec {
   readonly containerId: string;
@@ -47,10 +63,12 @@ export interface WorkerSpec {
   /** At this size the file becomes `<logPath>.1` (replacing the former one) and starts anew. */
   readonly logMaxBytes: number;
   readonly memoryLimitBytes?: number;
-  readonly style: "command" | "wagi";
+  readonly style: "command" | "wagi" | "component";
   /** Written atomically when the guest ends: a {@link WorkerResult}. */
   readonly resultPath: string;
   readonly wagi?: WagiLimits;
+  /** Set exactly when the style is `component`. */
+  readonly component?: WorkerComponent;
 }
 
 /** Supervisor → worker. */
@@ -185,6 +203,7 @@ function parseSpec(value: unknown): WorkerSpec {
   const spec = record(value, "spec");
   const memory = spec["memoryLimitBytes"];
   const wagi = spec["wagi"];
+  const style = oneOf(spec["style"], ["command", "wagi", "component"], "spec.style");
   return {
     containerId: text(spec["containerId"], "spec.containerId"),
     modulePath: text(spec["modulePath"], "spec.modulePath"),
@@ -198,9 +217,10 @@ function parseSpec(value: unknown): WorkerSpec {
     logPath: text(spec["logPath"], "spec.logPath"),
     logMaxBytes: count(spec["logMaxBytes"], "spec.logMaxBytes"),
     ...(memory === undefined ? {} : { memoryLimitBytes: count(memory, "spec.memoryLimitBytes") }),
-    style: oneOf(spec["style"], ["command", "wagi"], "spec.style"),
+    style,
     resultPath: text(spec["resultPath"], "spec.resultPath"),
     ...(wagi === undefined ? {} : { wagi: parseWagi(wagi) }),
+    ...(style === "component" ? { component: parseComponent(spec["component"]) } : {}),
   };
 }
 
@@ -242,6 +262,39 @@ function parseWagi(value: unknown): WagiLimits {
       .filter((name) => limits[name] !== undefined)
       .map((name) => [name, count(limits[name], `spec.wagi.${name}`)]),
   );
+}
+
+function parseComponent(value: unknown): WorkerComponent {
+  const component = record(value, "spec.component");
+  const grants = record(component["grants"], "spec.component.grants");
+  const egressPath = component["egressPath"];
+  return {
+    directory: text(component["directory"], "spec.component.directory"),
+    grants: {
+      allowedHosts: list(grants["allowedHosts"], "spec.component.grants.allowedHosts").map(
+        parseAllowedHost,
+      ),
+      keyvalueStores: list(grants["keyvalueStores"], "spec.component.grants.keyvalueStores").map(
+        (name) => text(name, "spec.component.grants.keyvalueStores[]"),
+      ),
+    },
+    instances: count(component["instances"], "spec.component.instances"),
+    requestTimeoutMs: count(component["requestTimeoutMs"], "spec.component.requestTimeoutMs"),
+    accessLog: component["accessLog"] === true,
+    ...(egressPath === undefined
+      ? {}
+      : { egressPath: text(egressPath, "spec.component.egressPath") }),
+  };
+}
+
+function parseAllowedHost(value: unknown): AllowedHost {
+  const name = "spec.component.grants.allowedHosts[]";
+  const { scheme, host, port } = record(value, name);
+  return {
+    scheme: oneOf(scheme, ["http", "https", "tcp", "udp", "*"], `${name}.scheme`),
+    host: text(host, `${name}.host`),
+    port: port === "*" ? port : count(port, `${name}.port`),
+  };
 }
 
 function parseFacade(value: unknown): FacadeStatus {
