@@ -24,7 +24,8 @@ import {
 } from "./peer/node-link.ts";
 import { PeerDialer } from "./peer/peer-dialer.ts";
 import { memberOf, mismatch } from "./peer/peer-identity.ts";
-import { PeerListener, type Refusal } from "./peer/peer-listener.ts";
+import type { PeerLimits } from "./peer/peer-limits.ts";
+import { PeerListener, type Refusal, type TlsMaterial } from "./peer/peer-listener.ts";
 import type { PeerSocket } from "./peer/peer-socket.ts";
 import type { Preface } from "./peer/preface.ts";
 import { SnapshotReceiver } from "./peer/snapshot-receiver.ts";
@@ -54,6 +55,7 @@ export interface PeerTransportOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly limits?: PeerLimits;
 }
 
 /**
@@ -74,29 +76,28 @@ class TlsPeerTransport implements PeerTransport, NodeLink {
   readonly #tunnelDialer: TunnelDialer;
   readonly #hub: MessageHub | undefined;
   readonly #sender: SnapshotSender | undefined;
+  readonly #warnings: CalmWarnings;
   #receiver: SnapshotReceiver | undefined;
+  #isKnown: (peer: PeerIdentity) => boolean = () => true;
   #addresses: ReadonlyMap<MemberId, string> = new Map();
   #cancelSweep: CancelTimer | undefined;
 
   constructor(options: PeerTransportOptions) {
     this.#options = options;
-    const { identity, clock, random, logger, codec } = options;
+    const { identity, clock, random, logger, codec, limits = {} } = options;
     const { memberId: self, clusterId } = identity;
-    const tls = {
-      cert: identity.keyPair.certificate,
-      key: identity.keyPair.privateKey,
-      ca: identity.ca,
-    };
+    const tls = this.#material(identity.keyPair);
     const warnings = new CalmWarnings(logger, clock);
-    const dialer = new PeerDialer(tls, clock);
+    this.#warnings = warnings;
+    const dialer = new PeerDialer(tls, clock, limits);
     this.#dialer = dialer;
-    this.#httpServer = new HttpServer(clock, logger);
-    this.#httpClient = new HttpClient(dialer, clock, clusterId);
-    this.#tunnelServer = new TunnelServer(clock);
+    this.#httpServer = new HttpServer(clock, logger, limits);
+    this.#httpClient = new HttpClient(dialer, clock, clusterId, limits);
+    this.#tunnelServer = new TunnelServer(clock, limits);
     this.#tunnelDialer = new TunnelDialer(dialer, clusterId);
     if (self !== undefined) {
       const common = { self, clusterId, dialer, clock, random };
-      this.#hub = new MessageHub({ ...common, codec, logger, warnings });
+      this.#hub = new MessageHub({ ...common, codec, logger, warnings, limits });
       this.#sender = new SnapshotSender({
         ...common,
         addressOf: (member) => this.#addresses.get(member),
@@ -109,6 +110,7 @@ class TlsPeerTransport implements PeerTransport, NodeLink {
       clusterId,
       clock,
       warnings,
+      limits,
       accept: (preface, peer, connection) => this.#accept(preface, peer, connection),
     });
     this.#sweepLater();
@@ -159,6 +161,23 @@ class TlsPeerTransport implements PeerTransport, NodeLink {
   readonly dialTunnel: DialTunnel = (address, target, data, handler, expect) =>
     this.#tunnelDialer.dial(address, target, data, handler, expect);
 
+  admitOnly(isKnown: (peer: PeerIdentity) => boolean): () => void {
+    this.#isKnown = isKnown;
+    const look = (): void =>
+      this.#listener.cut(
+        ({ peer, protocol }) => !isMembersOwn(protocol) && !isKnown(peer),
+        "the peer is not known here any more",
+      );
+    look();
+    return look;
+  }
+
+  show(keyPair: KeyPair): void {
+    const tls = this.#material(keyPair);
+    this.#dialer.show(tls);
+    this.#listener.show(tls);
+  }
+
   close(): Promise<void> {
     this.#cancelSweep?.();
     this.#hub?.close();
@@ -175,6 +194,12 @@ class TlsPeerTransport implements PeerTransport, NodeLink {
   #accept(preface: Preface, peer: PeerIdentity, connection: PeerSocket): Refusal | undefined {
     const stranger = mismatch(peer, ANY_PEER);
     if (stranger !== undefined) return { refused: stranger };
+    if (!isMembersOwn(preface.protocol) && !this.#isKnown(peer)) {
+      const { commonName } = peer;
+      this.#warnings.warn("a peer that is not known was refused", { peer: commonName });
+      // This process may not have heard of it yet.
+      return { refused: `${commonName} is not known here`, temporary: true };
+    }
     switch (preface.protocol) {
       case "http":
         return this.#httpServer.accept(connection, peer);
@@ -207,6 +232,10 @@ class TlsPeerTransport implements PeerTransport, NodeLink {
       : this.#receiver.accept(preface, from, connection);
   }
 
+  #material({ certificate: cert, privateKey: key }: KeyPair): TlsMaterial {
+    return { cert, key, ca: this.#options.identity.ca };
+  }
+
   #sweepLater(): void {
     this.#cancelSweep = this.#options.clock.after(SWEEP_MS, () => {
       this.#sweepLater();
@@ -216,4 +245,9 @@ class TlsPeerTransport implements PeerTransport, NodeLink {
       this.#receiver?.sweep();
     });
   }
+}
+
+/** What members say to each other as such. */
+function isMembersOwn(protocol: Preface["protocol"]): boolean {
+  return protocol === "messages" || protocol === "snapshot";
 }

@@ -126,7 +126,7 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
   const core = createCore({ options, self, state, group, log, opened, entries });
   const transport = options.group?.transport;
   const hub = new WatchHub(state, clock);
-  const snapshots = new SnapshotRoom({
+  const snapshots: SnapshotRoom = new SnapshotRoom({
     ...options,
     transport,
     base: () => log.base.index,
@@ -141,7 +141,7 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
     store.applied();
     return state.group ?? EMPTY_GROUP;
   };
-  const driver = new Driver({
+  const driver: Driver = new Driver({
     ...options,
     core,
     log,
@@ -163,7 +163,7 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
   snapshots.drive(driver);
   const neededFrom = (): LogIndex | undefined => snapshots.neededFrom();
   const kept = { state, log, driver, clock, logger, neededFrom };
-  const housekeeper = new Housekeeper({ ...kept, limits: limits.housekeeper });
+  const housekeeper: Housekeeper = new Housekeeper({ ...kept, limits: limits.housekeeper });
   const membership = new GroupMembership({ driver, self, clusterId, clock, logger });
   const founding = new Founding({ driver, membership, state, self, logger });
   const parts = { state, log, driver, membership, snapshots, transport, hub, lock, clock };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { StoreError } from "../mvcc/index.ts";
 import type { LogIndex } from "../raft/index.ts";
 import { DECISION_MS } from "./proposals.ts";
 import { HOPELESS_MS, ReadBarrier } from "./read-barrier.ts";
@@ -66,6 +67,29 @@ describe("ReadBarrier", () => {
     barrier.answer([{ context: barrier.ask(2 * DECISION_MS - 1), index }]);
     barrier.applied(index);
     await third;
+  });
+
+  test("ReadBarrier: refuses as overloaded when too many wait, and goes on when some left", async () => {
+    const barrier = new ReadBarrier(100, { maxWaiting: 2 });
+    const reads = [barrier.add(0), barrier.add(0)];
+    expect(await refusal(barrier.add(0))).toMatchObject({ code: "overloaded" });
+    // Whatever its state, a read counts until it is settled: asked, confirmed, asked anew.
+    barrier.answer([{ context: barrier.ask(0), index }]);
+    expect(await refusal(barrier.add(0))).toMatchObject({ code: "overloaded" });
+    barrier.applied(index);
+    await Promise.all(reads);
+    const late = [refusal(barrier.add(0)), refusal(barrier.add(0))];
+    barrier.sweep(DECISION_MS);
+    expect(await late[1]).toMatchObject({ code: "unavailable" });
+    const closing = [refusal(barrier.add(0)), refusal(barrier.add(0))];
+    barrier.ask(0);
+    barrier.rejectAll(new StoreError("closed", "the store is closed"));
+    expect(await closing[0]).toMatchObject({ code: "closed" });
+    const last = [barrier.add(0), barrier.add(0)];
+    expect(await refusal(barrier.add(0))).toMatchObject({ code: "overloaded" });
+    barrier.answer([{ context: barrier.ask(0), index }]);
+    barrier.applied(index);
+    await Promise.all(last);
   });
 
   test("ReadBarrier: gives up after ten seconds", async () => {

@@ -5,6 +5,11 @@ import { DECISION_MS } from "./proposals.ts";
 /** A question that got no answer for so long is asked again: it, or its answer, may be lost. */
 const ASK_AGAIN_MS = 500;
 /**
+ * Reads that wait at once; more are refused as overloaded. An API server serves 600 requests and
+ * forwards as many: whoever comes this far is a defect, or a flood past those limits.
+ */
+export const MAX_WAITING_READS = 65_536;
+/**
  * Once somebody waited in vain, the next need not wait as long for what is not there: a client that
  * repeats its question ten times, as kubectl does, is to tell its user in time.
  */
@@ -34,13 +39,17 @@ export class ReadBarrier {
   #fresh: Read[] = [];
   readonly #asked = new Map<number, Asked>();
   #confirmed: Confirmed[] = [];
+  readonly #maxWaiting: number;
   #context: number;
+  /** Reads that are neither let go nor refused. */
+  #count = 0;
   /** Whether a read was given up and none was confirmed since. */
   #hopeless = false;
 
   /** @param firstContext random: an answer to an earlier life of this process must not fit */
-  constructor(firstContext: number) {
+  constructor(firstContext: number, options: { readonly maxWaiting?: number } = {}) {
     this.#context = firstContext;
+    this.#maxWaiting = options.maxWaiting ?? MAX_WAITING_READS;
   }
 
   /** Whether somebody waits whose question was not asked. */
@@ -52,7 +61,13 @@ export class ReadBarrier {
     return this.unasked || this.#asked.size > 0 || this.#confirmed.length > 0;
   }
 
+  /** @throws StoreError overloaded; unavailable when nobody confirms in time */
   add(nowMs: number): Promise<void> {
+    if (this.#count >= this.#maxWaiting) {
+      const why = `the store is overloaded: ${this.#count} reads wait to be confirmed`;
+      return Promise.reject(new StoreError("overloaded", why));
+    }
+    this.#count++;
     return new Promise((resolve, reject) => {
       const patienceMs = this.#hopeless ? HOPELESS_MS : DECISION_MS;
       this.#fresh.push({ deadlineMs: nowMs + patienceMs, resolve, reject });
@@ -82,8 +97,12 @@ export class ReadBarrier {
     if (this.#confirmed.length === 0) return;
     const left: Confirmed[] = [];
     for (const confirmed of this.#confirmed) {
-      if (confirmed.index > index) left.push(confirmed);
-      else for (const read of confirmed.reads) read.resolve();
+      if (confirmed.index > index) {
+        left.push(confirmed);
+        continue;
+      }
+      this.#count -= confirmed.reads.length;
+      for (const read of confirmed.reads) read.resolve();
     }
     this.#confirmed = left;
   }
@@ -102,6 +121,7 @@ export class ReadBarrier {
     const inTime = (read: Read): boolean => {
       const late = read.deadlineMs <= nowMs;
       if (!late) return true;
+      this.#count--;
       read.reject(unconfirmedError());
       this.#hopeless = true;
       return false;
@@ -118,6 +138,7 @@ export class ReadBarrier {
     const reads = [...this.#fresh, ...this.#confirmed.flatMap((confirmed) => confirmed.reads)];
     this.#fresh = [];
     this.#confirmed = [];
+    this.#count = 0;
     for (const read of reads) read.reject(error);
   }
 

@@ -11,6 +11,7 @@ import {
 import type { PeerExpectation } from "./node-link.ts";
 import type { PeerDialer } from "./peer-dialer.ts";
 import { PeerError } from "./peer-error.ts";
+import type { PeerLimits } from "./peer-limits.ts";
 import { PeerPool } from "./peer-pool.ts";
 import type { PeerSocket } from "./peer-socket.ts";
 import { PROTOCOL_VERSION } from "./preface.ts";
@@ -30,14 +31,16 @@ export class HttpClient {
   readonly #dialer: PeerDialer;
   readonly #clock: Clock;
   readonly #clusterId: string;
+  readonly #maxExchanges: number;
   readonly #pools = new Map<string, PeerPool<HttpClientConnection>>();
   readonly #connections = new Set<HttpClientConnection>();
   #closed = false;
 
-  constructor(dialer: PeerDialer, clock: Clock, clusterId: string) {
+  constructor(dialer: PeerDialer, clock: Clock, clusterId: string, limits: PeerLimits = {}) {
     this.#dialer = dialer;
     this.#clock = clock;
     this.#clusterId = clusterId;
+    this.#maxExchanges = limits.exchangesPerPeer ?? MAX_EXCHANGES_PER_PEER;
   }
 
   /** Connections of any state. */
@@ -75,8 +78,9 @@ export class HttpClient {
       this.#pools.get(key) ??
       new PeerPool<HttpClientConnection>((asking) => this.#dial(address, expect, asking));
     this.#pools.set(key, pool);
-    if (pool.exchanges >= MAX_EXCHANGES_PER_PEER) {
-      throw new PeerError("overloaded", `${MAX_EXCHANGES_PER_PEER} requests to ${address} wait`);
+    if (pool.exchanges >= this.#maxExchanges) {
+      const why = `${this.#maxExchanges} requests to ${address} are under way`;
+      throw new PeerError("overloaded", why);
     }
     pool.exchanges++;
     let left = false;

@@ -12,6 +12,7 @@ import {
 import { HTTP_PING_AFTER_MS, HTTP_SILENCE_MS } from "./http-client.ts";
 import type { PeerHttpHandler, PeerIdentity } from "./node-link.ts";
 import { PeerError } from "./peer-error.ts";
+import type { PeerLimits } from "./peer-limits.ts";
 import { answerLine, type Refusal } from "./peer-listener.ts";
 import type { PeerSocket } from "./peer-socket.ts";
 
@@ -22,12 +23,14 @@ export const MAX_HTTP_CONNECTIONS = 4_096;
 export class HttpServer {
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #maxConnections: number;
   readonly #connections = new Set<HttpServerConnection>();
   handler: PeerHttpHandler | undefined;
 
-  constructor(clock: Clock, logger: Logger) {
+  constructor(clock: Clock, logger: Logger, limits: PeerLimits = {}) {
     this.#clock = clock;
     this.#logger = logger;
+    this.#maxConnections = limits.httpConnections ?? MAX_HTTP_CONNECTIONS;
   }
 
   get size(): number {
@@ -38,8 +41,8 @@ export class HttpServer {
     const { handler } = this;
     if (handler === undefined)
       return { refused: "no requests are served here yet", temporary: true };
-    if (this.#connections.size >= MAX_HTTP_CONNECTIONS) {
-      return { refused: `${MAX_HTTP_CONNECTIONS} connections are open`, temporary: true };
+    if (this.#connections.size >= this.#maxConnections) {
+      return { refused: `${this.#maxConnections} connections are open`, temporary: true };
     }
     connection.write(answerLine({ ok: true }));
     const served = new HttpServerConnection({

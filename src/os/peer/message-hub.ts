@@ -5,6 +5,7 @@ import { KEEP_ALIVE_MS, MessagePeer, type DialOutcome, type MessageCodec } from 
 import { SERVERS_GROUP } from "./node-link.ts";
 import type { PeerDialer } from "./peer-dialer.ts";
 import { memberName } from "./peer-identity.ts";
+import type { PeerLimits } from "./peer-limits.ts";
 import { answerLine, type Refusal } from "./peer-listener.ts";
 import type { PeerSocket } from "./peer-socket.ts";
 import { PROTOCOL_VERSION } from "./preface.ts";
@@ -21,6 +22,7 @@ export interface MessageHubOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly warnings: CalmWarnings;
+  readonly limits?: PeerLimits;
 }
 
 /** The messages' side of the transport: one peer each for the other members. */
@@ -65,8 +67,8 @@ export class MessageHub {
     if (this.#handlers === undefined || this.#closed)
       return { refused: "this member starts", temporary: true };
     if (!this.#peers.has(from)) {
-      const strangers = this.#peers.size - this.#addresses.size;
-      if (strangers >= MAX_STRANGERS)
+      const strangers = [...this.#peers.keys()].filter((id) => !this.#addresses.has(id)).length;
+      if (strangers >= (this.#options.limits?.strangers ?? MAX_STRANGERS))
         return { refused: "too many unknown members", temporary: true };
     }
     connection.write(answerLine({ ok: true }));

@@ -1,5 +1,6 @@
 import type { Socket, SocketHandler } from "bun";
 import type { Fetch } from "../../lib/index.ts";
+import type { KeyPair } from "../certificates.ts";
 
 /** Who is at the other end, as its certificate says; the cluster's authority signed it. */
 export interface PeerIdentity {
@@ -79,6 +80,18 @@ export interface NodeLink {
    */
   fetchFrom(address: string, expect: PeerExpectation): Fetch;
   readonly dialTunnel: DialTunnel;
+  /**
+   * Lets in only whom `isKnown` knows, beyond what certificates say: they outlive the nodes they
+   * were made for. Asked at each connection for requests or a tunnel; messages and states between
+   * members are for their group to judge. Calling what it gives asks again of those that are open:
+   * the connections of others end.
+   */
+  admitOnly(isKnown: (peer: PeerIdentity) => boolean): () => void;
+  /**
+   * Shows this certificate of the same holder to whoever comes, and to whom it dials, from now on.
+   * What is open stays open.
+   */
+  show(keyPair: KeyPair): void;
   close(): Promise<void>;
 }
 

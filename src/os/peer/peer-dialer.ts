@@ -2,6 +2,7 @@ import type { CancelTimer, Clock } from "../../lib/index.ts";
 import { PEER_SERVER_NAME, type PeerExpectation } from "./node-link.ts";
 import { PeerError } from "./peer-error.ts";
 import { identityOf, mismatch } from "./peer-identity.ts";
+import type { PeerLimits } from "./peer-limits.ts";
 import type { TlsMaterial } from "./peer-listener.ts";
 import { PEER_SOCKET_EVENTS, PeerSocket, type SocketUser } from "./peer-socket.ts";
 import { LineReader, parseAnswer, type Preface, type PrefaceAnswer } from "./preface.ts";
@@ -38,29 +39,36 @@ export interface DialOptions {
 
 /** Opens connections to peers and makes sure of who is there before anything is said. */
 export class PeerDialer {
-  readonly #tls: TlsMaterial;
+  #tls: TlsMaterial;
   readonly #clock: Clock;
+  readonly #maxDials: number;
   /** Not connected yet; a dial that gave up stays here until the system gives up too. */
   readonly #connecting = new Set<Dial>();
   /** Neither answered nor failed yet. */
   readonly #unsettled = new Set<Dial>();
   #closed = false;
 
-  constructor(tls: TlsMaterial, clock: Clock) {
+  constructor(tls: TlsMaterial, clock: Clock, { dials = MAX_DIALS }: PeerLimits = {}) {
     this.#tls = tls;
     this.#clock = clock;
+    this.#maxDials = dials;
+  }
+
+  /** Shows another certificate from the next connection on. */
+  show(tls: TlsMaterial): void {
+    this.#tls = tls;
   }
 
   /** Gives the way to give up, without a word to the handlers. */
   dial(options: DialOptions): () => void {
     const place = parseAddress(options.address);
-    if (place === undefined || this.#closed || this.#connecting.size >= MAX_DIALS) {
+    if (place === undefined || this.#closed || this.#connecting.size >= this.#maxDials) {
       const error =
         place === undefined
           ? new PeerError("unreachable", `${JSON.stringify(options.address)} is not host:port`)
           : this.#closed
             ? new PeerError("closed", "the link is closed")
-            : new PeerError("overloaded", `${MAX_DIALS} dials are under way`);
+            : new PeerError("overloaded", `${this.#maxDials} dials are under way`);
       queueMicrotask(() => options.onFailure(error));
       return () => undefined;
     }

@@ -74,7 +74,7 @@ describe("peer listener", () => {
         connection.write(Buffer.from("taken\n"));
         return undefined;
       },
-      maxAcceptedAPeer: 2,
+      limits: { acceptedAPeer: 2 },
     });
     const tls = async (node: string) => {
       const pair = await group.keysOfNode(node);

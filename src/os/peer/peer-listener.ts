@@ -3,6 +3,7 @@ import type { CancelTimer, Clock } from "../../lib/index.ts";
 import type { CalmWarnings } from "./calm-warnings.ts";
 import type { PeerIdentity } from "./node-link.ts";
 import { identityOf } from "./peer-identity.ts";
+import type { PeerLimits } from "./peer-limits.ts";
 import { PEER_SOCKET_EVENTS, PeerSocket, type SocketUser } from "./peer-socket.ts";
 import { LineReader, parsePreface, type Preface, type PrefaceAnswer } from "./preface.ts";
 
@@ -14,6 +15,9 @@ export const MAX_GREETINGS = 256;
 export const MAX_ACCEPTED = 8_192;
 /** Of those, the connections that one certificate may hold: one node cannot shut out the others. */
 export const MAX_ACCEPTED_A_PEER = 2_048;
+
+/** A port that did not come back with another certificate is asked for again this often. */
+export const LISTEN_AGAIN_MS = 1_000;
 
 export interface TlsMaterial {
   readonly cert: string;
@@ -42,28 +46,84 @@ export interface PeerListenerOptions {
   readonly clock: Clock;
   readonly warnings: CalmWarnings;
   readonly accept: Accept;
-  /** {@link MAX_ACCEPTED_A_PEER} unless given. */
-  readonly maxAcceptedAPeer?: number;
+  readonly limits?: Pick<PeerLimits, "accepted" | "acceptedAPeer">;
+}
+
+/** A connection behind its greeting. */
+interface Held {
+  readonly peer: PeerIdentity;
+  readonly protocol: Preface["protocol"];
 }
 
 /** The mutual-TLS listener: nobody without a certificate of the cluster gets past it. */
 export class PeerListener {
   readonly #options: PeerListenerOptions;
-  readonly #listener: TCPSocketListener<PeerSocket>;
+  readonly #port: number;
+  /** Undefined while the port cannot be had back. */
+  #listener: TCPSocketListener<PeerSocket> | undefined;
+  #cancelListening: CancelTimer | undefined;
+  #closed = false;
   /** In the order of their coming. */
   readonly #greetings = new Set<Greeting>();
   readonly #accepted = new Set<PeerSocket>();
   /** Whose the connections behind their greeting are, and how many each peer has. */
-  readonly #holders = new Map<PeerSocket, string>();
+  readonly #holders = new Map<PeerSocket, Held>();
   readonly #held = new Map<string, number>();
 
   constructor(options: PeerListenerOptions) {
     this.#options = options;
-    this.#listener = Bun.listen<PeerSocket>({
-      hostname: options.hostname,
-      port: options.port,
+    this.#listener = this.#listen(options.port, options.tls);
+    this.#port = this.#listener.port;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Connections of all kinds. */
+  get size(): number {
+    return this.#accepted.size;
+  }
+
+  /**
+   * Shows another certificate to whoever comes from now on; open connections stay. Bun's listeners
+   * keep theirs, so that another one takes the port: who comes in that moment has to come again.
+   */
+  show(tls: TlsMaterial): void {
+    this.#cancelListening?.();
+    this.#listener?.stop();
+    this.#listener = undefined;
+    if (this.#closed) return;
+    try {
+      this.#listener = this.#listen(this.#port, tls);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.warnings.warn("the peer port cannot be had back", { port: this.#port, reason });
+      this.#cancelListening = this.#options.clock.after(LISTEN_AGAIN_MS, () => this.show(tls));
+    }
+  }
+
+  /** Ends the connections of this kind, told to their users as the reason. */
+  cut(which: (held: Held) => boolean, reason: string): void {
+    for (const [connection, held] of this.#holders) {
+      if (which(held)) connection.fail(new Error(reason));
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelListening?.();
+    this.#listener?.stop();
+    for (const connection of this.#accepted) connection.destroy();
+    for (const greeting of this.#greetings) greeting.end();
+  }
+
+  #listen(port: number, tls: TlsMaterial): TCPSocketListener<PeerSocket> {
+    return Bun.listen<PeerSocket>({
+      hostname: this.#options.hostname,
+      port,
       allowHalfOpen: true,
-      tls: { ...options.tls, requestCert: true, rejectUnauthorized: true },
+      tls: { ...tls, requestCert: true, rejectUnauthorized: true },
       socket: {
         ...PEER_SOCKET_EVENTS,
         open: (socket) => {
@@ -84,29 +144,14 @@ export class PeerListener {
     });
   }
 
-  get port(): number {
-    return this.#listener.port;
-  }
-
-  /** Connections of all kinds. */
-  get size(): number {
-    return this.#accepted.size;
-  }
-
-  close(): void {
-    this.#listener.stop();
-    for (const connection of this.#accepted) connection.destroy();
-    for (const greeting of this.#greetings) greeting.end();
-  }
-
   #accept(preface: Preface, peer: PeerIdentity, connection: PeerSocket): Refusal | undefined {
-    const { accept, maxAcceptedAPeer = MAX_ACCEPTED_A_PEER } = this.#options;
+    const { accept, limits } = this.#options;
     const { commonName } = peer;
     const held = this.#held.get(commonName) ?? 0;
-    if (held >= maxAcceptedAPeer) {
+    if (held >= (limits?.acceptedAPeer ?? MAX_ACCEPTED_A_PEER)) {
       return { refused: `${commonName} has ${held} connections open`, temporary: true };
     }
-    this.#holders.set(connection, commonName);
+    this.#holders.set(connection, { peer, protocol: preface.protocol });
     this.#held.set(commonName, held + 1);
     const refusal = accept(preface, peer, connection);
     if (refusal !== undefined) this.#release(connection);
@@ -117,14 +162,16 @@ export class PeerListener {
     const holder = this.#holders.get(connection);
     if (holder === undefined) return;
     this.#holders.delete(connection);
-    const left = (this.#held.get(holder) ?? 1) - 1;
-    if (left === 0) this.#held.delete(holder);
-    else this.#held.set(holder, left);
+    const { commonName } = holder.peer;
+    const left = (this.#held.get(commonName) ?? 1) - 1;
+    if (left === 0) this.#held.delete(commonName);
+    else this.#held.set(commonName, left);
   }
 
   #take(greeting: Greeting): void {
-    if (this.#accepted.size >= MAX_ACCEPTED) {
-      this.#options.warnings.warn("too many peer connections", { limit: MAX_ACCEPTED });
+    const limit = this.#options.limits?.accepted ?? MAX_ACCEPTED;
+    if (this.#accepted.size >= limit) {
+      this.#options.warnings.warn("too many peer connections", { limit });
       greeting.end();
       return;
     }

@@ -1,5 +1,6 @@
 import type { CancelTimer, Clock } from "../../lib/index.ts";
 import type { PeerIdentity, TunnelHandler, TunnelTarget } from "./node-link.ts";
+import type { PeerLimits } from "./peer-limits.ts";
 import { answerLine, type Refusal } from "./peer-listener.ts";
 import { PEER_SOCKET_EVENTS, PeerSocket, type SocketUser } from "./peer-socket.ts";
 
@@ -13,11 +14,13 @@ const KEEP_ALIVE_AFTER_MS = 15_000;
 /** Joins verified peers' connections to the sockets of this node's pods. */
 export class TunnelServer {
   readonly #clock: Clock;
+  readonly #maxTunnels: number;
   readonly #tunnels = new Set<Tunnel>();
   handler: TunnelHandler | undefined;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, { tunnels = MAX_TUNNELS }: PeerLimits = {}) {
     this.#clock = clock;
+    this.#maxTunnels = tunnels;
   }
 
   get size(): number {
@@ -25,8 +28,8 @@ export class TunnelServer {
   }
 
   accept(connection: PeerSocket, target: TunnelTarget, peer: PeerIdentity): Refusal | undefined {
-    if (this.#tunnels.size >= MAX_TUNNELS)
-      return { refused: `${MAX_TUNNELS} tunnels are open`, temporary: true };
+    if (this.#tunnels.size >= this.#maxTunnels)
+      return { refused: `${this.#maxTunnels} tunnels are open`, temporary: true };
     const unix = this.handler?.(target, peer);
     if (unix === undefined)
       return { refused: `no pod here serves ${target.ip}:${target.port}`, temporary: true };
