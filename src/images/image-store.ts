@@ -190,7 +190,7 @@ class DiskImageStore implements ImageStore {
       throw new ImageError("invalid-reference", `${text}: ${why}`);
     }
     const { repository, tag = DEFAULT_TAG } = reference;
-    const artifact = wasmArtifact(bytes, options.annotations);
+    const artifact = wasmArtifact(bytes, options);
     await pushWasmArtifact(this.registry, artifact, { repository, tag });
     return this.pull(reference, { signal: new AbortController().signal });
   }

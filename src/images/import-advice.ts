@@ -1,0 +1,138 @@
+import {
+  CLUSTER_INTERFACES,
+  GRANTS,
+  PREVIEW_ONE_FUNCTIONS,
+  PREVIEW_ONE_MODULE,
+} from "./cluster-interfaces.ts";
+import type { WasmInspection } from "./wasm-inspection.ts";
+
+/** What somebody should know of an import before a pod has it. */
+export interface ImportAdvice {
+  /** `refused`: no pod starts with it. `needs-grant`: its calls fail until the pod is granted it. */
+  readonly verdict: "refused" | "needs-grant";
+  /** Names as in {@link WasmInspection.imports} or exports; those of one reason are together. */
+  readonly names: readonly string[];
+  readonly why: string;
+  /** The pod's annotation that grants it, and an example of its value. */
+  readonly grant?: { readonly annotation: string; readonly example: string };
+}
+
+/** Prefixes of interfaces that others provide, and what there is instead. */
+const STRANGERS: readonly (readonly [prefix: string, why: string])[] = [
+  ["fermyon:spin/key-value", "Spin's own interface; wasi:keyvalue/store is provided"],
+  ["fermyon:spin/variables", "Spin's own interface; wasi:config/store is provided"],
+  ["fermyon:spin/config", "Spin's own interface; wasi:config/store is provided"],
+  ["fermyon:spin/http", "Spin's own interface; wasi:http/outgoing-handler is provided"],
+  ["fermyon:spin/", "Spin's own interface"],
+  ["spin:", "Spin's own interface"],
+  ["wasmcloud:", "wasmCloud's own interface"],
+  ["wrpc:", "wasmCloud's own interface"],
+  ["wasi:keyvalue/watcher", "nothing calls wasi:keyvalue/watcher yet"],
+  ["wasi:messaging/", "no messaging is provided"],
+  ["wasi:nn/", "no machine learning is provided"],
+  ["wasi:sqlite/", "no SQLite is provided; a volume and wasi:filesystem are"],
+  ["wasi:sql/", "no SQL is provided"],
+  ["wasi:blobstore/", "no blob store is provided; a volume and wasi:filesystem are"],
+  ["wasi:tls/", "no TLS of its own is provided; wasi:http/outgoing-handler speaks https"],
+  ["wasi:webgpu/", "no GPU is provided"],
+];
+
+/** Modules that core modules import from, besides preview 1. */
+const STRANGE_MODULES: readonly (readonly [prefix: string, why: string])[] = [
+  ["wasi.thread", "threads: build without them"],
+  ["wasix_", "WASIX: build for plain WASI preview 1"],
+  ["wasi_unstable.", "an early draft of WASI: build for wasi_snapshot_preview1"],
+  ["wasi_ephemeral_nn.", "no machine learning is provided"],
+  ["wasi:", "a module that has still to become a component: wasm-tools component new"],
+  ["cm32p2|", "a module that has still to become a component: wasm-tools component new"],
+  ["fermyon:", "a module for Spin, which makes a component of it: wasm-tools component new"],
+  ["spin", "a module for Spin's first version"],
+  ["__wbindgen", "a module for browsers (wasm-bindgen): build for wasm32-wasip1"],
+  ["env.", "functions the linker left open, or a build for Emscripten"],
+];
+
+const HANDLER = "wasi:http/incoming-handler";
+const COMMAND = "wasi:cli/run";
+
+/**
+ * What the cluster will refuse of a binary, and what it grants only by an annotation of the pod.
+ * Refusals first.
+ */
+export function importAdvice(wasm: WasmInspection): readonly ImportAdvice[] {
+  return wasm.kind === "component" ? componentAdvice(wasm) : moduleAdvice(wasm);
+}
+
+function componentAdvice(wasm: WasmInspection): ImportAdvice[] {
+  const refused = grouped(wasm.imports, refusalOf);
+  const runs = wasm.exports.map(withoutVersion);
+  if (!runs.includes(HANDLER) && !runs.includes(COMMAND)) {
+    const why = `it exports neither ${HANDLER} nor ${COMMAND}, which pods are run by`;
+    refused.push({ verdict: "refused", names: wasm.exports, why });
+  } else if (!wasm.exports.some((name) => isRunnable(name))) {
+    const why = "another version of WASI than 0.2";
+    refused.push({ verdict: "refused", names: wasm.exports, why });
+  }
+  const grants = wasm.imports.flatMap((name): ImportAdvice[] => {
+    const grant = GRANTS.get(withoutVersion(name));
+    if (grant === undefined || refusalOf(name) !== undefined) return [];
+    const why = "denied until the pod is granted it";
+    return [{ verdict: "needs-grant", names: [name], why, grant }];
+  });
+  return [...refused, ...grants];
+}
+
+function isRunnable(name: string): boolean {
+  return [HANDLER, COMMAND].includes(withoutVersion(name)) && isSecondPreview(name);
+}
+
+function refusalOf(name: string): string | undefined {
+  const plain = withoutVersion(name);
+  if (CLUSTER_INTERFACES.has(plain)) {
+    return isSecondPreview(name) ? undefined : "another version of WASI than 0.2";
+  }
+  const known = STRANGERS.find(([prefix]) => plain.startsWith(prefix));
+  if (known !== undefined) return known[1];
+  return plain.includes(":") ? "an interface nobody provides" : "a function nobody provides";
+}
+
+/** Of proposals that have no second preview yet (wasi:config, wasi:keyvalue) drafts will do. */
+function isSecondPreview(name: string): boolean {
+  const version = name.split("@")[1];
+  return version === undefined || /^0\.[12]\./.test(version);
+}
+
+function withoutVersion(name: string): string {
+  return name.split("@")[0] ?? name;
+}
+
+function moduleAdvice(wasm: WasmInspection): ImportAdvice[] {
+  const advice = grouped(wasm.imports, (name) => moduleRefusal(name, wasm));
+  if (!wasm.exports.includes("_start")) {
+    const why = "it exports no _start function: it is a library, no command";
+    advice.push({ verdict: "refused", names: wasm.exports, why });
+  }
+  return advice;
+}
+
+function moduleRefusal(name: string, wasm: WasmInspection): string | undefined {
+  const prefix = `${PREVIEW_ONE_MODULE}.`;
+  if (name.startsWith(prefix)) {
+    if (PREVIEW_ONE_FUNCTIONS.has(name.slice(prefix.length))) return undefined;
+    return "no function of WASI preview 1 but another runtime's own";
+  }
+  if (wasm.sharedMemory && name.startsWith("env.")) return "threads: build without them";
+  const known = STRANGE_MODULES.find(([start]) => name.startsWith(start));
+  return known?.[1] ?? "a module nobody provides";
+}
+
+function grouped(
+  names: readonly string[],
+  reasonOf: (name: string) => string | undefined,
+): ImportAdvice[] {
+  const byReason = new Map<string, string[]>();
+  for (const name of names) {
+    const why = reasonOf(name);
+    if (why !== undefined) byReason.set(why, [...(byReason.get(why) ?? []), name]);
+  }
+  return [...byReason].map(([why, found]) => ({ verdict: "refused", names: found, why }));
+}
