@@ -12,9 +12,12 @@ import {
   type KubeObject,
 } from "../client/index.ts";
 import { sleep, type Clock, type Logger } from "../lib/index.ts";
+import type { EgressPolicy } from "./egress/egress-router.ts";
+import { EgressServer } from "./egress/egress-server.ts";
+import type { NameResolver } from "./egress/outside-targets.ts";
 import { IngressStatusWriter } from "./ingress-status.ts";
 import { MAX_SPLICES, ServiceListeners, type BindFailure } from "./l4/service-listeners.ts";
-import { MAX_CLIENT_CONNECTIONS } from "./l7/ingress-context.ts";
+import { MAX_CLIENT_CONNECTIONS } from "./l7/http-context.ts";
 import { IngressServer } from "./l7/ingress-server.ts";
 import {
   createEndpointDial,
@@ -55,6 +58,8 @@ export interface ProxyOptions {
    * away. Each takes two descriptors.
    */
   readonly maxConnections?: number;
+  /** Looks up names outside of the cluster; the machine's resolver unless given. */
+  readonly resolve?: NameResolver;
 }
 
 /** Figures for a status page. */
@@ -63,6 +68,8 @@ export interface ProxyStatistics {
   readonly serviceConnections: number;
   readonly ingressClients: number;
   readonly ingressUpstreams: number;
+  readonly egressClients: number;
+  readonly egressUpstreams: number;
 }
 
 export interface Proxy {
@@ -72,6 +79,12 @@ export interface Proxy {
    */
   start(signal: AbortSignal): Promise<{ readonly ingressPort: number }>;
   statistics(): ProxyStatistics;
+  /**
+   * Listens on a Unix socket for the HTTP requests of a pod and forwards what its policy allows:
+   * to Services by name, to pods by address, elsewhere by the machine's resolver. Throws when the
+   * path cannot be listened on. Requests wait for the first table.
+   */
+  openEgress(path: string, policy: EgressPolicy): { close(): void };
   /** Opens a connection to a pod's port, on whichever node it is: for port-forward. */
   readonly dial: EndpointDial;
   /**
@@ -92,6 +105,7 @@ class TableProxy implements Proxy {
   readonly #states: EndpointStates;
   readonly #peerAddresses = new PeerAddresses();
   readonly #ingress: IngressServer;
+  readonly #egress: EgressServer;
   readonly #services: ServiceListeners;
   readonly #events: EventRecorder;
   readonly #statusWriter: IngressStatusWriter;
@@ -113,6 +127,13 @@ class TableProxy implements Proxy {
     this.dial = dial;
     const shared = { clock, logger, states, dial };
     this.#ingress = new IngressServer({ ...shared, maxConnections: maxClients });
+    this.#egress = new EgressServer({
+      ...shared,
+      maxConnections: maxClients,
+      service: (namespace, name) => this.#builder.service(namespace, name),
+      nodeOfPod: (ip) => this.#peerAddresses.nodeOfPod(ip),
+      ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
+    });
     this.#events = createEventRecorder({ client, clock, logger, component: "kubun-proxy" });
     const address = options.ingressAddress ?? options.ingress.hostname;
     this.#statusWriter = new IngressStatusWriter(client, logger, address);
@@ -156,13 +177,20 @@ class TableProxy implements Proxy {
 
   statistics(): ProxyStatistics {
     const { clients, upstreams } = this.#ingress.connections;
+    const egress = this.#egress.connections;
     const { listeners, connections } = this.#services.counts;
     return {
       serviceListeners: listeners,
       serviceConnections: connections,
       ingressClients: clients,
       ingressUpstreams: upstreams,
+      egressClients: egress.clients,
+      egressUpstreams: egress.upstreams,
     };
+  }
+
+  openEgress(path: string, policy: EgressPolicy): { close(): void } {
+    return this.#egress.open(path, policy);
   }
 
   drained(): Promise<void> {
@@ -216,6 +244,7 @@ class TableProxy implements Proxy {
     const table = this.#builder.build();
     const retired = this.#states.retain(table);
     this.#ingress.update(table, retired);
+    this.#egress.update(table, retired);
     this.#services.update(table);
     this.#publishStatus();
   }
@@ -254,8 +283,11 @@ class TableProxy implements Proxy {
     const untilMs = clock.monotonic() + DRAIN_MS;
     this.#services.close();
     this.#ingress.drain();
-    while (this.#ingress.busy > 0 && clock.monotonic() < untilMs) await sleep(clock, DRAIN_POLL_MS);
+    this.#egress.drain();
+    const busy = (): boolean => this.#ingress.busy + this.#egress.busy > 0;
+    while (busy() && clock.monotonic() < untilMs) await sleep(clock, DRAIN_POLL_MS);
     this.#ingress.close();
+    this.#egress.close();
     this.#drained.resolve();
   }
 }

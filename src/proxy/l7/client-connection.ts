@@ -3,13 +3,17 @@ import { Outlet } from "../net/outlet.ts";
 import { BODY_MALFORMED, BodyReader } from "./body-reader.ts";
 import { Exchange } from "./exchange.ts";
 import { HEAD_TOO_LARGE, HeadReader, NEED_MORE } from "./head-reader.ts";
-import { forwardedLines, plainResponse } from "./head-writer.ts";
-import { MAX_REQUEST_HEAD_BYTES, type IngressContext } from "./ingress-context.ts";
+import type { EgressErrorCode } from "./egress-error.ts";
+import { forwardedLines, jsonResponse, plainResponse } from "./head-writer.ts";
+import { MAX_REQUEST_HEAD_BYTES, type HttpContext } from "./http-context.ts";
 import { isFault } from "./message-head.ts";
 import { parseRequestHead, type RequestHead } from "./request-head.ts";
+import type { RequestRouter } from "./request-target.ts";
 
 /** Bytes a client may send ahead of its turn before its socket is no longer read. */
 export const MAX_PIPELINED_BYTES = 256 * 1024;
+
+const NOTHING = Buffer.alloc(0);
 
 /**
  * - `head`: a request is awaited or its head is arriving
@@ -20,10 +24,12 @@ export const MAX_PIPELINED_BYTES = 256 * 1024;
  */
 type ClientState = "head" | "body" | "waiting" | "tunnel" | "lingering" | "closed";
 
-/** One client of the ingress: reads its requests one after another and writes the answers. */
+/** One client, of Ingress or a pod's worker: reads its requests one after another and writes the answers. */
 export class ClientConnection {
-  readonly #context: IngressContext;
+  readonly #context: HttpContext;
+  readonly router: RequestRouter;
   readonly #socket: Socket<ClientConnection>;
+  readonly #onGone: (() => void) | undefined;
   readonly #outlet: Outlet;
   readonly #reader = new HeadReader(MAX_REQUEST_HEAD_BYTES);
   readonly #address: string;
@@ -41,8 +47,15 @@ export class ClientConnection {
   #forwardedHost: string | undefined;
   #forwarded: Buffer = Buffer.alloc(0);
 
-  constructor(context: IngressContext, socket: Socket<ClientConnection>) {
+  constructor(
+    context: HttpContext,
+    socket: Socket<ClientConnection>,
+    router: RequestRouter,
+    onGone?: () => void,
+  ) {
     this.#context = context;
+    this.router = router;
+    this.#onGone = onGone;
     this.#socket = socket;
     this.#outlet = new Outlet(socket);
     this.#address = plainAddress(socket.remoteAddress);
@@ -62,8 +75,9 @@ export class ClientConnection {
     this.#lastActiveMs = this.#context.coarseNowMs;
   }
 
-  /** The lines that tell an endpoint who asked. */
+  /** The lines that tell an endpoint who asked; a pod asks for itself. */
   forwardedFor(head: RequestHead): Buffer {
+    if (this.router.side === "egress") return NOTHING;
     if (head.host !== this.#forwardedHost) {
       this.#forwardedHost = head.host;
       this.#forwarded = forwardedLines(this.#address, head.host);
@@ -75,11 +89,16 @@ export class ClientConnection {
     return this.#outlet.write(bytes);
   }
 
-  /** An answer of the proxy's own to the request at hand. */
-  answer(status: number, message: string): void {
-    const close = !this.#keepAlive || this.#state === "body";
-    this.#outlet.write(plainResponse(status, message, { method: this.#method, close }));
-    this.onExchangeDone({ keepAlive: !close });
+  /** An answer of the proxy's own to the request at hand; a worker is told the code too. */
+  answer(status: number, message: string, code: EgressErrorCode = "http-protocol-error"): void {
+    const close = this.#closesAfterAnswer;
+    const shown = this.router.side === "egress" ? { code } : {};
+    this.#reply(plainResponse(status, message, { method: this.#method, close, ...shown }));
+  }
+
+  answerJson(value: unknown): void {
+    const close = this.#closesAfterAnswer;
+    this.#reply(jsonResponse(value, { method: this.#method, close }));
   }
 
   onExchangeDone(options: { keepAlive: boolean }): void {
@@ -148,6 +167,7 @@ export class ClientConnection {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     exchange?.abort();
+    this.#onGone?.();
   }
 
   /** Called about once a second. */
@@ -176,6 +196,16 @@ export class ClientConnection {
     }
   }
 
+  get #closesAfterAnswer(): boolean {
+    return !this.#keepAlive || this.#state === "body";
+  }
+
+  #reply(bytes: Buffer): void {
+    const keepAlive = !this.#closesAfterAnswer;
+    this.#outlet.write(bytes);
+    this.onExchangeDone({ keepAlive });
+  }
+
   #sweepExchange(silentMs: number): void {
     const { timeouts } = this.#context;
     const exchange = this.#exchange;
@@ -187,7 +217,7 @@ export class ClientConnection {
     }
     exchange.abort();
     this.#keepAlive = false;
-    this.answer(504, "the endpoint did not answer in time");
+    this.answer(504, "the endpoint did not answer in time", "http-response-timeout");
   }
 
   #continue(): void {
@@ -239,11 +269,14 @@ export class ClientConnection {
       return undefined;
     }
     if (next < 0) {
-      if (next === HEAD_TOO_LARGE) this.#refuse(431, "the request head is too large");
-      else this.#refuse(400, "malformed request head");
+      if (next === HEAD_TOO_LARGE) {
+        const code = "http-request-header-section-size";
+        this.#refuse(431, "the request head is too large", code);
+      } else this.#refuse(400, "malformed request head");
       return undefined;
     }
-    const head = parseRequestHead(this.#reader.bytes, this.#reader.start, this.#reader.end);
+    const { bytes, start, end } = this.#reader;
+    const head = parseRequestHead(bytes, start, end, this.router.side);
     if (isFault(head)) {
       this.#refuse(head.status, head.message);
       return undefined;
@@ -301,10 +334,10 @@ export class ClientConnection {
     this.#socket.pause();
   }
 
-  #refuse(status: number, message: string): void {
+  #refuse(status: number, message: string, code?: EgressErrorCode): void {
     this.#keepAlive = false;
     if (this.#state === "head") this.#method = "GET";
-    this.answer(status, message);
+    this.answer(status, message, code);
   }
 
   /** Ends the writing side and gives the client time to read the answer before all is closed. */
@@ -323,7 +356,9 @@ export class ClientConnection {
   }
 }
 
-function plainAddress(address: string): string {
+/** Empty for who comes by a Unix socket. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return "";
   return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
 }
 

@@ -1,12 +1,13 @@
-import { routeRequest } from "../routing/request-route.ts";
-import type { ServicePort } from "../routing/routing-table.ts";
+import type { CancelTimer } from "../../lib/index.ts";
 import type { EndpointState } from "../net/endpoint-states.ts";
 import type { ClientConnection } from "./client-connection.ts";
+import type { EgressErrorCode } from "./egress-error.ts";
 import { HEAD_TOO_LARGE, NEED_MORE } from "./head-reader.ts";
 import { writeRequestHead } from "./head-writer.ts";
-import type { IngressContext } from "./ingress-context.ts";
-import { isFault } from "./message-head.ts";
+import type { HttpContext } from "./http-context.ts";
+import { isFault, type Side } from "./message-head.ts";
 import { isIdempotent, type RequestHead } from "./request-head.ts";
+import type { PortTarget, RequestTarget } from "./request-target.ts";
 import { parseResponseHead } from "./response-head.ts";
 import { ResponseRelay } from "./response-relay.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
@@ -22,13 +23,14 @@ const NONE_TRIED: ReadonlySet<string> = new Set();
  * failed attempt is followed by another.
  */
 export class Exchange implements UpstreamUser {
-  readonly #context: IngressContext;
+  readonly #context: HttpContext;
   readonly #client: ClientConnection;
   readonly #head: RequestHead;
   /** The part of the body that came with the head: kept, so that it can be sent again. */
   readonly #firstBody: Buffer;
   readonly #idempotent: boolean;
-  #port: ServicePort | undefined;
+  #target: PortTarget | undefined;
+  #aborted = false;
   #tried: Set<string> | undefined;
   #attempts = 0;
   #freshOnly = false;
@@ -40,9 +42,12 @@ export class Exchange implements UpstreamUser {
   #endpoint: EndpointState | undefined;
   #upstream: UpstreamConnection | undefined;
   #relay: ResponseRelay | undefined;
+  #cancelConnectTimeout: CancelTimer | undefined;
+  /** Why the last attempt came to nothing. */
+  #failure: EgressErrorCode = "connection-refused";
 
   constructor(
-    context: IngressContext,
+    context: HttpContext,
     client: ClientConnection,
     head: RequestHead,
     firstBody: Buffer,
@@ -65,21 +70,18 @@ export class Exchange implements UpstreamUser {
   }
 
   start(): void {
-    const route = routeRequest(this.#context.table, this.#head.host, this.#head.target);
-    switch (route.type) {
-      case "no-rule":
-        this.#client.answer(404, "no Ingress rule matches this host and path");
-        return;
-      case "no-service": {
-        const { ingress, namespace, service, port } = route.backend;
-        const name = `${namespace}/${service}`;
-        this.#client.answer(503, `Ingress ${ingress}: Service ${name} has no port ${port}`);
-        return;
-      }
-      case "port":
-        this.#port = route.port;
-        this.#attempt();
+    const target = this.#client.router.route(this.#head);
+    if (!(target instanceof Promise)) {
+      this.#goTo(target);
+      return;
     }
+    target.then(
+      (found) => this.#goTo(found),
+      (error: unknown) => {
+        this.#context.logger.error("a request could not be routed", { error: String(error) });
+        this.#goTo({ type: "refused", status: 502, message: "no way", code: "internal-error" });
+      },
+    );
   }
 
   /** Bytes of the request body, or of the tunnel; false asks the client to pause. */
@@ -102,12 +104,14 @@ export class Exchange implements UpstreamUser {
 
   /** The client is gone: nobody waits for the answer any more. */
   abort(): void {
+    this.#aborted = true;
     const upstream = this.#detach();
     upstream?.destroy();
   }
 
   onUpstreamOpen(): void {
-    if (this.#endpoint !== undefined) this.#context.states.markAlive(this.#endpoint);
+    this.#cancelConnectTimeout?.();
+    if (this.#endpoint !== undefined) this.#target?.states.markAlive(this.#endpoint);
     this.#send();
     this.#client.onExchangeAccepting();
   }
@@ -152,14 +156,16 @@ export class Exchange implements UpstreamUser {
     const endpoint = upstream?.endpoint;
     if (endpoint === undefined) return;
     if (!this.#sent) {
-      this.#context.states.markFailed(endpoint);
+      this.#failure = upstream?.failure ?? "connection-refused";
+      this.#target?.states.markFailed(endpoint);
       this.#avoid(endpoint);
       this.#attempt();
       return;
     }
     this.#sent = false;
     if (this.#bodyStreamed || !this.#idempotent) {
-      this.#client.answer(502, "the endpoint closed the connection without an answer");
+      const message = "the endpoint closed the connection without an answer";
+      this.#client.answer(502, message, "connection-terminated");
       return;
     }
     // A connection out of the pool may just have grown too old; a new one tells more.
@@ -168,23 +174,38 @@ export class Exchange implements UpstreamUser {
     this.#attempt();
   }
 
+  #goTo(target: RequestTarget): void {
+    if (this.#aborted) return;
+    switch (target.type) {
+      case "refused":
+        this.#client.answer(target.status, target.message, target.code);
+        return;
+      case "answer":
+        this.#client.answerJson(target.value);
+        return;
+      case "port":
+        this.#target = target;
+        this.#attempt();
+    }
+  }
+
   #avoid(endpoint: EndpointState): void {
     this.#tried ??= new Set();
     this.#tried.add(endpoint.endpoint.key);
   }
 
   #attempt(): void {
-    const { table, states, pool } = this.#context;
-    const port = this.#port === undefined ? undefined : table.ports.get(this.#port.key);
+    const { table, pool } = this.#context;
+    const target = this.#target;
+    if (target === undefined) return;
+    const port = target.fixed === true ? target.port : table.ports.get(target.port.key);
     const tried = this.#tried ?? NONE_TRIED;
     const endpoint =
       port === undefined || this.#attempts++ >= MAX_ATTEMPTS
         ? undefined
-        : states.choose(port, tried);
+        : target.states.choose(port, tried);
     if (endpoint === undefined) {
-      const name = `${this.#port?.namespace}/${this.#port?.service}`;
-      if (this.#attempts > 1) this.#client.answer(502, `no endpoint of Service ${name} answers`);
-      else this.#client.answer(503, `Service ${name} has no ready endpoint`);
+      this.#giveUp(target);
       return;
     }
     this.#endpoint = endpoint;
@@ -193,7 +214,32 @@ export class Exchange implements UpstreamUser {
       ? undefined
       : pool.take(endpoint, this, { repeatable: this.#idempotent });
     this.#upstream = pooled ?? pool.connect(endpoint, this);
-    if (pooled !== undefined) this.#send();
+    if (pooled === undefined) {
+      this.#limitConnecting(target);
+      return;
+    }
+    this.#send();
+    // Whatever of the body came while this was not the first thing to happen waits for it.
+    this.#client.onExchangeAccepting();
+  }
+
+  #limitConnecting({ connectMs }: PortTarget): void {
+    if (connectMs === undefined) return;
+    const upstream = this.#upstream;
+    this.#cancelConnectTimeout = this.#context.clock.after(connectMs, () => {
+      if (upstream?.connected === false) upstream.fail("connection-timeout");
+    });
+  }
+
+  #giveUp({ port: { namespace, service }, fixed }: PortTarget): void {
+    const name = fixed === true ? service : `Service ${namespace}/${service}`;
+    if (this.#attempts <= 1) {
+      this.#client.answer(503, `${name} has no ready endpoint`, "destination-unavailable");
+      return;
+    }
+    const code = this.#failure;
+    const what = fixed === true ? `${name} cannot be reached` : `no endpoint of ${name} answers`;
+    this.#client.answer(502, code === "connection-refused" ? what : `${what}: ${code}`, code);
   }
 
   /** Head and first piece of body leave in one write when they fit the scratch buffer. */
@@ -220,11 +266,15 @@ export class Exchange implements UpstreamUser {
       const next = reader.push(chunk, at);
       if (next === NEED_MORE) return;
       if (next < 0) {
-        const why = next === HEAD_TOO_LARGE ? "too large" : "malformed";
-        this.#refuseEndpoint(`the head of the endpoint's response is ${why}`);
+        const large = next === HEAD_TOO_LARGE;
+        this.#refuseEndpoint(
+          `the head of the endpoint's response is ${large ? "too large" : "malformed"}`,
+          large ? "http-response-header-section-size" : "http-protocol-error",
+        );
         return;
       }
-      const head = parseResponseHead(reader.bytes, reader.start, reader.end, this.#head.method);
+      const { bytes, start, end } = reader;
+      const head = parseResponseHead(bytes, start, end, this.#head.method, this.#side);
       if (isFault(head)) {
         this.#refuseEndpoint(`the endpoint's response cannot be read: ${head.message}`);
         return;
@@ -289,13 +339,18 @@ export class Exchange implements UpstreamUser {
     this.#client.onExchangeDone({ keepAlive: relay.keepsClient });
   }
 
-  #refuseEndpoint(message: string): void {
+  #refuseEndpoint(message: string, code: EgressErrorCode = "http-protocol-error"): void {
     const upstream = this.#detach();
     upstream?.destroy();
-    this.#client.answer(502, message);
+    this.#client.answer(502, message, code);
+  }
+
+  get #side(): Side {
+    return this.#client.router.side;
   }
 
   #detach(): UpstreamConnection | undefined {
+    this.#cancelConnectTimeout?.();
     if (this.#endpoint !== undefined) this.#endpoint.active--;
     this.#endpoint = undefined;
     const upstream = this.#upstream;

@@ -2,12 +2,16 @@
 export type FieldKind =
   | "connection"
   | "content-length"
+  | "egress"
   | "expect"
   | "hop-by-hop"
   | "host"
   | "forwarded"
   | "transfer-encoding"
   | "upgrade";
+
+/** Names the wasi:http error of an answer that is the proxy's own. */
+export const EGRESS_ERROR = "x-kubun-egress-error";
 
 interface KnownField {
   readonly name: Uint8Array;
@@ -17,10 +21,12 @@ interface KnownField {
 /**
  * `forwarded` are the fields in which a proxy tells who asked: what a client writes there itself is
  * dropped, because backends believe it. `proxy` is a field no client sends in good faith (httpoxy).
+ * `egress` are the fields between a pod's worker and the proxy.
  */
 const KINDS: Readonly<Record<FieldKind, readonly string[]>> = {
   connection: ["connection"],
   "content-length": ["content-length"],
+  egress: ["x-kubun-scheme", "x-kubun-connect-timeout-ms", "x-kubun-resolve", EGRESS_ERROR],
   expect: ["expect"],
   "hop-by-hop": ["keep-alive", "proxy-connection", "te", "proxy"],
   host: ["host"],
@@ -36,7 +42,7 @@ const KINDS: Readonly<Record<FieldKind, readonly string[]>> = {
   upgrade: ["upgrade"],
 };
 
-const LONGEST = 17;
+const LONGEST = 26;
 
 /** Index is the length of the name, so that most fields are told apart by it alone. */
 const BY_LENGTH: readonly (readonly KnownField[])[] = Array.from(

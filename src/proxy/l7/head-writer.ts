@@ -1,3 +1,5 @@
+import type { EgressErrorCode } from "./egress-error.ts";
+import { EGRESS_ERROR } from "./field-names.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
 
@@ -99,7 +101,9 @@ function withTransferEncoding(head: ResponseHead): readonly number[] {
 }
 
 const REASONS: Readonly<Record<number, string>> = {
+  200: "OK",
   400: "Bad Request",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
   408: "Request Timeout",
@@ -112,18 +116,43 @@ const REASONS: Readonly<Record<number, string>> = {
   505: "HTTP Version Not Supported",
 };
 
+export interface OwnResponseOptions {
+  readonly method: string;
+  readonly close: boolean;
+  /** What a pod's worker is told of it. */
+  readonly code?: EgressErrorCode | undefined;
+}
+
 /** A whole answer of the proxy's own, as plain text. */
 export function plainResponse(
   status: number,
   message: string,
-  options: { method: string; close: boolean },
+  options: OwnResponseOptions,
 ): Buffer {
-  const body = Buffer.from(`${message}\n`, "utf8");
+  const fields = [
+    "Content-Type: text/plain; charset=utf-8",
+    ...(status === 503 ? ["Retry-After: 1"] : []),
+    ...(options.code === undefined ? [] : [`${EGRESS_ERROR}: ${options.code}`]),
+  ];
+  return ownResponse(status, fields, `${message}\n`, options);
+}
+
+/** A whole answer of the proxy's own, for a program. */
+export function jsonResponse(value: unknown, options: OwnResponseOptions): Buffer {
+  return ownResponse(200, ["Content-Type: application/json"], JSON.stringify(value), options);
+}
+
+function ownResponse(
+  status: number,
+  fields: readonly string[],
+  text: string,
+  options: OwnResponseOptions,
+): Buffer {
+  const body = Buffer.from(text, "utf8");
   const head = [
     `HTTP/1.1 ${status} ${REASONS[status] ?? "Error"}`,
-    "Content-Type: text/plain; charset=utf-8",
+    ...fields,
     `Content-Length: ${body.length}`,
-    ...(status === 503 ? ["Retry-After: 1"] : []),
     ...(options.close ? ["Connection: close"] : []),
     "",
     "",

@@ -1,4 +1,4 @@
-import { equalsIgnoringCase, fieldKind } from "./field-names.ts";
+import { equalsIgnoringCase, fieldKind, type FieldKind } from "./field-names.ts";
 
 /** How the end of a message body is known (RFC 9112 section 6.3). */
 export type Framing =
@@ -33,6 +33,8 @@ export interface Fields {
   host: string | undefined;
   /** Pairs start, end of field lines not to be passed on, in rising order. */
   removals: number[];
+  /** Values of the fields between a worker and the proxy, by lower-case name. */
+  egress: Map<string, string> | undefined;
   /** Lower-case names the Connection field nominates beyond the well-known ones. */
   nominated: string[];
 }
@@ -53,11 +55,23 @@ export const TOKEN = Uint8Array.from({ length: 256 }, (_, byte) =>
 );
 
 /**
+ * Whose messages are read: of the `ingress`, where a client is not believed who asked; or of a
+ * pod's `egress`, where a worker tells the proxy what to do, and what is said about who asked is
+ * the pod's own affair.
+ */
+export type Side = "ingress" | "egress";
+
+/**
  * Reads the field lines bytes[from, end), where `end` is behind the empty line. Refuses whatever
  * two readers could understand differently: folded lines, spaces before the colon, control
  * characters, repeated or conflicting framing (RFC 9112 sections 5 and 6).
  */
-export function scanFields(bytes: Buffer, from: number, end: number): Fields | HeadFault {
+export function scanFields(
+  bytes: Buffer,
+  from: number,
+  end: number,
+  side: Side,
+): Fields | HeadFault {
   const fields: Fields = {
     contentLength: -1,
     chunked: false,
@@ -68,6 +82,7 @@ export function scanFields(bytes: Buffer, from: number, end: number): Fields | H
     expectContinue: false,
     host: undefined,
     removals: NO_REMOVALS as number[],
+    egress: undefined,
     nominated: [],
   };
   const stop = end - 2;
@@ -88,7 +103,7 @@ export function scanFields(bytes: Buffer, from: number, end: number): Fields | H
     if (++count > MAX_FIELDS) return fault(431, `more than ${MAX_FIELDS} header fields`);
     const lineEnd = valueEnd + 2;
     const kind = fieldKind(bytes, at, nameEnd);
-    if (kind !== undefined) {
+    if (kind !== undefined && !isPassedOn(kind, side)) {
       const line: FieldLine = { bytes, start: at, nameEnd, valueEnd, lineEnd };
       const problem = readKnown(fields, kind, line);
       if (problem !== undefined) return problem;
@@ -99,6 +114,10 @@ export function scanFields(bytes: Buffer, from: number, end: number): Fields | H
   return fields;
 }
 
+function isPassedOn(kind: FieldKind, side: Side): boolean {
+  return kind === (side === "ingress" ? "egress" : "forwarded");
+}
+
 interface FieldLine {
   readonly bytes: Buffer;
   readonly start: number;
@@ -107,11 +126,7 @@ interface FieldLine {
   readonly lineEnd: number;
 }
 
-function readKnown(
-  fields: Fields,
-  kind: NonNullable<ReturnType<typeof fieldKind>>,
-  line: FieldLine,
-): HeadFault | undefined {
+function readKnown(fields: Fields, kind: FieldKind, line: FieldLine): HeadFault | undefined {
   switch (kind) {
     case "host":
       if (fields.host !== undefined) return fault(400, "more than one Host");
@@ -134,6 +149,11 @@ function readKnown(
         return fault(417, "only Expect: 100-continue is understood");
       }
       fields.expectContinue = true;
+      return undefined;
+    case "egress":
+      fields.egress ??= new Map();
+      fields.egress.set(nameOf(line), valueOf(line));
+      remove(fields, line.start, line.lineEnd);
       return undefined;
     case "hop-by-hop":
     case "forwarded":
@@ -206,6 +226,10 @@ function trimmed(line: FieldLine): [number, number] {
   while (start < end && isBlank(line.bytes[start])) start++;
   while (end > start && isBlank(line.bytes[end - 1])) end--;
   return [start, end];
+}
+
+function nameOf({ bytes, start, nameEnd }: FieldLine): string {
+  return bytes.toString("latin1", start, nameEnd).toLowerCase();
 }
 
 function valueOf(line: FieldLine): string {

@@ -8,6 +8,7 @@ import {
   type Fields,
   type Framing,
   type HeadFault,
+  type Side,
 } from "./message-head.ts";
 
 /** One request as read from a client; `bytes[start, end)` is its head as it came. */
@@ -44,6 +45,7 @@ export function parseRequestHead(
   bytes: Buffer,
   start: number,
   end: number,
+  side: Side = "ingress",
 ): RequestHead | HeadFault {
   let methodEnd = start;
   while (TOKEN[bytes[methodEnd] ?? 0] === 1) methodEnd++;
@@ -60,7 +62,7 @@ export function parseRequestHead(
   const version = versionAt(bytes, targetEnd + 1);
   if (typeof version !== "number") return version;
   const fieldsStart = targetEnd + 1 + HTTP11.length;
-  const fields = scanFields(bytes, fieldsStart, end);
+  const fields = scanFields(bytes, fieldsStart, end, side);
   if (isFault(fields)) return fields;
   const method = bytes.toString("latin1", start, methodEnd);
   const asked = originForm(method, bytes.toString("latin1", targetStart, targetEnd), fields.host);

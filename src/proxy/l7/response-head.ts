@@ -8,6 +8,7 @@ import {
   type Fields,
   type Framing,
   type HeadFault,
+  type Side,
 } from "./message-head.ts";
 
 /** One response as read from an endpoint; `bytes[start, end)` is its head as it came. */
@@ -36,6 +37,7 @@ export function parseResponseHead(
   start: number,
   end: number,
   method: string,
+  side: Side = "ingress",
 ): ResponseHead | HeadFault {
   const lineEnd = bytes.indexOf(LF, start) + 1;
   if (lineEnd - start > MAX_STATUS_LINE) return fault(502, "malformed status line");
@@ -47,7 +49,7 @@ export function parseResponseHead(
     if ((byte < 32 && byte !== HTAB) || byte === 127) return fault(502, "malformed status line");
   }
   const status = Number(parts[2]);
-  const fields = scanFields(bytes, lineEnd, end);
+  const fields = scanFields(bytes, lineEnd, end, side);
   if (isFault(fields)) return fault(502, fields.message);
   if (fields.chunked && fields.contentLength !== -1) {
     return fault(502, "both Content-Length and Transfer-Encoding");

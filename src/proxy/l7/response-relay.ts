@@ -1,6 +1,6 @@
 import { BodyReader, type ContentSink } from "./body-reader.ts";
 import { writeResponseHead } from "./head-writer.ts";
-import type { IngressContext } from "./ingress-context.ts";
+import type { HttpContext } from "./http-context.ts";
 import type { RequestHead } from "./request-head.ts";
 import type { ResponseHead } from "./response-head.ts";
 
@@ -8,7 +8,7 @@ type Write = (bytes: Uint8Array) => void;
 
 /** Turns what an endpoint sends into what the client gets, for one response. */
 export class ResponseRelay {
-  readonly #context: IngressContext;
+  readonly #context: HttpContext;
   readonly #request: RequestHead;
   readonly #head: ResponseHead;
   readonly #body: BodyReader;
@@ -17,7 +17,7 @@ export class ResponseRelay {
   #keepsClient = false;
   #headWritten = false;
 
-  constructor(context: IngressContext, request: RequestHead, head: ResponseHead) {
+  constructor(context: HttpContext, request: RequestHead, head: ResponseHead) {
     this.#context = context;
     this.#request = request;
     this.#head = head;

@@ -1,6 +1,8 @@
 import type { Socket, SocketHandler } from "bun";
 import type { EndpointState } from "../net/endpoint-states.ts";
 import { Outlet } from "../net/outlet.ts";
+import { TlsDialError } from "../net/tls-dial.ts";
+import type { EgressErrorCode } from "./egress-error.ts";
 import { HeadReader } from "./head-reader.ts";
 
 /** What a connection to an endpoint tells whoever uses it at the moment. */
@@ -28,6 +30,8 @@ export class UpstreamConnection {
   /** On the monotonic clock, when it went idle or began to connect. */
   sinceMs: number;
   state: UpstreamState = "connecting";
+  /** Why it never came up, when that is known. */
+  failure: EgressErrorCode | undefined;
   #user: UpstreamUser | undefined;
   #socket: Socket<UpstreamConnection> | undefined;
   #outlet: Outlet | undefined;
@@ -78,6 +82,13 @@ export class UpstreamConnection {
 
   resume(): void {
     this.#socket?.resume();
+  }
+
+  /** Gives up a connection that has not come up. */
+  fail(code: EgressErrorCode): void {
+    this.failure ??= code;
+    this.onClose();
+    this.#socket?.terminate();
   }
 
   /** Cuts the connection without a word to its user. */
@@ -133,5 +144,23 @@ export const UPSTREAM_HANDLER: SocketHandler<UpstreamConnection> = {
   close: (socket) => socket.data.onClose(),
   error: (socket) => socket.terminate(),
   // Bun may tell this before Bun.connect returned, when nobody is ready to hear it.
-  connectError: (socket) => queueMicrotask(() => socket.data.onClose()),
+  connectError: (socket, error) =>
+    queueMicrotask(() => {
+      socket.data.failure ??= connectFailure(error);
+      socket.data.onClose();
+    }),
 };
+
+function connectFailure(error: Error): EgressErrorCode | undefined {
+  if (error instanceof TlsDialError) return error.code;
+  switch ("code" in error ? error.code : undefined) {
+    case "ETIMEDOUT":
+      return "connection-timeout";
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "ENETDOWN":
+      return "destination-unavailable";
+    default:
+      return undefined;
+  }
+}

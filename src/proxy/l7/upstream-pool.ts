@@ -83,7 +83,8 @@ export class UpstreamPool {
     for (const connection of this.#open) {
       const ageMs = nowMs - connection.sinceMs;
       if (connection.state === "idle" && ageMs > MAX_IDLE_MS) connection.destroy();
-      if (connection.state === "connecting" && ageMs > connectTimeoutMs) connection.onClose();
+      if (connection.state === "connecting" && ageMs > connectTimeoutMs)
+        connection.fail("connection-timeout");
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Socket, SocketHandler } from "bun";
 import type { Endpoint } from "../routing/routing-table.ts";
+import { dialTls } from "./tls-dial.ts";
 import type { RemoteDialer } from "./remote-dialer.ts";
 
 /** Finds the Unix socket behind a pod's port when that pod runs on this node. */
@@ -37,8 +38,13 @@ export type EndpointDial = <Data>(
 export function createEndpointDial(options: EndpointDialOptions): EndpointDial {
   const { endpointSocket, remote } = options;
   return (endpoint, data, handler) => {
-    const { ip, port, node } = endpoint;
+    const { ip, port, node, tlsHost } = endpoint;
     const unix = endpointSocket(ip, port);
+    if (tlsHost !== undefined) {
+      const place = unix === undefined ? { hostname: ip, port } : { unix };
+      dialTls(place, tlsHost, data, handler);
+      return "far";
+    }
     if (unix !== undefined) {
       settled(Bun.connect({ unix, allowHalfOpen: true, data, socket: handler }));
       return "near";

@@ -8,6 +8,8 @@ export interface Endpoint {
   readonly port: number;
   /** The node of the pod; absent for addresses outside. */
   readonly node?: string;
+  /** TLS is spoken to it, and its certificate has to be for this host. */
+  readonly tlsHost?: string;
 }
 
 /** One port of one Service. Its identity changes exactly when something in it does. */

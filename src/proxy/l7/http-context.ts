@@ -1,5 +1,4 @@
 import type { Clock, Logger } from "../../lib/index.ts";
-import type { EndpointStates } from "../net/endpoint-states.ts";
 import type { RoutingTable } from "../routing/routing-table.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
@@ -10,7 +9,7 @@ export const MAX_REQUEST_HEAD_BYTES = 32 * 1024;
 export const MAX_CLIENT_CONNECTIONS = 10_000;
 
 /** Milliseconds each; checked about once a second. */
-export interface IngressTimeouts {
+export interface HttpTimeouts {
   /** From the first byte of a request head to its last. */
   readonly headMs: number;
   /** Between two requests of one connection. */
@@ -26,7 +25,7 @@ export interface IngressTimeouts {
   readonly lingerMs: number;
 }
 
-export const DEFAULT_TIMEOUTS: IngressTimeouts = {
+export const DEFAULT_TIMEOUTS: HttpTimeouts = {
   headMs: 30_000,
   idleMs: 75_000,
   connectMs: 5_000,
@@ -36,8 +35,8 @@ export const DEFAULT_TIMEOUTS: IngressTimeouts = {
   lingerMs: 2_000,
 };
 
-/** What all connections of one ingress listener share. */
-export interface IngressContext {
+/** What all connections of Ingress share, or all of pods' egress. */
+export interface HttpContext {
   table: RoutingTable;
   /** The listener is closed: connections end with the request they are at. */
   closing: boolean;
@@ -45,8 +44,7 @@ export interface IngressContext {
   coarseNowMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly timeouts: IngressTimeouts;
-  readonly states: EndpointStates;
+  readonly timeouts: HttpTimeouts;
   readonly pool: UpstreamPool;
   readonly clients: Set<ClientConnection>;
   /** For putting heads together; what is in it is used up before the next event. */

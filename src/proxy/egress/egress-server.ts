@@ -1,0 +1,131 @@
+import { lookup } from "node:dns/promises";
+import { rmSync } from "node:fs";
+import type { Socket, UnixSocketListener } from "bun";
+import { clientHandler, type ClientConnection } from "../l7/client-connection.ts";
+import { HttpFront, refuseConnection, type HttpFrontOptions } from "../l7/http-front.ts";
+import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
+import type { RoutingTable } from "../routing/routing-table.ts";
+import { ClusterNames, type ClusterNamesOptions } from "./cluster-names.ts";
+import { EgressRouter, type EgressPolicy } from "./egress-router.ts";
+import { OutsideTargets, type NameResolver } from "./outside-targets.ts";
+
+/** Connections that one pod's worker may have open; further ones are answered 503. */
+export const MAX_CONNECTIONS_PER_POD = 1_024;
+
+/** A worker limits its own requests: these are for workers that do not. */
+const EGRESS_TIMEOUTS = { responseMs: 600_000, idleMs: 300_000 };
+
+export interface EgressServerOptions extends HttpFrontOptions, ClusterNamesOptions {
+  readonly states: EndpointStates;
+  /** The machine's resolver, unless a test has its own. */
+  readonly resolve?: NameResolver;
+  readonly maxConnectionsPerPod?: number;
+}
+
+/** Sends the HTTP requests of this node's pods on their way: one Unix socket for each pod. */
+export class EgressServer {
+  readonly #options: EgressServerOptions;
+  readonly #front: HttpFront;
+  readonly #outside: OutsideTargets;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #listeners = new Set<UnixSocketListener<ClientConnection>>();
+  #isReady = false;
+  #names: ClusterNames;
+
+  constructor(options: EgressServerOptions) {
+    this.#options = options;
+    const timeouts = { ...EGRESS_TIMEOUTS, ...options.timeouts };
+    this.#front = new HttpFront({ ...options, timeouts });
+    this.#names = new ClusterNames(this.#front.table, options);
+    this.#outside = new OutsideTargets({
+      clock: options.clock,
+      resolve: options.resolve ?? machineResolver,
+      retire: (states) => this.#front.retire(states),
+    });
+  }
+
+  /** Connections now open: from workers, and to what they ask. */
+  get connections(): { readonly clients: number; readonly upstreams: number } {
+    return this.#front.connections;
+  }
+
+  get busy(): number {
+    return this.#front.busy;
+  }
+
+  /**
+   * Listens on a Unix socket for the requests of one pod; a file that is there is replaced.
+   * Throws what Bun.listen throws.
+   */
+  open(path: string, policy: EgressPolicy): { close(): void } {
+    const router = new EgressRouter({
+      ...this.#options,
+      policy,
+      outside: this.#outside,
+      names: () => this.#currentNames(),
+      ready: this.#ready.promise,
+      isReady: () => this.#isReady,
+    });
+    const own = new Set<ClientConnection>();
+    const limit = this.#options.maxConnectionsPerPod ?? MAX_CONNECTIONS_PER_POD;
+    const accept = (socket: Socket<ClientConnection>): void => {
+      if (own.size >= limit) {
+        refuseConnection(socket);
+        return;
+      }
+      const client = this.#front.accept(socket, router, () => {
+        if (client !== undefined) own.delete(client);
+      });
+      if (client !== undefined) own.add(client);
+    };
+    rmSync(path, { force: true });
+    const listener = Bun.listen<ClientConnection>({
+      unix: path,
+      allowHalfOpen: true,
+      socket: clientHandler(accept),
+    });
+    this.#listeners.add(listener);
+    this.#front.startSweeping();
+    return {
+      close: () => {
+        if (!this.#listeners.delete(listener)) return;
+        listener.stop(false);
+        rmSync(path, { force: true });
+        for (const client of own) client.cut();
+      },
+    };
+  }
+
+  /** Requests under way go on with the endpoint they have. */
+  update(table: RoutingTable, retired: readonly EndpointState[]): void {
+    this.#front.update(table);
+    this.#front.retire(retired);
+    this.#isReady = true;
+    this.#ready.resolve();
+  }
+
+  /** Takes no new connection and lets each one end with the request it is at. */
+  drain(): void {
+    for (const listener of this.#listeners) listener.stop(false);
+    this.#listeners.clear();
+    this.#front.drain();
+  }
+
+  /** Cuts what is left. */
+  close(): void {
+    this.drain();
+    this.#front.close();
+  }
+
+  /** Made when the first request after a change of the table comes. */
+  #currentNames(): ClusterNames {
+    const { table } = this.#front;
+    if (this.#names.table !== table) this.#names = new ClusterNames(table, this.#options);
+    return this.#names;
+  }
+}
+
+async function machineResolver(name: string): Promise<readonly string[]> {
+  const found = await lookup(name, { all: true });
+  return found.map(({ address }) => address);
+}

@@ -1,0 +1,33 @@
+import type { EndpointStates } from "../net/endpoint-states.ts";
+import type { ServicePort } from "../routing/routing-table.ts";
+import type { EgressErrorCode } from "./egress-error.ts";
+import type { Side } from "./message-head.ts";
+import type { RequestHead } from "./request-head.ts";
+
+/** Where a request goes, or why it goes nowhere. */
+export type RequestTarget =
+  | PortTarget
+  | {
+      readonly type: "refused";
+      readonly status: number;
+      readonly message: string;
+      readonly code?: EgressErrorCode;
+    }
+  /** The proxy knows the answer: a JSON value. */
+  | { readonly type: "answer"; readonly value: unknown };
+
+export interface PortTarget {
+  readonly type: "port";
+  readonly port: ServicePort;
+  readonly states: EndpointStates;
+  /** Not of the routing table: what it says now holds for the whole request. */
+  readonly fixed?: boolean;
+  /** Instead of the listener's own. */
+  readonly connectMs?: number;
+}
+
+/** What a listener decides about the requests of its clients. */
+export interface RequestRouter {
+  readonly side: Side;
+  route(head: RequestHead): RequestTarget | Promise<RequestTarget>;
+}
