@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseChallenge } from "./registry-challenge.ts";
-import { registryOrigin } from "./remote-registry.ts";
+import { registryOrigin } from "./registry-session.ts";
 
 describe("parseChallenge", () => {
   test("parseChallenge reads what registries send", () => {

@@ -10,10 +10,14 @@ export interface ArtifactBlob {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** What a push of one module stores: the blobs first, then the manifest that names them. */
-export interface WasmArtifact {
+/** What a push stores: the blobs first, then the manifest that names them. */
+export interface ImageContent {
   readonly blobs: readonly ArtifactBlob[];
   readonly manifest: ArtifactBlob & { readonly mediaType: string };
+}
+
+/** One module or component as an image. */
+export interface WasmArtifact extends ImageContent {
   readonly inspection: WasmInspection;
 }
 
