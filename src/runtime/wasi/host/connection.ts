@@ -122,6 +122,11 @@ export class Connection implements Waitable {
     return this.#ended && this.#buffered === 0;
   }
 
+  /** The next read throws, because the connection was reset. */
+  get failed(): boolean {
+    return this.#reset && this.#buffered === 0;
+  }
+
   /** Bytes came in after the guest's last write, or its last write has not left yet. */
   get owesAnswer(): boolean {
     return this.#asked || this.#blocked;

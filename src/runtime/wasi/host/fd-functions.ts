@@ -12,6 +12,7 @@ import type { Descriptor, Target } from "./descriptor-table.ts";
 import { ERRNO, WasiError } from "./errno.ts";
 import { newTimes, setTimes, writeBareFilestat, writeFilestat } from "./filestat.ts";
 import type { HostState } from "./host-state.ts";
+import type { OpenDirectory } from "./open-directory.ts";
 import type { OpenFile } from "./open-file.ts";
 import { hostFdFlags } from "./path-functions.ts";
 
@@ -107,8 +108,8 @@ function preopenFunctions(state: HostState) {
       const header = new Uint8Array(SIZE.dirent);
       const view = new DataView(header.buffer);
       let used = 0;
-      for (const [index, entry] of target.entriesFrom(cookie).entries()) {
-        view.setBigUint64(0, BigInt(cookie + index + 1), true);
+      for (const entry of target.entriesFrom(cookie)) {
+        view.setBigUint64(0, BigInt(entry.next), true);
         view.setBigUint64(8, entry.inode, true);
         view.setUint32(16, entry.name.length, true);
         view.setUint8(20, entry.fileType);
@@ -151,12 +152,12 @@ function fileFunctions(state: HostState) {
     },
     fd_datasync(fd: number): number {
       const { target } = descriptors.require(fd, RIGHTS.fdDatasync);
-      if (target.kind === "file") fdatasyncSync(target.fd);
+      if (isOnDisk(target)) fdatasyncSync(target.fd);
       return ERRNO.success;
     },
     fd_sync(fd: number): number {
       const { target } = descriptors.require(fd, RIGHTS.fdSync);
-      if (target.kind === "file") fsyncSync(target.fd);
+      if (isOnDisk(target)) fsyncSync(target.fd);
       return ERRNO.success;
     },
     fd_seek(fd: number, offset: bigint, whence: number, result: number): number {
@@ -186,7 +187,7 @@ function filestatFunctions(state: HostState) {
   return {
     fd_filestat_get(fd: number, result: number): number {
       const { target } = descriptors.require(fd, RIGHTS.fdFilestatGet);
-      if (target.kind === "file" || target.kind === "directory") {
+      if (isOnDisk(target)) {
         writeFilestat(memory, result, fstatSync(target.fd, { bigint: true }));
       } else {
         writeBareFilestat(memory, result, targetFileType(target));
@@ -202,8 +203,8 @@ function filestatFunctions(state: HostState) {
     },
     fd_filestat_set_times(fd: number, atim: bigint, mtim: bigint, flags: number): number {
       const { target } = descriptors.require(fd, RIGHTS.fdFilestatSetTimes);
-      if (target.kind !== "file" && target.kind !== "directory") throw new WasiError(ERRNO.badf);
-      if (target.kind === "directory" && target.readOnly) throw new WasiError(ERRNO.rofs);
+      if (!isOnDisk(target)) throw new WasiError(ERRNO.badf);
+      if (target.readOnly) throw new WasiError(ERRNO.rofs);
       const stats = fstatSync(target.fd, { bigint: true });
       const times = newTimes({ stats, atim, mtim, flags, nowNs: state.clock.realtimeNs() });
       setTimes(`/proc/self/fd/${target.fd}`, times, { follow: true });
@@ -237,6 +238,10 @@ function positionOf(offset: bigint): number {
   const position = Number(BigInt.asUintN(64, offset));
   if (!Number.isSafeInteger(position)) throw new WasiError(ERRNO.inval);
   return position;
+}
+
+function isOnDisk(target: Target): target is OpenFile | OpenDirectory {
+  return target.kind === "file" || target.kind === "directory";
 }
 
 function fileOf({ target }: Descriptor): OpenFile {

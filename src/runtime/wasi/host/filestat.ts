@@ -30,7 +30,7 @@ export interface FileTimes {
   readonly mtimeNs: bigint;
 }
 
-/** What no flag names stays as it is. Throws EINVAL when a time is both given and now. */
+/** What no flag names stays as it is. Throws EINVAL for unknown flags, and a time given and now. */
 export function newTimes(request: {
   readonly stats: BigIntStats;
   readonly atim: bigint;
@@ -41,6 +41,7 @@ export function newTimes(request: {
   const { stats, flags, nowNs } = request;
   const bothAtim = FST_FLAGS.atim | FST_FLAGS.atimNow;
   const bothMtim = FST_FLAGS.mtim | FST_FLAGS.mtimNow;
+  if (flags & ~(bothAtim | bothMtim)) throw new WasiError(ERRNO.inval);
   if ((flags & bothAtim) === bothAtim || (flags & bothMtim) === bothMtim) {
     throw new WasiError(ERRNO.inval);
   }

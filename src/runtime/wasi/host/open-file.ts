@@ -9,11 +9,14 @@ export class OpenFile {
   #fd: number;
   #position = 0;
   readonly #access: number;
+  /** Nothing about the file may be changed, its times neither: its volume is read-only. */
+  readonly readOnly: boolean;
 
   /** `access` is O_RDONLY, O_WRONLY or O_RDWR, as the file was opened. */
-  constructor(fd: number, access: number) {
+  constructor(fd: number, access: number, options: { readonly readOnly: boolean }) {
     this.#fd = fd;
     this.#access = access;
+    this.readOnly = options.readOnly;
   }
 
   get fd(): number {
@@ -45,7 +48,8 @@ export class OpenFile {
   /** Writes at the position (or the end, when appending), or at `at` without moving it. */
   write(buffers: readonly Uint8Array[], flags: number, at?: number): number {
     if (this.#access === constants.O_RDONLY) throw new WasiError(ERRNO.badf);
-    const append = at === undefined && (flags & FD_FLAGS.append) !== 0;
+    const append = (flags & FD_FLAGS.append) !== 0;
+    if (append && at !== undefined) return this.#writeAt(buffers, at);
     let total = 0;
     for (const buffer of buffers) {
       const from = append ? null : (at ?? this.#position) + total;
@@ -55,6 +59,22 @@ export class OpenFile {
     }
     if (append) this.#position = this.size;
     else if (at === undefined) this.#position += total;
+    return total;
+  }
+
+  /** Linux' pwrite goes to the end of what was opened to append; WASI's does not, as in POSIX. */
+  #writeAt(buffers: readonly Uint8Array[], at: number): number {
+    const fd = openSync(`/proc/self/fd/${this.#fd}`, this.#access);
+    let total = 0;
+    try {
+      for (const buffer of buffers) {
+        const count = writeSync(fd, buffer, 0, buffer.length, at + total);
+        total += count;
+        if (count < buffer.length) break;
+      }
+    } finally {
+      closeSync(fd);
+    }
     return total;
   }
 

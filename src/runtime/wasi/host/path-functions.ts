@@ -11,6 +11,7 @@ import {
   rmdirSync,
   symlinkSync,
   unlinkSync,
+  type BigIntStats,
 } from "node:fs";
 import {
   DIRECTORY_RIGHTS,
@@ -20,14 +21,15 @@ import {
   OPEN_FLAGS,
   RIGHTS,
 } from "./abi.ts";
-import { ERRNO, hostCode, WasiError } from "./errno.ts";
+import { ERRNO, hostCode, WasiError, type Errno } from "./errno.ts";
 import { newTimes, setTimes, writeFilestat } from "./filestat.ts";
 import type { HostState } from "./host-state.ts";
 import { OpenDirectory } from "./open-directory.ts";
 import { OpenFile } from "./open-file.ts";
 import { MAX_PATH_BYTES, withResolvedPath, type ResolvedPath } from "./resolve-path.ts";
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
+/** A byte order mark is part of a name like any other character. */
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 /** No device may block the worker or become its terminal while it is looked at. */
 const SAFE_OPEN = constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
@@ -63,12 +65,14 @@ function openFunctions(state: HostState) {
         openFlags,
         fdFlags,
       };
+      refuseUnknown(openFlags, OPEN_FLAGS);
+      refuseUnknown(fdFlags, FD_FLAGS);
       if (openFlags & OPEN_FLAGS.creat) descriptors.require(fd, RIGHTS.pathCreateFile);
       if (openFlags & OPEN_FLAGS.trunc) descriptors.require(fd, RIGHTS.pathFilestatSetSize);
       const name = pathAt(state, path, pathLength);
       memory.slice(result, 4);
       const exclusive = (openFlags & OPEN_FLAGS.creat) !== 0 && (openFlags & OPEN_FLAGS.excl) !== 0;
-      const follow = (lookup & LOOKUP_SYMLINK_FOLLOW) !== 0 && !exclusive;
+      const follow = follows(lookup) && !exclusive;
       const opened = withResolvedPath(directory.fd, name, { follow }, (resolved) =>
         openTarget(resolved, directory, wanted),
       );
@@ -111,8 +115,8 @@ function openTarget(
   }
   const fd = openNoFollow(resolved, access | hostFlags(wanted, { wantsDirectory }));
   const stats = fstatSync(fd);
-  if (stats.isDirectory()) return new OpenDirectory(fd, { readOnly: directory.readOnly });
-  if (stats.isFile()) return new OpenFile(fd, access);
+  if (stats.isDirectory()) return new OpenDirectory(fd, directory);
+  if (stats.isFile()) return new OpenFile(fd, access, directory);
   closeSync(fd);
   // Devices, pipes and sockets of the host are not the guest's to talk to.
   throw new WasiError(ERRNO.perm);
@@ -163,7 +167,8 @@ function entryFunctions(state: HostState) {
     path_create_directory(fd: number, path: number, length: number): number {
       const directory = writableAt(state, fd, RIGHTS.pathCreateDirectory);
       const name = pathAt(state, path, length);
-      withResolvedPath(directory.fd, stripSlashes(name), { follow: false }, (resolved) => {
+      withEntry(directory, name, (resolved, end) => {
+        if (end === "dot") throw noEntryError(resolved, ERRNO.exist);
         mkdirSync(resolved.hostPath, 0o755);
       });
       return ERRNO.success;
@@ -176,11 +181,10 @@ function entryFunctions(state: HostState) {
       result: number,
     ): number {
       const directory = directoryAt(state, fd, RIGHTS.pathFilestatGet);
-      const follow = (lookup & LOOKUP_SYMLINK_FOLLOW) !== 0;
+      const follow = follows(lookup);
       withResolvedPath(directory.fd, pathAt(state, path, length), { follow }, (resolved) => {
-        const stats = lstatSync(resolved.hostPath, { bigint: true });
+        const stats = statOf(resolved);
         if (stats.isSymbolicLink() && follow) throw new WasiError(ERRNO.loop);
-        if (resolved.wantsDirectory && !stats.isDirectory()) throw new WasiError(ERRNO.notdir);
         writeFilestat(memory, result, stats);
       });
       return ERRNO.success;
@@ -195,9 +199,10 @@ function entryFunctions(state: HostState) {
       flags: number,
     ): number {
       const directory = writableAt(state, fd, RIGHTS.pathFilestatSetTimes);
-      const follow = (lookup & LOOKUP_SYMLINK_FOLLOW) !== 0;
+      const follow = follows(lookup);
       withResolvedPath(directory.fd, pathAt(state, path, length), { follow }, (resolved) => {
-        const stats = lstatSync(resolved.hostPath, { bigint: true });
+        const stats = statOf(resolved);
+        if (stats.isSymbolicLink() && follow) throw new WasiError(ERRNO.loop);
         const times = newTimes({ stats, atim, mtim, flags, nowNs: state.clock.realtimeNs() });
         setTimes(resolved.hostPath, times);
       });
@@ -206,8 +211,8 @@ function entryFunctions(state: HostState) {
     path_remove_directory(fd: number, path: number, length: number): number {
       const directory = writableAt(state, fd, RIGHTS.pathRemoveDirectory);
       const name = pathAt(state, path, length);
-      withResolvedPath(directory.fd, stripSlashes(name), { follow: false }, (resolved) => {
-        if (resolved.name === ".") throw new WasiError(ERRNO.inval);
+      withEntry(directory, name, (resolved, end) => {
+        if (end === "dot") throw noEntryError(resolved, ERRNO.inval);
         rmdirSync(resolved.hostPath);
       });
       return ERRNO.success;
@@ -215,10 +220,10 @@ function entryFunctions(state: HostState) {
     path_unlink_file(fd: number, path: number, length: number): number {
       const directory = writableAt(state, fd, RIGHTS.pathUnlinkFile);
       const name = pathAt(state, path, length);
-      withResolvedPath(directory.fd, stripSlashes(name), { follow: false }, (resolved) => {
+      withEntry(directory, name, (resolved, end) => {
         const stats = lstatSync(resolved.hostPath);
         if (stats.isDirectory()) throw new WasiError(ERRNO.isdir);
-        if (name.endsWith("/")) throw new WasiError(ERRNO.notdir);
+        if (end !== "name") throw new WasiError(ERRNO.notdir);
         unlinkSync(resolved.hostPath);
       });
       return ERRNO.success;
@@ -240,14 +245,15 @@ function linkFunctions(state: HostState) {
       const from = writableAt(state, oldFd, RIGHTS.pathLinkSource);
       const to = writableAt(state, newFd, RIGHTS.pathLinkTarget);
       // Following is refused: the link would be made on whatever was swapped in.
-      if (oldLookup & LOOKUP_SYMLINK_FOLLOW) throw new WasiError(ERRNO.inval);
+      if (oldLookup !== 0) throw new WasiError(ERRNO.inval);
       const source = pathAt(state, oldPath, oldLength);
       const target = pathAt(state, newPath, newLength);
-      if (source.endsWith("/") || target.endsWith("/")) throw new WasiError(ERRNO.noent);
-      withResolvedPath(from.fd, source, { follow: false }, (old) =>
-        withResolvedPath(to.fd, target, { follow: false }, (next) =>
-          linkSync(old.hostPath, next.hostPath),
-        ),
+      withEntry(from, source, (old, oldEnd) =>
+        withEntry(to, target, (next, newEnd) => {
+          if (oldEnd !== "name") throw noEntryError(old, ERRNO.perm);
+          if (newEnd !== "name") throw noEntryError(next, ERRNO.exist);
+          linkSync(old.hostPath, next.hostPath);
+        }),
       );
       return ERRNO.success;
     },
@@ -263,9 +269,11 @@ function linkFunctions(state: HostState) {
       const to = writableAt(state, newFd, RIGHTS.pathRenameTarget);
       const source = pathAt(state, oldPath, oldLength);
       const target = pathAt(state, newPath, newLength);
-      withResolvedPath(from.fd, stripSlashes(source), { follow: false }, (old) =>
-        withResolvedPath(to.fd, stripSlashes(target), { follow: false }, (next) => {
-          const slashed = source.endsWith("/") || target.endsWith("/");
+      withEntry(from, source, (old, oldEnd) =>
+        withEntry(to, target, (next, newEnd) => {
+          if (oldEnd === "dot") throw noEntryError(old, ERRNO.busy);
+          if (newEnd === "dot") throw noEntryError(next, ERRNO.busy);
+          const slashed = oldEnd === "slash" || newEnd === "slash";
           if (slashed && !lstatSync(old.hostPath).isDirectory()) throw new WasiError(ERRNO.notdir);
           renameSync(old.hostPath, next.hostPath);
         }),
@@ -307,8 +315,8 @@ function symlinkFunctions(state: HostState) {
       if (text.length === 0) throw new WasiError(ERRNO.noent);
       // An absolute link would lead the guest nowhere, but others out of the volume.
       if (text.startsWith("/")) throw new WasiError(ERRNO.perm);
-      withResolvedPath(directory.fd, stripSlashes(name), { follow: false }, (resolved) => {
-        if (name.endsWith("/")) throw slashedLinkError(resolved);
+      withEntry(directory, name, (resolved, end) => {
+        if (end !== "name") throw noEntryError(resolved, ERRNO.exist);
         symlinkSync(text, resolved.hostPath);
       });
       return ERRNO.success;
@@ -316,13 +324,46 @@ function symlinkFunctions(state: HostState) {
   };
 }
 
-function slashedLinkError(resolved: ResolvedPath): WasiError {
-  const stats = lstatSync(resolved.hostPath, { throwIfNoEntry: false });
-  if (stats === undefined) return new WasiError(ERRNO.noent);
-  return new WasiError(stats.isDirectory() ? ERRNO.exist : ERRNO.notdir);
+/** How a path ends: `name`, `name/`, or `name/.` and `name/..`, which name no entry at all. */
+type PathEnd = "name" | "slash" | "dot";
+
+/** Resolves a path that means an entry itself, and never what a link there points to. */
+function withEntry<Result>(
+  directory: OpenDirectory,
+  path: string,
+  use: (resolved: ResolvedPath, end: PathEnd) => Result,
+): Result {
+  const dot = /(^|\/)\.\.?\/*$/.test(path);
+  const end = dot ? "dot" : path.endsWith("/") ? "slash" : "name";
+  const entry = end === "slash" ? stripSlashes(path) : path;
+  return withResolvedPath(directory.fd, entry, { follow: false }, (resolved) => use(resolved, end));
 }
 
-/** Only for calls that never follow the last component, and mean the entry itself. */
+/** What is wrong with `name/` or `name/.` where an entry is wanted; `existing` for a directory. */
+function noEntryError(resolved: ResolvedPath, existing: Errno): WasiError {
+  const stats = lstatSync(resolved.hostPath, { throwIfNoEntry: false });
+  if (stats === undefined) return new WasiError(ERRNO.noent);
+  return new WasiError(stats.isDirectory() ? existing : ERRNO.notdir);
+}
+
+/** Of the last component itself. Throws ENOTDIR when only a directory would do. */
+function statOf(resolved: ResolvedPath): BigIntStats {
+  const stats = lstatSync(resolved.hostPath, { bigint: true });
+  if (resolved.wantsDirectory && !stats.isDirectory()) throw new WasiError(ERRNO.notdir);
+  return stats;
+}
+
+function follows(lookup: number): boolean {
+  if (lookup & ~LOOKUP_SYMLINK_FOLLOW) throw new WasiError(ERRNO.inval);
+  return lookup === LOOKUP_SYMLINK_FOLLOW;
+}
+
+function refuseUnknown(flags: number, known: Readonly<Record<string, number>>): void {
+  const all = Object.values(known).reduce((sum, flag) => sum | flag, 0);
+  if (flags & ~all) throw new WasiError(ERRNO.inval);
+}
+
+/** The entry's name: a path of slashes alone stays, and is refused as absolute. */
 function stripSlashes(path: string): string {
   const stripped = path.replace(/\/+$/, "");
   return stripped === "" ? path : stripped;

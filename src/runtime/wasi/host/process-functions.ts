@@ -4,8 +4,13 @@ import type { HostState } from "./host-state.ts";
 
 /** Web Crypto fills at most this much a call. */
 const RANDOM_CHUNK_BYTES = 65_536;
-/** wasi-libc's own numbers of the signals a C program raises to die. */
+/** What a shell adds to the number of the signal that ended a process. */
 const SIGNAL_EXIT_BASE = 128;
+const MAX_SIGNAL = 30;
+/** none, chld, cont, urg and winch: by default they do nothing. */
+const HARMLESS_SIGNALS: readonly number[] = [0, 16, 17, 22, 27];
+/** stop, tstp, ttin and ttou would stop the guest until another one lets it go on. */
+const STOPPING_SIGNALS: readonly number[] = [18, 19, 20, 21];
 
 /** Arguments, environment, clocks, randomness and the end. */
 export function processFunctions(state: HostState) {
@@ -38,7 +43,10 @@ export function processFunctions(state: HostState) {
       throw new ProcExit(code >>> 0);
     },
     proc_raise(signal: number): number {
-      throw new ProcExit(SIGNAL_EXIT_BASE + (signal & 0x7f));
+      if (signal >>> 0 > MAX_SIGNAL) throw new WasiError(ERRNO.inval);
+      if (HARMLESS_SIGNALS.includes(signal)) return ERRNO.success;
+      if (STOPPING_SIGNALS.includes(signal)) throw new WasiError(ERRNO.notsup);
+      throw new ProcExit(SIGNAL_EXIT_BASE + signal);
     },
     random_get(buffer: number, length: number): number {
       const bytes = memory.slice(buffer, length);

@@ -75,7 +75,9 @@ function socketFunctions(state: HostState) {
     sock_accept(fd: number, flags: number, result: number): number | Promise<number> {
       const descriptor = socketOf(state, fd, RIGHTS.sockAccept);
       const { target } = descriptor;
-      if (target.kind !== "listener") throw new WasiError(ERRNO.inval);
+      if (target.kind !== "listener" || flags & ~FD_FLAGS.nonblock) {
+        throw new WasiError(ERRNO.inval);
+      }
       memory.slice(result, 4);
       return accept(state, target, { listening: descriptor, flags, result });
     },
@@ -142,13 +144,15 @@ function receive(
     return ERRNO.success;
   }
   if (!target.readable) {
-    if (transfer.descriptor.flags & FD_FLAGS.nonblock) return again(state);
+    if (isNonblocking(transfer)) return again(state);
     return state.wakeup
       .wait([{ source: target, side: "read" }])
       .then(() => answered(() => receive(state, transfer)));
   }
   const peek = (flags & RECV_FLAGS.peek) !== 0;
-  if (flags & RECV_FLAGS.waitall && !peek) return receiveAll(state, target, buffers, result);
+  if (flags & RECV_FLAGS.waitall && !peek && !isNonblocking(transfer)) {
+    return receiveAll(state, target, buffers, result);
+  }
   memory.setUint32(result, target.read(buffers, { peek }));
   return ERRNO.success;
 }
@@ -166,7 +170,7 @@ async function receiveAll(
     while (filled < buffer.length) {
       if (!target.readable) await state.wakeup.wait([{ source: target, side: "read" }]);
       if (!target.readable) continue;
-      const count = target.read([buffer.subarray(filled)], { peek: false });
+      const count = readOrEnd(target, buffer.subarray(filled), { received: total + filled });
       if (count === 0) break;
       filled += count;
     }
@@ -175,6 +179,20 @@ async function receiveAll(
   }
   state.memory.setUint32(result, total);
   return ERRNO.success;
+}
+
+/** A reset is told by the next call, when this one has received something. */
+function readOrEnd(
+  target: Connection,
+  buffer: Uint8Array,
+  { received }: { readonly received: number },
+): number {
+  if (received > 0 && target.failed) return 0;
+  return target.read([buffer], { peek: false });
+}
+
+function isNonblocking({ descriptor }: Transfer): boolean {
+  return (descriptor.flags & FD_FLAGS.nonblock) !== 0;
 }
 
 function send(state: HostState, transfer: Transfer): number | Promise<number> {
@@ -191,7 +209,7 @@ function send(state: HostState, transfer: Transfer): number | Promise<number> {
     memory.setUint32(transfer.result, written);
     return ERRNO.success;
   }
-  if (transfer.descriptor.flags & FD_FLAGS.nonblock) return again(state);
+  if (isNonblocking(transfer)) return again(state);
   return state.wakeup
     .wait([{ source: transfer.target, side: "write" }])
     .then(() => answered(() => send(state, transfer)));

@@ -7,7 +7,7 @@ import { GuestMemory, guestString } from "./guest-memory.ts";
 import type { HostClock } from "./host-clock.ts";
 import type { HostState } from "./host-state.ts";
 import { Listener } from "./listener.ts";
-import { OpenDirectory } from "./open-directory.ts";
+import { DirectoryListings, OpenDirectory } from "./open-directory.ts";
 import { pathFunctions } from "./path-functions.ts";
 import { pollFunctions } from "./poll-functions.ts";
 import { processFunctions } from "./process-functions.ts";
@@ -73,8 +73,9 @@ export class WasiHost {
       const name = guestString(`:${listener.port}`);
       descriptors.insert({ ...fullDescriptor(listener), preopen: { name } });
     }
+    const listings = new DirectoryListings();
     for (const { guestPath, hostPath, readOnly } of options.preopens) {
-      const directory = new OpenDirectory(openDirectory(hostPath), { readOnly });
+      const directory = new OpenDirectory(openDirectory(hostPath), { readOnly, listings });
       descriptors.insert({
         ...fullDescriptor(directory),
         preopen: { name: guestString(guestPath) },

@@ -205,7 +205,10 @@ static void do_random(void) {
   printf("%d %s", error, size >= 64 && zeros > size / 4 ? "zeros" : "filled");
 }
 
-/* poll r:FD w:FD m:MILLISECONDS c:CLOCK … : userdata is the word's index. */
+/*
+ * poll r:FD w:FD m:MILLISECONDS c:CLOCK t:CLOCK:MILLISECONDS a:CLOCK:MILLISECONDS … : `t` counts
+ * from now, `a` names the time that is so much after now. userdata is the word's index.
+ */
 static void do_poll(void) {
   __wasi_subscription_t in[MAX_WORDS];
   __wasi_event_t out[MAX_WORDS];
@@ -220,6 +223,16 @@ static void do_poll(void) {
       s->u.u.fd_read.file_descriptor = (int)value;
     } else if (words[i][0] == 'c') {
       s->u.u.clock.id = (uint32_t)value;
+    } else if (words[i][0] != 'm') {
+      uint64_t now = 0;
+      const char *after = strrchr(words[i], ':') + 1;
+      s->u.u.clock.id = (uint32_t)value;
+      s->u.u.clock.timeout = (uint64_t)(strtoll(after, NULL, 0) * 1000000);
+      s->u.u.clock.flags = words[i][0] == 'a';
+      if (words[i][0] == 'a') {
+        if (__wasi_clock_time_get((uint32_t)value, 1, &now)) abort();
+        s->u.u.clock.timeout += now;
+      }
     } else {
       s->u.u.clock.id = 1;
       s->u.u.clock.timeout = (uint64_t)value * 1000000;
@@ -233,6 +246,78 @@ static void do_poll(void) {
     if (out[i].type && !out[i].error)
       printf("=%llu%s", out[i].fd_readwrite.nbytes, out[i].fd_readwrite.flags ? "H" : "");
   }
+}
+
+/* many FD N makes the files f.0 to f.(N-1), fewer FD N removes them again. */
+static void do_many(void) {
+  int error = 0;
+  for (long long i = 0; i < num(2) && !error; i++) {
+    char name[32];
+    int fd = -1, length = snprintf(name, sizeof name, "f.%lld", i);
+    if (!strcmp(words[0], "fewer")) error = raw_unlink((int)num(1), name, length);
+    else error = raw_path_open((int)num(1), 0, name, length, 1, 0, 0, 0, &fd);
+    if (fd >= 0 && __wasi_fd_close(fd)) abort();
+  }
+  printf("%d", error);
+}
+
+/*
+ * list FD CAPACITY: reads a whole directory through a buffer of so many bytes, going on at the
+ * cookie of the last whole entry; tells how many there were, and whether their inodes are those
+ * that path_filestat_get gives.
+ */
+static void do_list(void) {
+  uint64_t cookie = 0;
+  unsigned entries = 0, wrong = 0;
+  size_t used, capacity = (size_t)num(2);
+  do {
+    int error = __wasi_fd_readdir((int)num(1), buffer, capacity, cookie, &used);
+    uint64_t before = cookie;
+    __wasi_dirent_t entry;
+    for (size_t at = 0; !error && used - at >= sizeof entry; at += sizeof entry + entry.d_namlen) {
+      memcpy(&entry, buffer + at, sizeof entry);
+      if (used - at < sizeof entry + entry.d_namlen) break;
+      const char *name = (const char *)buffer + at + sizeof entry;
+      __wasi_filestat_t stat;
+      bool dots = name[0] == '.' && (entry.d_namlen == 1 || (entry.d_namlen == 2 && name[1] == '.'));
+      cookie = entry.d_next;
+      entries++;
+      if (dots) continue;
+      wrong += raw_stat((int)num(1), 0, name, (int)entry.d_namlen, &stat) ||
+               stat.ino != entry.d_ino || stat.filetype != entry.d_type;
+    }
+    if (error || (used == capacity && before == cookie)) {
+      printf("%d stuck at %u", error, entries);
+      return;
+    }
+  } while (used == capacity);
+  printf("0 %u%s", entries, wrong ? " wrong" : "");
+}
+
+/* deep FD N: N directories `d`, each in the one before; answers the descriptor of the last. */
+static void do_deep(void) {
+  int at = (int)num(1), error = 0;
+  for (long long i = 0; i < num(2) && !error; i++) {
+    int next = -1;
+    error = raw_mkdir(at, "d", 1);
+    if (!error || error == 20)
+      error = raw_path_open(at, 0, "d", 1, 2, 0x3fbffebf, 0x3fffffff, 0, &next);
+    if (at != (int)num(1) && __wasi_fd_close(at)) abort();
+    at = next;
+  }
+  printf("%d %d", error, at);
+}
+
+/* burn CLOCK MILLISECONDS: computes until this clock went on by so much. */
+static volatile unsigned burnt;
+static void do_burn(void) {
+  uint64_t start = 0, now = 0;
+  int error = __wasi_clock_time_get((uint32_t)num(1), 1, &start);
+  while (!error && now < start + (uint64_t)num(2) * 1000000) {
+    for (int i = 0; i < 10000; i++) burnt++;
+    error = __wasi_clock_time_get((uint32_t)num(1), 1, &now);
+  }
+  printf("%d", error);
 }
 
 static void do_accept(void) {
@@ -384,7 +469,8 @@ static const struct {
     {"poll", do_poll},         {"accept", do_accept},   {"recv", do_recv},
     {"send", do_send},         {"flood", do_flood},     {"sink", do_sink},
     {"again", do_again},       {"fault", do_fault},     {"grow", do_grow},
-    {"growfail", do_growfail},
+    {"growfail", do_growfail}, {"many", do_many},       {"fewer", do_many},
+    {"list", do_list},         {"deep", do_deep},       {"burn", do_burn},
 };
 
 static size_t unescape(char *word) {

@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 CC=${CC:-clang-19}
-for guest in probe hostile; do
+for guest in probe hostile raw-calls; do
   "$CC" --target=wasm32-wasi -std=c17 -Oz -Wall -Wextra -Werror -ffile-prefix-map="$PWD"=. \
     -Wl,--gc-sections,-s,--stack-first,-z,stack-size=65536 -o "$guest.wasm" "$guest.c"
 done

@@ -5,9 +5,14 @@ import { SystemHostClock } from "../host-clock.ts";
 import { bytesInput } from "../streams.ts";
 import { WasiHost, type WasiHostOptions } from "../wasi-host.ts";
 
-const probe = new WebAssembly.Module(
-  readFileSync(join(import.meta.dir, "..", "testdata", "probe.wasm")),
-);
+const probe = guestModule("probe");
+const rawCalls = guestModule("raw-calls");
+
+function guestModule(name: string): WebAssembly.Module {
+  return new WebAssembly.Module(
+    readFileSync(join(import.meta.dir, "..", "testdata", `${name}.wasm`)),
+  );
+}
 
 export interface ProbeRun {
   readonly host: WasiHost;
@@ -24,6 +29,28 @@ export interface ProbeRun {
 export function startProbe(
   script: readonly string[],
   options: Partial<WasiHostOptions> = {},
+): ProbeRun {
+  return startGuest(probe, script, options);
+}
+
+/** The error numbers of testdata/raw-calls.wasm for this script, see raw-calls.c. */
+export async function runRawCalls(
+  script: readonly string[],
+  options: Partial<WasiHostOptions> = {},
+): Promise<number[]> {
+  const lines = await startGuest(rawCalls, script, options).lines;
+  return lines.map((line) => (/^\d+$/.test(line) ? Number(line) : Number.NaN));
+}
+
+/** What raw-calls.wasm imports of preview 1: all there is. */
+export function rawCallNames(): string[] {
+  return WebAssembly.Module.imports(rawCalls).map(({ name }) => name);
+}
+
+function startGuest(
+  guest: WebAssembly.Module,
+  script: readonly string[],
+  options: Partial<WasiHostOptions>,
 ): ProbeRun {
   let text = "";
   const host = new WasiHost({
@@ -44,7 +71,7 @@ export function startProbe(
     ...options,
   });
   const output = () => text.split("\n").filter((line) => line !== "");
-  return { host, output, lines: ended(host, output) };
+  return { host, output, lines: ended(guest, host, output) };
 }
 
 /** The lines of a script that runs to its end on one directory, which is descriptor 3. */
@@ -58,9 +85,13 @@ export async function runProbe(
   return startProbe(script, { preopens }).lines;
 }
 
-async function ended(host: WasiHost, output: () => string[]): Promise<string[]> {
+async function ended(
+  guest: WebAssembly.Module,
+  host: WasiHost,
+  output: () => string[],
+): Promise<string[]> {
   try {
-    await host.run(new WebAssembly.Instance(probe, host.imports()));
+    await host.run(new WebAssembly.Instance(guest, host.imports()));
     return output();
   } catch (error) {
     if (error instanceof ProcExit) return [...output(), `exit ${error.code}`];
