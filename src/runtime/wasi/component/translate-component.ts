@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ComponentInterfaces, componentInterfaces } from "./component-binary.ts";
+import {
+  type ComponentManifest,
+  MANIFEST_FILE,
+  TRANSLATION_VERSION,
+  type TranslatedFile,
+} from "./component-manifest.ts";
+import { componentEntry, suspendingFunctions } from "./component-support.ts";
+
+/** The functions of exported interfaces that may wait in the middle. */
+const ENTERED: Readonly<Record<ComponentManifest["kind"], string>> = {
+  http: "handle",
+  command: "run",
+};
+const CODE = "component.js";
+
+/**
+ * Translates a component into JavaScript and core modules in `directory`, which must not exist.
+ * Runs in a process of its own: the translator takes 100 MB and more for a large component.
+ */
+export async function translateComponent(bytes: Uint8Array, directory: string): Promise<void> {
+  const interfaces = componentInterfaces(bytes);
+  const entry = componentEntry("given", interfaces);
+  const { files, importKeys } = await generate(
+    bytes,
+    interfaces,
+    `${entry.name}#${ENTERED[entry.kind]}`,
+  );
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const written = Object.entries(files).map(([name, content]): TranslatedFile => {
+    writeFileSync(join(directory, name), content, { mode: 0o600 });
+    const sha256 = createHash("sha256").update(content).digest("hex");
+    return { name, sizeBytes: content.length, sha256 };
+  });
+  const code = written.find(({ name }) => name === CODE);
+  if (code === undefined) throw new Error("the translator made no code");
+  const manifest: ComponentManifest = {
+    version: TRANSLATION_VERSION,
+    kind: entry.kind,
+    ...interfaces,
+    entry: entry.name,
+    importKeys,
+    code,
+    modules: written.filter(({ name }) => name.endsWith(".wasm")),
+  };
+  writeFileSync(join(directory, MANIFEST_FILE), JSON.stringify(manifest), { mode: 0o600 });
+}
+
+async function generate(
+  bytes: Uint8Array,
+  interfaces: ComponentInterfaces,
+  entered: string,
+): Promise<{ files: Readonly<Record<string, Uint8Array>>; importKeys: readonly string[] }> {
+  const { transpileBytes } = await import("@bytecodealliance/jco-transpile");
+  const { files, imports } = await transpileBytes(bytes, {
+    name: "component",
+    instantiation: "async",
+    asyncMode: "jspi",
+    asyncImports: suspendingFunctions(interfaces.imports),
+    asyncExports: [entered],
+    emitTypescriptDeclarations: false,
+    nodejsCompat: false,
+    tracing: false,
+    minify: true,
+  });
+  for (const [name, content] of Object.entries(files)) {
+    // A module that the engine would refuse is refused here, once, and not in every worker.
+    if (name.endsWith(".wasm") && !WebAssembly.validate(content as Uint8Array<ArrayBuffer>)) {
+      throw new Error(`core module ${name} of the component is not valid`);
+    }
+  }
+  return { files, importKeys: imports };
+}
