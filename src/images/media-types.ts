@@ -25,3 +25,6 @@ export const TAR_LAYERS: ReadonlyMap<string, "none" | "gzip"> = new Map([
   ["application/vnd.docker.image.rootfs.diff.tar", "none"],
   ["application/vnd.docker.image.rootfs.diff.tar.gzip", "gzip"],
 ]);
+
+/** The locked application of Spin: a layer today, the configuration in its first versions. */
+export const SPIN_APPLICATION = "application/vnd.fermyon.spin.application.v1+config";

@@ -3,11 +3,13 @@ import type { BlobStore } from "./blob-store.ts";
 import type { ContentSource } from "./content-source.ts";
 import type { ImageConfig } from "./image.ts";
 import { ImageError } from "./image-error.ts";
-import { extractLayerFile, type Layer } from "./layer-file.ts";
+import { extractLayerFile, MAX_MODULE_BYTES, type Layer } from "./layer-file.ts";
 import { parseManifest, type Descriptor, type ImageManifest } from "./manifest.ts";
-import { TAR_LAYERS, WASM_CONFIG, WASM_LAYERS } from "./media-types.ts";
+import { SPIN_APPLICATION, TAR_LAYERS, WASM_CONFIG, WASM_LAYERS } from "./media-types.ts";
 import { choosePlatform, isWasmPlatform } from "./platform.ts";
+import { checkSpinComponent, spinApplication } from "./spin-application.ts";
 import { wasmBinaryKind } from "./wasm-binary.ts";
+import { inspectWasm } from "./wasm-inspection.ts";
 
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 const MAX_INDEX_DEPTH = 3;
@@ -105,9 +107,18 @@ async function resolveManifest(
   manifest: ImageManifest,
 ): Promise<Found> {
   await source.fetchBlob(manifest.config);
+  const spin = [...manifest.layers, manifest.config].find(
+    ({ mediaType }) => mediaType === SPIN_APPLICATION,
+  );
+  if (spin !== undefined) return resolveSpin(source, blobs, manifest, spin);
   const isArtifact = manifest.config.mediaType === WASM_CONFIG;
-  const wasmLayer = manifest.layers.find((layer) => WASM_LAYERS.has(layer.mediaType));
+  const wasmLayers = manifest.layers.filter((layer) => WASM_LAYERS.has(layer.mediaType));
+  const [wasmLayer] = wasmLayers;
   const config = await readConfig(blobs, manifest.config);
+  if (isArtifact && wasmLayers.length > 1) {
+    const what = `a ${WASM_CONFIG} artifact with ${wasmLayers.length} wasm layers`;
+    throw new ImageError("unsupported", `${what}: compose them into one component`);
+  }
   if (wasmLayer !== undefined) {
     await source.fetchBlob(wasmLayer);
     await checkModule(blobs, wasmLayer.digest);
@@ -125,6 +136,29 @@ async function resolveManifest(
   await checkModule(blobs, module);
   const kept = [manifest.config.digest, ...layers.map((layer) => layer.digest), module];
   return { kind: "wasm", module, config: config.image, blobs: kept };
+}
+
+/** An application that Spin pushed: the layer of its one component is the module. */
+async function resolveSpin(
+  source: ContentSource,
+  blobs: BlobStore,
+  manifest: ImageManifest,
+  locked: Descriptor,
+): Promise<Found> {
+  await source.fetchBlob(locked);
+  const application = spinApplication(await blobs.read(locked.digest, MAX_CONFIG_BYTES));
+  const layer = manifest.layers.find(({ digest }) => digest === application.wasmDigest);
+  if (layer === undefined) {
+    const digest = application.wasmDigest;
+    throw new ImageError("unsupported", `a Spin application without its layer ${digest}`);
+  }
+  await source.fetchBlob(layer);
+  await checkModule(blobs, layer.digest);
+  checkSpinComponent(inspectWasm(await blobs.read(layer.digest, MAX_MODULE_BYTES)));
+  const kept = [manifest.config.digest, locked.digest, layer.digest];
+  const { env } = application;
+  const config = env.length === 0 ? {} : { env };
+  return { kind: "wasm", module: layer.digest, config, blobs: kept };
 }
 
 async function fetchLayers(source: ContentSource, manifest: ImageManifest): Promise<Layer[]> {
