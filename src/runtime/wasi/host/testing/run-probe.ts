@@ -37,8 +37,11 @@ export function startProbe(
 export async function runRawCalls(
   script: readonly string[],
   options: Partial<WasiHostOptions> = {},
+  begun: (host: WasiHost) => void = () => undefined,
 ): Promise<number[]> {
-  const lines = await startGuest(rawCalls, script, options).lines;
+  const run = startGuest(rawCalls, script, options);
+  begun(run.host);
+  const lines = await run.lines;
   return lines.map((line) => (/^\d+$/.test(line) ? Number(line) : Number.NaN));
 }
 
