@@ -1,6 +1,12 @@
 import { z } from "zod";
-import { formatReference, ImageError, parseReference, wasmArtifact } from "../images/index.ts";
-import type { Reference, WasmArtifact } from "../images/index.ts";
+import { ImageError, parseReference, pushContent, wasmArtifact } from "../images/index.ts";
+import type {
+  ImageContent,
+  Reference,
+  SendToRegistry,
+  WasmArtifact,
+  WasmArtifactOptions,
+} from "../images/index.ts";
 import type { ClusterConnection } from "./cluster-connection.ts";
 import { textTable } from "./text-table.ts";
 import { CommandError } from "./usage-error.ts";
@@ -12,48 +18,46 @@ export interface ListedImage {
   readonly digest: string;
 }
 
-/** Pushes a WASM module as an OCI artifact over the distribution API. Gives its digest. */
+/** Pushes a WASM module or component to the cluster's registry. Gives its digest. */
 export async function pushImage(
   cluster: ClusterConnection,
   image: { reference: string; module: Uint8Array },
 ): Promise<string> {
-  const reference = parseReference(image.reference);
-  const artifact = artifactOf(image.module);
-  for (const blob of artifact.blobs) await pushBlob(cluster, reference, blob);
-  const response = await cluster.client.raw(
-    `/v2/${reference.repository}/manifests/${reference.tag ?? "latest"}`,
-    {
-      method: "PUT",
-      headers: { "content-type": artifact.manifest.mediaType },
-      body: artifact.manifest.bytes,
-    },
-  );
-  await expectSuccess(response, `storing ${formatReference(reference)}`);
-  return artifact.manifest.digest;
+  const content = artifactOf(image.module);
+  return pushToCluster(cluster, parseReference(image.reference), content);
 }
 
-function artifactOf(module: Uint8Array): WasmArtifact {
+/** Pushes an image to the cluster's registry. Gives the digest of its manifest. */
+export async function pushToCluster(
+  cluster: ClusterConnection,
+  reference: Reference,
+  content: ImageContent,
+): Promise<string> {
   try {
-    return wasmArtifact(module);
+    await pushContent(clusterSender(cluster), reference, content);
+  } catch (error) {
+    throw error instanceof ImageError ? new CommandError(error.message) : error;
+  }
+  return content.manifest.digest;
+}
+
+/** The cluster's registry as a receiver of requests. */
+export function clusterSender(cluster: ClusterConnection): SendToRegistry {
+  return (path, { method, headers, body }) =>
+    cluster.client.raw(path, {
+      ...(method === undefined ? {} : { method }),
+      ...(headers === undefined ? {} : { headers }),
+      ...(body === undefined ? {} : { body }),
+    });
+}
+
+/** The image of a module or component. Throws CommandError for a file that is neither. */
+export function artifactOf(module: Uint8Array, options: WasmArtifactOptions = {}): WasmArtifact {
+  try {
+    return wasmArtifact(module, options);
   } catch (error) {
     throw error instanceof ImageError ? new CommandError(`the file is ${error.message}`) : error;
   }
-}
-
-async function pushBlob(
-  cluster: ClusterConnection,
-  reference: Reference,
-  blob: WasmArtifact["blobs"][number],
-): Promise<void> {
-  const path = `/v2/${reference.repository}/blobs`;
-  const existing = await cluster.client.raw(`${path}/${blob.digest}`, { method: "HEAD" });
-  if (existing.ok) return;
-  const response = await cluster.client.raw(`${path}/uploads/?digest=${blob.digest}`, {
-    method: "POST",
-    headers: { "content-type": "application/octet-stream" },
-    body: blob.bytes,
-  });
-  await expectSuccess(response, `storing blob ${blob.digest}`);
 }
 
 const catalogSchema = z.object({ repositories: z.array(z.string()) });
@@ -89,15 +93,13 @@ async function getJson<T>(
   schema: z.ZodType<T>,
 ): Promise<T> {
   const response = await cluster.client.raw(path);
-  await expectSuccess(response, `asking for ${path}`);
+  if (!response.ok) {
+    const words = await response.text();
+    throw new CommandError(`asking for ${path} failed: ${response.status} ${words}`);
+  }
   const parsed = schema.safeParse(await response.json());
   if (!parsed.success) {
     throw new CommandError(`${path} answered in another form: ${z.prettifyError(parsed.error)}`);
   }
   return parsed.data;
-}
-
-async function expectSuccess(response: Response, what: string): Promise<void> {
-  if (response.ok) return;
-  throw new CommandError(`${what} failed: ${response.status} ${await response.text()}`);
 }

@@ -20,4 +20,7 @@ export { describeStatus } from "./status.ts";
 export { applyObjects } from "./apply-objects.ts";
 export { describeImages, listImages, pushImage } from "./image.ts";
 export type { ListedImage } from "./image.ts";
+export type { ImageVerbs } from "./image-commands.ts";
+export { imageVerbs } from "./image-verbs.ts";
+export type { ImageVerbOptions } from "./image-verbs.ts";
 export { textTable } from "./text-table.ts";

@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError } from "commander";
 import { AssertionError } from "../lib/index.ts";
 import {
   addGroupVerbs,
@@ -7,12 +7,14 @@ import {
   machineOptions,
 } from "./group-commands.ts";
 import type { DataDirOption, GroupVerbs } from "./group-commands.ts";
+import { addImageVerbs } from "./image-commands.ts";
+import type { ImageVerbs } from "./image-commands.ts";
 import { parseServerFlags } from "./server-flags.ts";
 import type { ServerFlags } from "./server-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
 /** What each verb does; the command line only reads words and flags. */
-export interface Verbs extends GroupVerbs {
+export interface Verbs extends GroupVerbs, ImageVerbs {
   server(flags: ServerFlags): Promise<void>;
   up(flags: ServerFlags, options: { detach: boolean }): Promise<void>;
   status(options: DataDirOption): Promise<void>;
@@ -22,8 +24,6 @@ export interface Verbs extends GroupVerbs {
     name: string,
     options: DataDirOption & { namespace: string; url: boolean },
   ): Promise<void>;
-  imagePush(file: string, reference: string, options: DataDirOption): Promise<void>;
-  imageList(options: DataDirOption): Promise<void>;
   /** Resolves to the exit status of the real kubectl. */
   kubectl(args: readonly string[], options: DataDirOption): Promise<number>;
 }
@@ -139,26 +139,6 @@ function addClusterVerbs(program: Command, options: ProgramOptions): void {
     .action((name: string, flags: DataDirOption & { namespace: string; url: boolean }) =>
       verbs.service(name, flags),
     );
-}
-
-function addImageVerbs(program: Command, options: ProgramOptions): void {
-  const { verbs } = options;
-  const image = program.command("image").description("images in the cluster's registry");
-  dataDirOption(image.command("push"), options)
-    .description("store a WASM module under a name that pods can use at once")
-    .argument("<file>", "a WebAssembly module (.wasm)")
-    .argument("<name:tag>", "such as hello-http:v1", checkReference)
-    .action((file: string, reference: string, flags: DataDirOption) =>
-      verbs.imagePush(file, reference, flags),
-    );
-  dataDirOption(image.command("list"), options)
-    .description("list the images and their tags")
-    .action((flags: DataDirOption) => verbs.imageList(flags));
-}
-
-function checkReference(text: string): string {
-  if (/^[a-z0-9]+([._/-]+[a-z0-9]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$/.test(text)) return text;
-  throw new InvalidArgumentError("give a name in lower case and a tag, such as hello-http:v1");
 }
 
 function addKubectlVerb(

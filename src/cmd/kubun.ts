@@ -1,13 +1,11 @@
 #!/usr/bin/env bun
-import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import {
-  CommandError,
-  describeImages,
   describeServiceRoutes,
   describeStatus,
   findServiceRoutes,
-  listImages,
-  pushImage,
+  imageVerbs,
   runProgram,
 } from "../cli/index.ts";
 import type { ClusterConnection, DataDirOption, Verbs } from "../cli/index.ts";
@@ -52,15 +50,12 @@ const verbs: Verbs = {
     const routes = await findServiceRoutes(connect(options), query);
     write(url ? `${routes[0]?.url}\n` : describeServiceRoutes(routes));
   },
-  async imagePush(file, reference, options) {
-    if (!existsSync(file)) throw new CommandError(`there is no file ${file}`);
-    const module = await Bun.file(file).bytes();
-    const digest = await pushImage(connect(options), { reference, module });
-    write(`pushed ${reference} (${digest})\n`);
-  },
-  async imageList(options) {
-    write(describeImages(await listImages(connect(options))));
-  },
+  ...imageVerbs({
+    connect,
+    write,
+    warn: (text) => void process.stderr.write(text),
+    dockerConfig: join(process.env["DOCKER_CONFIG"] ?? join(homedir(), ".docker"), "config.json"),
+  }),
   kubectl: (args, options) => runKubectl(args, connect(options)),
   async agent(flags) {
     const { runAgent } = await import("./agent.ts");
