@@ -156,7 +156,13 @@ describe("runProgram", () => {
       "member",
       "snapshot",
     ];
-    for (const words of [[], ...verbs.map((verb) => [verb]), ["image", "push"]]) {
+    for (const words of [
+      [],
+      ...verbs.map((verb) => [verb]),
+      ["image", "push"],
+      ["image", "build"],
+      ["image", "inspect"],
+    ]) {
       const { exitStatus, out } = await run([...words, "--help"]);
       expect(exitStatus).toBe(0);
       expect(out).toContain(`Usage: kubun${words.length > 0 ? ` ${words.join(" ")}` : ""}`);
@@ -179,6 +185,32 @@ describe("runProgram", () => {
   test("runProgram takes --data-dir before kubectl's own words", async () => {
     const { calls } = await run(["kubectl", "--data-dir", "/other", "get", "pods"]);
     expect(calls).toEqual([["kubectl", ["get", "pods"], { dataDir: "/other" }]]);
+  });
+
+  test("runProgram reads the flags of kubun image", async () => {
+    const { calls } = await run(
+      "image build app.wasm -o out --tag v1 --annotation a=1 --annotation b=2=3 --target a:b/c".split(
+        " ",
+      ),
+    );
+    expect(calls).toEqual([
+      [
+        "imageBuild",
+        "app.wasm",
+        {
+          annotations: { a: "1", b: "2=3" },
+          target: "a:b/c",
+          output: "out",
+          tag: "v1",
+        },
+      ],
+    ]);
+    const pushed = await run(["image", "push", "app.wasm", "ghcr.io:5000/me/app:v1"]);
+    const options = { dataDir: "/data", annotations: {} };
+    expect(pushed.calls).toEqual([["imagePush", "app.wasm", "ghcr.io:5000/me/app:v1", options]]);
+    expect((await run(["image", "inspect", "app:v1", "-o", "xml"])).exitStatus).toBe(2);
+    expect((await run(["image", "build", "a.wasm", "--annotation", "=x"])).exitStatus).toBe(2);
+    expect((await run(["image", "build", "a.wasm", "--tag", "a b"])).exitStatus).toBe(2);
   });
 
   test("runProgram refuses an image name in upper case before any file is read", async () => {
