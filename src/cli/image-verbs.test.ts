@@ -17,6 +17,15 @@ const COMPONENT = componentWith({
 });
 const PLAIN = { annotations: {} };
 
+async function failure(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+  } catch (error) {
+    return (error as Error).message;
+  }
+  throw new Error("did not fail");
+}
+
 describe("image verbs", () => {
   let root: string;
   let store: ImageStore;
@@ -89,9 +98,9 @@ describe("image verbs", () => {
     expect(digests(out).length).toBe(5);
     expect(new Set(digests(out)).size).toBe(1);
     expect(store.registry.repositories.tags("app")?.get("file")).toBe(digests(out)[0] ?? "");
-    await expect(
-      verbs.imagePush(file("app.tar"), "app:x", { dataDir: root, ...given }),
-    ).rejects.toThrow("annotations are given when it is built");
+    expect(
+      await failure(verbs.imagePush(file("app.tar"), "app:x", { dataDir: root, ...given })),
+    ).toContain("annotations are given when it is built");
   });
 
   test("imagePush stores at another registry with the credentials kept for it", async () => {
@@ -100,7 +109,7 @@ describe("image verbs", () => {
         dataDir: root,
         ...PLAIN,
       });
-    await expect(push()).rejects.toThrow("registry registry.example needs credentials");
+    expect(await failure(push())).toContain("registry registry.example needs credentials");
     const auths = { "registry.example": { username: "me", password: "secret" } };
     writeFileSync(file("config.json"), JSON.stringify({ auths }));
     await push();
@@ -157,9 +166,9 @@ describe("image verbs", () => {
   test("imageInspect tells what is not there and what is no image", async () => {
     const inspect = (what: string) => verbs.imageInspect(what, { dataDir: root, output: "text" });
     writeFileSync(file("text"), "hello");
-    await expect(inspect(file("text"))).rejects.toThrow("text is not WebAssembly");
-    await expect(inspect("nothing:v1")).rejects.toThrow("nothing:v1 is not at its registry");
-    await expect(inspect(root)).rejects.toThrow("is neither a file nor an OCI image layout");
-    await expect(verbs.imageBuild(file("absent"), PLAIN)).rejects.toThrow("there is no file");
+    expect(await failure(inspect(file("text")))).toContain("text is not WebAssembly");
+    expect(await failure(inspect("nothing:v1"))).toContain("nothing:v1 is not at its registry");
+    expect(await failure(inspect(root))).toContain("is neither a file nor an OCI image layout");
+    expect(await failure(verbs.imageBuild(file("absent"), PLAIN))).toContain("there is no file");
   });
 });
