@@ -168,6 +168,7 @@ export class Exchange implements UpstreamUser {
       this.#client.answer(502, message, "connection-terminated");
       return;
     }
+    this.#failure = "connection-terminated";
     // A connection out of the pool may just have grown too old; a new one tells more.
     if ((upstream?.uses ?? 0) > 1) this.#freshOnly = true;
     else this.#avoid(endpoint);

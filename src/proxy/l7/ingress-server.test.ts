@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { Socket } from "bun";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock, silentLogger, type Clock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
-import { createEndpointDial } from "../net/endpoint-dialer.ts";
+import { createEndpointDial, type EndpointDial } from "../net/endpoint-dialer.ts";
 import { EndpointStates } from "../net/endpoint-states.ts";
+import type { Endpoint } from "../routing/routing-table.ts";
 import { RoutingBuilder } from "../routing/routing-builder.ts";
 import {
   answering,
@@ -74,6 +76,10 @@ describe("l7", () => {
     rmSync(directory, { recursive: true });
   });
 
+  function place(ip: string): Endpoint {
+    return { key: `${ip}:8080`, ip, port: 8080 };
+  }
+
   const GET = "GET /web HTTP/1.1\r\nHost: a.example\r\n\r\n";
 
   describe("IngressServer", () => {
@@ -135,6 +141,40 @@ describe("l7", () => {
       one.write("HEAD /other HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
       await one.isClosed();
       expect(one.text.endsWith("\r\n\r\n")).toBe(true);
+    });
+
+    test("IngressServer goes on with a body that waited when the next connection is pooled", async () => {
+      server.close();
+      const slow: (() => void)[] = [];
+      states = new EndpointStates(wallClock);
+      const near = createEndpointDial({ endpointSocket: (ip: string): string => unixPath(ip) });
+      const dial: EndpointDial = (endpoint, data, handler) => {
+        if (endpoint.ip !== "10.0.0.1") return near(endpoint, data, handler);
+        const refused = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });
+        slow.push(() => handler.connectError?.({ data } as Socket<typeof data>, refused));
+        return "far";
+      };
+      server = new IngressServer({ clock: wallClock, logger: silentLogger, states, dial });
+      port = server.listen({ hostname: "127.0.0.1", port: 0 });
+      const web = backend("10.0.0.2", answering(ok("first")));
+      endpoints("10.0.0.2");
+      const one = await client();
+      one.write(GET);
+      await one.sees("first");
+      web.script = {
+        onData(connection, all) {
+          if (all.endsWith("0123456789")) connection.send(ok("second"));
+        },
+      };
+      endpoints("10.0.0.1", "10.0.0.2");
+      // The other one looks less busy, so that the one that will refuse is tried first.
+      states.stateOf(place("10.0.0.2")).active = 1;
+      one.write("POST /web HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
+      await eventually(() => slow.length === 1);
+      one.write("56789");
+      await eventually(() => one.pendingBytes === 0);
+      slow[0]?.();
+      await one.sees("second");
     });
 
     test("IngressServer tries the next endpoint, and answers 502 when all refuse", async () => {

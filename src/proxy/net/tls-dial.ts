@@ -23,10 +23,10 @@ export function dialTls<Data>(
   data: Data,
   handler: SocketHandler<Data>,
 ): void {
-  let ready = false;
+  let state: "connecting" | "open" | "failed" = "connecting";
   const failed = (socket: Socket<Data>, error: Error): void => {
-    if (ready) return;
-    ready = true;
+    if (state !== "connecting") return;
+    state = "failed";
     handler.connectError?.(socket, error);
     socket.terminate();
   };
@@ -35,7 +35,7 @@ export function dialTls<Data>(
     open: () => undefined,
     handshake(opened, success, error) {
       if (success && error == null) {
-        ready = true;
+        state = "open";
         handler.open?.(opened);
         return;
       }
@@ -45,7 +45,7 @@ export function dialTls<Data>(
       failed(opened, new TlsDialError(code, error?.message ?? "the handshake failed"));
     },
     close(closed, error) {
-      if (ready) handler.close?.(closed, error);
+      if (state === "open") handler.close?.(closed, error);
       else failed(closed, new TlsDialError("tls-protocol-error", "closed during the handshake"));
     },
     connectError: failed,
