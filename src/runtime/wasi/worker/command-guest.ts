@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import type { HostClock } from "../host/host-clock.ts";
 import { emptyInput, type OutputStream } from "../host/streams.ts";
 import { WasiHost } from "../host/wasi-host.ts";
@@ -6,7 +6,8 @@ import { EXIT_TRAP, type FacadeStatus, type WorkerSpec } from "../worker-protoco
 import type { CompiledModule } from "./compile-module.ts";
 import type { CriLog, LogStream } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
-import { backtrace, guestEnd, refusedGrowth } from "./guest-end.ts";
+import { backtrace, guestEnd, refusedGrowth, type OffsetOf } from "./guest-end.ts";
+import { functionOffsets } from "./import-section.ts";
 import { ProcExit } from "../host/errno.ts";
 
 /** The `command` style: `_start` runs once and accepts on its sockets itself. */
@@ -67,14 +68,26 @@ export class CommandGuest implements Guest {
       return { exitCode: 0, reason: "Completed", message: "" };
     } catch (thrown) {
       const { maximumPages } = this.#compiled;
+      const offsetOf = thrown instanceof ProcExit ? () => undefined : this.#offsets();
       const end = guestEnd(thrown, {
         memoryBytes: this.memoryBytes,
         maximumPages,
         refusedGrowth: refusedGrowth(instance),
+        offsetOf,
       });
-      if (!(thrown instanceof ProcExit)) this.#log.note(backtrace(thrown));
+      if (!(thrown instanceof ProcExit)) this.#log.note(backtrace(thrown, offsetOf));
       else if (end.exitCode !== EXIT_TRAP && end.message !== "") this.#log.note(end.message);
       return end;
+    }
+  }
+
+  /** Read again from the image: to keep the module's bytes for a trap would cost every pod. */
+  #offsets(): OffsetOf {
+    try {
+      return functionOffsets(readFileSync(this.#spec.modulePath));
+    } catch (error) {
+      if (error instanceof Error) return () => undefined;
+      throw error;
     }
   }
 }

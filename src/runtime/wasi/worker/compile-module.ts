@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { limitMemory } from "./limit-memory.ts";
 import { importMemory, POOL_MODULE, type PooledMemoryType } from "./memory-pool.ts";
 import { trackGrowth } from "./track-growth.ts";
+import { notProvided, threadsOrWasix } from "./unwelcome-imports.ts";
 import { ModuleRefused } from "./wasm-binary.ts";
 
 export interface CompiledModule {
@@ -11,16 +12,6 @@ export interface CompiledModule {
   /** What its memory is, when it imports it from us; see {@link importMemory}. */
   readonly memory?: PooledMemoryType;
 }
-
-/** Interfaces people try, and what to tell them. */
-const KNOWN_STRANGERS: readonly (readonly [prefix: string, hint: string])[] = [
-  ["wasi_unstable", "an early draft of WASI; rebuild for wasi_snapshot_preview1"],
-  ["wasix_", "WASIX; rebuild for plain WASI preview 1"],
-  ["wasi:", "WASI preview 2; build a core module for preview 1"],
-  ["wasi", "threads; build without them"],
-  ["env", "functions the linker left open, or threads"],
-];
-const MAX_NAMED = 8;
 
 /**
  * Reads, limits and compiles a module, and checks that `provided` has all it imports. Throws
@@ -46,6 +37,8 @@ export async function compileBytes(
     readonly poolMemory?: true;
   },
 ): Promise<CompiledModule> {
+  const unwelcome = threadsOrWasix(bytes);
+  if (unwelcome !== undefined) throw new ModuleRefused(unwelcome);
   const limited = limitMemory(bytes, options.memoryLimitBytes);
   const pooled = options.poolMemory ? importMemory(limited.bytes) : undefined;
   const module = await compileTracked(pooled?.bytes ?? limited.bytes);
@@ -53,7 +46,7 @@ export async function compileBytes(
     ({ kind, module, name }) =>
       (kind !== "function" || !options.provided.has(`${module}.${name}`)) && module !== POOL_MODULE,
   );
-  if (strangers.length > 0) throw new ModuleRefused(strangersMessage(strangers));
+  if (strangers.length > 0) throw new ModuleRefused(notProvided(strangers));
   const exports = WebAssembly.Module.exports(module);
   if (!exports.some(({ kind, name }) => kind === "function" && name === "_start")) {
     throw new ModuleRefused("the module exports no _start function: it is a library, no command");
@@ -80,12 +73,4 @@ async function compile(bytes: Uint8Array): Promise<WebAssembly.Module> {
   } catch (error) {
     throw new ModuleRefused(`the module does not compile: ${String(error)}`);
   }
-}
-
-function strangersMessage(strangers: readonly WebAssembly.ModuleImportDescriptor[]): string {
-  const names = strangers.map(({ module, name }) => `${module}.${name}`);
-  const more = names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : "";
-  const hint = KNOWN_STRANGERS.find(([prefix]) => names[0]?.startsWith(prefix))?.[1];
-  const list = names.slice(0, MAX_NAMED).join(", ");
-  return `the module imports what is not provided: ${list}${more}${hint ? ` (${hint})` : ""}`;
 }

@@ -2,7 +2,9 @@ import { ProcExit } from "../host/errno.ts";
 import { EXIT_OUT_OF_MEMORY, EXIT_TRAP } from "../worker-protocol.ts";
 import type { GuestEnd } from "./guest.ts";
 import { PAGE_BYTES } from "./limit-memory.ts";
+import { rustSymbol } from "./rust-symbol.ts";
 import { REFUSED_GROWTH } from "./track-growth.ts";
+import { printable } from "./unwelcome-imports.ts";
 
 /** What is known when a guest ended by throwing. */
 export interface EndCircumstances {
@@ -10,7 +12,14 @@ export interface EndCircumstances {
   readonly maximumPages: number | undefined;
   /** A memory.grow was refused; `undefined` when that was not tracked. */
   readonly refusedGrowth: boolean | undefined;
+  readonly offsetOf?: OffsetOf;
 }
+
+/** The offset in the module of a function that has no name, for a backtrace. */
+export type OffsetOf = (functionIndex: number) => number | undefined;
+
+/** What Kubernetes takes of a terminated container's message. */
+export const MAX_MESSAGE_BYTES = 4096;
 
 /**
  * Memory left below the limit at which a failing guest is taken to have run out, when it is not
@@ -29,13 +38,52 @@ export function guestEnd(thrown: unknown, circumstances: EndCircumstances): Gues
     const message = `the guest failed after it was refused memory beyond its ${limit}`;
     return { exitCode: EXIT_OUT_OF_MEMORY, reason: "OOMKilled", message };
   }
-  return { exitCode, reason: "Error", message: exit ? "" : trapMessage(thrown) };
+  const message = exit ? "" : bounded(backtrace(thrown, circumstances.offsetOf));
+  return { exitCode, reason: "Error", message };
 }
 
-/** The trap with the guest's frames, innermost first; for the log. */
-export function backtrace(thrown: unknown): string {
-  const frames = thrown instanceof Error ? guestFrames(thrown) : [];
-  return [trapMessage(thrown), ...frames.map((frame) => `    at ${frame}`)].join("\n");
+/**
+ * The trap with the guest's frames, innermost first; for the log. A function without a name is
+ * told by its index and, when `offsetOf` knows it, by where in the module it is.
+ */
+export function backtrace(thrown: unknown, offsetOf?: OffsetOf): string {
+  const names = thrown instanceof Error ? guestFrames(thrown) : [];
+  const frames = names.map((name) => frameText(name, offsetOf));
+  return [trapMessage(thrown), ...withoutRepeats(frames)].join("\n");
+}
+
+function frameText(name: string, offsetOf: OffsetOf | undefined): string {
+  if (!/^\d+$/.test(name)) return printable(rustSymbol(name));
+  const offset = offsetOf?.(Number(name));
+  return `function ${name}${offset === undefined ? "" : ` (module offset 0x${offset.toString(16)})`}`;
+}
+
+/** A recursion takes one line. */
+function withoutRepeats(frames: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (let index = 0; index < frames.length;) {
+    const frame = frames[index];
+    let end = index + 1;
+    while (end < frames.length && frames[end] === frame) end++;
+    const times = end - index;
+    lines.push(`    at ${frame}${times > 1 ? ` (${times} times)` : ""}`);
+    index = end;
+  }
+  return lines;
+}
+
+/** Whole lines of the text, so many as fit. */
+function bounded(text: string): string {
+  if (Buffer.byteLength(text) <= MAX_MESSAGE_BYTES) return text;
+  const more = "    …";
+  const kept: string[] = [];
+  let left = MAX_MESSAGE_BYTES - Buffer.byteLength(more);
+  for (const line of text.split("\n")) {
+    left -= Buffer.byteLength(line) + 1;
+    if (left < 0) break;
+    kept.push(line);
+  }
+  return [...kept, more].join("\n");
 }
 
 /** Frames a backtrace shows; the engine records no more than it is told when the trap happens. */
@@ -46,22 +94,27 @@ export function recordDeepStacks(): void {
   Error.stackTraceLimit = MAX_FRAMES;
 }
 
+const FRAMES_BEGIN = "guest frames:";
+/** A name section can hold names of any length. */
+const MAX_SYMBOL_LENGTH = 1000;
+
 /**
  * The names of the guest's functions on the stack. Bun's text for a stack hides them ("unknown"),
- * but a formatter is told; it must be in place when the stack is read for the first time.
+ * but a formatter is told; it must be in place when the stack is read for the first time. What it
+ * makes is the stack from then on, so that it can be asked for again.
  */
 function guestFrames(error: Error): string[] {
   const before = Error.prepareStackTrace;
-  let frames: string[] = [];
   Error.prepareStackTrace = (_error, sites) => {
-    frames = sites
+    const frames = sites
       .filter((site) => site.getFileName() === "[wasm code]")
-      .map((site) => String(site.getFunctionName()).replace(/^.*wasm-function\[(.*)\]$/, "$1"));
-    return "";
+      .map((site) => String(site.getFunctionName()).slice(-MAX_SYMBOL_LENGTH))
+      .map((name) => name.replace(/^[^]*wasm-function\[([^]*)\]$/, "$1").replaceAll("\n", " "));
+    return [FRAMES_BEGIN, ...frames].join("\n");
   };
   try {
-    if (typeof error.stack !== "string") return [];
-    return frames.map((name) => (/^\d+$/.test(name) ? `function ${name}` : name));
+    const [begin, ...frames] = typeof error.stack === "string" ? error.stack.split("\n") : [];
+    return begin === FRAMES_BEGIN ? frames : [];
   } finally {
     Error.prepareStackTrace = before;
   }
@@ -77,7 +130,7 @@ function isExhausted(circumstances: EndCircumstances): boolean {
 
 function trapMessage(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return `wasm trap: ${text.replace(/\s*\(evaluating.*$/s, "")}`;
+  return `wasm trap: ${text.replace(/\s*\(evaluating.*$/s, "")}`.slice(0, MAX_SYMBOL_LENGTH);
 }
 
 /** Reads the global that {@link trackGrowth} added; `undefined` when the module has none. */

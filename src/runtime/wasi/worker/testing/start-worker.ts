@@ -21,6 +21,7 @@ const root = join(source, "..");
 export const MODULES = {
   probe: join(source, "runtime", "wasi", "host", "testdata", "probe.wasm"),
   hostile: join(source, "runtime", "wasi", "host", "testdata", "hostile.wasm"),
+  trapper: join(source, "runtime", "wasi", "host", "testdata", "trapper.wasm"),
   helloHttp: join(root, "workloads", "hello-http", "hello-http.wasm"),
   helloWagi: join(root, "workloads", "hello-wagi", "hello-wagi.wasm"),
 };
