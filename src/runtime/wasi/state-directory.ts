@@ -6,6 +6,8 @@ import { readSmallFile, type WorkerAddress, type WorkerPlaces } from "./worker-p
 export interface SandboxRecord extends PodSandbox {
   /** Counts up with every sandbox of this node: names its socket directory. */
   readonly socketName: string;
+  /** Those of Kubun's own, `kubun.dev/…`. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** What is known of a container, as it stands in its state.json. */
@@ -16,6 +18,8 @@ export interface ContainerRecord {
   readonly config: ContainerConfig;
   readonly imageRef: string;
   readonly modulePath: string;
+  /** Set for a component: where its translation is. */
+  readonly componentDirectory?: string;
   /** argv of the guest, image and configuration combined. */
   readonly argv: readonly string[];
   readonly env: readonly (readonly [string, string])[];
@@ -33,12 +37,14 @@ export interface ContainerRecord {
 
 /**
  * The runtime's memory on disk: `sandboxes/<id>/state.json`, `containers/<id>/state.json`,
- * `workers/<id>/`. Files are replaced as a whole; they need no fsync, because after a power cut no
+ * `workers/<id>/`, `components/<sha256>/`. Files are replaced as a whole; they need no fsync, because after a power cut no
  * worker is left that they could describe.
  */
 export class StateDirectory implements WorkerPlaces {
   readonly workersDirectory: string;
   readonly controlDirectory: string;
+  /** Translations of components, one directory an image. */
+  readonly componentsDirectory: string;
   readonly #root: string;
   readonly #socketRoot: string;
 
@@ -47,9 +53,11 @@ export class StateDirectory implements WorkerPlaces {
     this.#socketRoot = options.socketDirectory;
     this.workersDirectory = join(this.#root, "workers");
     this.controlDirectory = join(this.#socketRoot, "w");
+    this.componentsDirectory = join(this.#root, "components");
     for (const directory of [
       join(this.#root, "sandboxes"),
       join(this.#root, "containers"),
+      this.componentsDirectory,
       this.workersDirectory,
       this.controlDirectory,
       join(this.#socketRoot, "p"),
@@ -70,6 +78,11 @@ export class StateDirectory implements WorkerPlaces {
 
   portPath(sandbox: SandboxRecord, port: number): string {
     return join(this.portDirectory(sandbox), `${port}`);
+  }
+
+  /** The socket of a pod's way out. */
+  egressPath(sandbox: SandboxRecord): string {
+    return join(this.portDirectory(sandbox), "egress");
   }
 
   saveSandbox(record: SandboxRecord): void {

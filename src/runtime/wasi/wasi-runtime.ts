@@ -19,6 +19,8 @@ import {
   type StopOptions,
 } from "../runtime.ts";
 import { AddressPool } from "./address-pool.ts";
+import { ComponentRuns, ownAnnotations } from "./component/component-runs.ts";
+import type { EgressGate } from "./component/egress-gate.ts";
 import { ContainerProcess } from "./container-process.ts";
 import {
   asRuntimeError,
@@ -43,6 +45,10 @@ export interface WasiRuntimeOptions {
   readonly spawner: ProcessSpawner;
   /** Program and arguments of a worker; the control socket's path is appended. */
   readonly workerCommand: readonly string[];
+  /** Program and arguments of the translator; a component's path and a directory are appended. */
+  readonly translateCommand?: readonly string[];
+  /** The ways out of pods; without it no component reaches anything outside. */
+  readonly egress?: EgressGate;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -60,7 +66,7 @@ export interface WasiRuntime extends ContainerRuntime {
 }
 
 export const DEFAULT_WARM_WORKERS = 2;
-/** `wasi` runs a module as a program, `wagi` once per HTTP request. */
+/** `wasi` runs a module as a program or a component, `wagi` a module once per HTTP request. */
 export const WASI_HANDLERS = ["wasi", "wagi"] as const;
 const MEMORY_CHECK_INTERVAL_MS = 10_000;
 /** What a worker needs beside its guest's memory; only far above it is a leak beyond the limit. */
@@ -86,12 +92,14 @@ class WorkerRuntime implements WasiRuntime {
   readonly #containers = new Map<string, ContainerProcess>();
   /** `ip:port` → socket, for running containers. */
   readonly #endpoints = new Map<string, string>();
+  readonly #components: ComponentRuns;
   #memoryCheck: CancelTimer | undefined;
 
   constructor(options: WasiRuntimeOptions) {
     this.#options = options;
     this.#directory = new StateDirectory(options);
     if (options.podCidr !== undefined) this.#giveAddressesOf(options.podCidr);
+    this.#components = new ComponentRuns(this.#directory, options);
     const launcher = { ...options, ...this.#directoryPlaces() };
     this.#pool = new WarmPool({
       size: options.warmWorkers ?? DEFAULT_WARM_WORKERS,
@@ -118,6 +126,7 @@ class WorkerRuntime implements WasiRuntime {
     const records = this.#directory.loadContainers();
     await Promise.all(records.map((record) => this.#adopt(record)));
     this.#sweep();
+    this.#sweepComponents();
     this.#pool.open();
   }
 
@@ -130,6 +139,7 @@ class WorkerRuntime implements WasiRuntime {
   shutdown(): void {
     this.#memoryCheck?.();
     this.#pool.close();
+    this.#components.close();
     for (const container of this.#containers.values()) container.abandon();
   }
 
@@ -140,6 +150,7 @@ class WorkerRuntime implements WasiRuntime {
       throw new RuntimeError("unsupported", why);
     }
     const { name, namespace, uid, attempt } = config;
+    const annotations = ownAnnotations(config.annotations);
     if (this.#addresses === undefined) {
       throw new RuntimeError("exhausted", "the node has no range of pod addresses yet");
     }
@@ -156,6 +167,7 @@ class WorkerRuntime implements WasiRuntime {
       ip,
       state: "ready",
       createdAt: this.#options.clock.now(),
+      ...(annotations === undefined ? {} : { annotations }),
     };
     this.#directory.saveSandbox(sandbox);
     this.#sandboxes.set(sandbox.id, sandbox);
@@ -178,6 +190,7 @@ class WorkerRuntime implements WasiRuntime {
     const sandbox = this.#sandboxes.get(sandboxId);
     if (sandbox === undefined) return;
     this.#sandboxes.delete(sandboxId);
+    this.#components.closeEgress(sandboxId);
     this.#directory.removeSandbox(sandbox);
     this.#addresses?.release(sandbox.ip);
   }
@@ -197,17 +210,22 @@ class WorkerRuntime implements WasiRuntime {
     if (image === undefined) {
       throw new RuntimeError("image-missing", `image ${config.image} was not pulled to this node`);
     }
-    if (image.modulePath === undefined) {
+    const { modulePath } = image;
+    if (modulePath === undefined) {
       const why = `image ${config.image} is a container image: this node runs WASM modules only`;
       throw new RuntimeError("image-unsupported", why);
     }
+    const componentDirectory = await this.#components.prepare(sandbox, image);
+    // The pod may have been removed meanwhile.
+    this.#sandbox(sandboxId);
     const record: ContainerRecord = {
       id: this.#newId(32),
       sandboxId,
       podUid: sandbox.uid,
       config,
       imageRef: imageRefOf(image),
-      modulePath: image.modulePath,
+      modulePath,
+      ...(componentDirectory === undefined ? {} : { componentDirectory }),
       argv: guestArguments(image, config),
       env: guestEnvironment(image, config.env),
       state: "created",
@@ -224,6 +242,7 @@ class WorkerRuntime implements WasiRuntime {
   async startContainer(containerId: string): Promise<void> {
     const container = this.#container(containerId);
     const sandbox = this.#sandbox(container.record.sandboxId);
+    if (container.record.componentDirectory !== undefined) this.#components.openEgress(sandbox);
     await container.start(workerSpec(this.#directory, sandbox, container.record));
   }
 
@@ -263,7 +282,9 @@ class WorkerRuntime implements WasiRuntime {
   async pullImage(reference: string, { auth, signal }: PullOptions): Promise<ImageStatus> {
     try {
       const options = { signal, ...(auth === undefined ? {} : { auth }) };
-      return imageStatusOf(await this.#options.images.pull(reference, options));
+      const image = await this.#options.images.pull(reference, options);
+      this.#components.pulled(image);
+      return imageStatusOf(image);
     } catch (error) {
       throw asRuntimeError(error);
     }
@@ -280,6 +301,7 @@ class WorkerRuntime implements WasiRuntime {
 
   async removeImage(reference: string): Promise<void> {
     await this.#options.images.remove(reference);
+    this.#sweepComponents();
   }
 
   async imageFsInfo(): Promise<{ usedBytes: number }> {
@@ -317,7 +339,9 @@ class WorkerRuntime implements WasiRuntime {
     const container = this.#process(record);
     this.#containers.set(record.id, container);
     await container.adopt();
-    if (this.#sandboxes.has(record.sandboxId)) {
+    const sandbox = this.#sandboxes.get(record.sandboxId);
+    if (sandbox !== undefined) {
+      if (record.componentDirectory !== undefined) this.#components.openEgress(sandbox);
       if (container.record.state === "running") this.#publish("started", container.record);
       return;
     }
@@ -338,6 +362,11 @@ class WorkerRuntime implements WasiRuntime {
       if (!workers.has(id)) forgetWorker(this.#directory, id);
     }
     this.#directory.sweepSockets({ workers, sockets });
+  }
+
+  #sweepComponents(): void {
+    const containers = [...this.#containers.values()];
+    this.#components.sweep(containers.map(({ record }) => record.imageRef));
   }
 
   #process(record: ContainerRecord): ContainerProcess {

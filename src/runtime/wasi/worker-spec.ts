@@ -1,6 +1,12 @@
 import { RuntimeError } from "../runtime.ts";
+import { componentSettings } from "./component/pod-grants.ts";
 import type { ContainerRecord, SandboxRecord, StateDirectory } from "./state-directory.ts";
-import { MAX_UNIX_PATH_BYTES, type WorkerPort, type WorkerSpec } from "./worker-protocol.ts";
+import {
+  MAX_UNIX_PATH_BYTES,
+  type WorkerComponent,
+  type WorkerPort,
+  type WorkerSpec,
+} from "./worker-protocol.ts";
 
 /** At this size a worker starts a new log file and keeps the former one. */
 export const LOG_MAX_BYTES = 10 * 1024 * 1024;
@@ -13,6 +19,7 @@ export function workerSpec(
 ): WorkerSpec {
   const { config } = record;
   const memoryLimitBytes = config.memoryLimitBytes;
+  const component = componentOf(directory, sandbox, record);
   return {
     containerId: record.id,
     modulePath: record.modulePath,
@@ -23,12 +30,30 @@ export function workerSpec(
     logPath: config.logPath,
     logMaxBytes: LOG_MAX_BYTES,
     ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
-    style: sandbox.handler === "wagi" ? "wagi" : "command",
+    style: component !== undefined ? "component" : sandbox.handler === "wagi" ? "wagi" : "command",
     resultPath: directory.resultPath(record.id),
+    ...(component === undefined ? {} : { component }),
   };
 }
 
-/** Preview 1 modules get TCP listeners; ports of other protocols are only documentation. */
+function componentOf(
+  directory: StateDirectory,
+  sandbox: SandboxRecord,
+  record: ContainerRecord,
+): WorkerComponent | undefined {
+  if (record.componentDirectory === undefined) return undefined;
+  const { grants, instances, requestTimeoutMs, accessLog } = componentSettings(sandbox.annotations);
+  return {
+    directory: record.componentDirectory,
+    grants,
+    instances,
+    requestTimeoutMs,
+    accessLog,
+    ...(grants.allowedHosts.length === 0 ? {} : { egressPath: directory.egressPath(sandbox) }),
+  };
+}
+
+/** Guests get TCP listeners; ports of other protocols are only documentation. */
 function portsOf(
   directory: StateDirectory,
   sandbox: SandboxRecord,

@@ -1,3 +1,5 @@
+import { PROVIDED_INTERFACES } from "../preview2/provided-interfaces.ts";
+
 /** What a component is run as. */
 export type ComponentKind = "http" | "command";
 
@@ -9,7 +11,7 @@ export interface TranslatedFile {
 
 /** manifest.json of a translation: written last, so that what has one is whole. */
 export interface ComponentManifest {
-  readonly version: typeof TRANSLATION_VERSION;
+  readonly version: string;
   readonly kind: ComponentKind;
   /** With versions, as the component names them. */
   readonly imports: readonly string[];
@@ -24,8 +26,13 @@ export interface ComponentManifest {
   readonly modules: readonly TranslatedFile[];
 }
 
-/** Changes with the translator and with what is made of its output: older ones are made anew. */
-export const TRANSLATION_VERSION = "jco-transpile 0.15.0, 1";
+/**
+ * Changes with the translator, with what is made of its output, and with the functions that may
+ * wait, which are part of the generated code: what has another version is made anew.
+ */
+export const TRANSLATION_VERSION = `jco-transpile 0.15.0, 1, ${Bun.hash(
+  JSON.stringify(PROVIDED_INTERFACES),
+).toString(36)}`;
 export const MANIFEST_FILE = "manifest.json";
 const FILE_NAME = /^[a-z0-9][a-z0-9.-]*$/;
 

@@ -30,10 +30,10 @@ const WASI_0_3 = /^wasi:.*@0\.3\./;
  * How to run a component that has these interfaces. Throws `image-unsupported` that names every
  * import nobody provides, or says that there is nothing to enter.
  */
-export function componentEntry(image: string, interfaces: ComponentInterfaces): ComponentEntry {
+export function componentEntry(interfaces: ComponentInterfaces): ComponentEntry {
   const missing = interfaces.imports.filter((name) => !isProvided(name));
   if (missing.length > 0) {
-    throw unsupported(image, `imports interfaces that nobody provides: ${withReasons(missing)}`);
+    throw unsupported(`imports interfaces that nobody provides: ${withReasons(missing)}`);
   }
   for (const [wanted, kind] of ENTRIES) {
     const name = interfaces.exports.find(
@@ -43,7 +43,7 @@ export function componentEntry(image: string, interfaces: ComponentInterfaces): 
   }
   const wanted = ENTRIES.map(([name]) => name).join(" or ");
   const found = interfaces.exports.join(", ") || "nothing";
-  throw unsupported(image, `exports ${found}: want ${wanted}, version 0.2`);
+  throw unsupported(`exports ${found}: want ${wanted}, version 0.2`);
 }
 
 /** Functions of these imports that may suspend the guest, as the translator names them. */
@@ -70,6 +70,6 @@ function withReasons(missing: readonly string[]): string {
   return `${missing.join(", ")}${known.length > 0 ? ` (${known.join("; ")})` : ""}`;
 }
 
-function unsupported(image: string, why: string): RuntimeError {
-  return new RuntimeError("image-unsupported", `image ${image} is a component that ${why}`);
+function unsupported(why: string): RuntimeError {
+  return new RuntimeError("image-unsupported", `the component ${why}`);
 }

@@ -9,6 +9,7 @@ import {
   type TranslatedFile,
 } from "./component-manifest.ts";
 import { componentEntry, suspendingFunctions } from "./component-support.ts";
+import { trackGrowth } from "../worker/track-growth.ts";
 
 /** The functions of exported interfaces that may wait in the middle. */
 const ENTERED: Readonly<Record<ComponentManifest["kind"], string>> = {
@@ -23,7 +24,7 @@ const CODE = "component.js";
  */
 export async function translateComponent(bytes: Uint8Array, directory: string): Promise<void> {
   const interfaces = componentInterfaces(bytes);
-  const entry = componentEntry("given", interfaces);
+  const entry = componentEntry(interfaces);
   const { files, importKeys } = await generate(
     bytes,
     interfaces,
@@ -66,11 +67,22 @@ async function generate(
     tracing: false,
     minify: true,
   });
-  for (const [name, content] of Object.entries(files)) {
-    // A module that the engine would refuse is refused here, once, and not in every worker.
-    if (name.endsWith(".wasm") && !WebAssembly.validate(content as Uint8Array<ArrayBuffer>)) {
-      throw new Error(`core module ${name} of the component is not valid`);
-    }
+  const finished = Object.entries(files).map(([name, content]) => [
+    name,
+    name.endsWith(".wasm") ? checkedModule(name, content) : content,
+  ]);
+  return { files: Object.fromEntries(finished), importKeys: imports };
+}
+
+/**
+ * A module that the engine would refuse is refused here, once, and not in every worker; that it
+ * remembers refused growth is written into it here too.
+ */
+function checkedModule(name: string, bytes: Uint8Array): Uint8Array {
+  if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)) {
+    throw new Error(`core module ${name} of the component is not valid`);
   }
-  return { files, importKeys: imports };
+  const tracked = trackGrowth(bytes);
+  const valid = tracked && WebAssembly.validate(tracked as Uint8Array<ArrayBuffer>);
+  return tracked !== undefined && valid ? tracked : bytes;
 }

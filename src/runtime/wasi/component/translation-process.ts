@@ -70,7 +70,8 @@ async function watchMemory(
   exceed: (what: string) => void,
 ): Promise<void> {
   const identity = spawner.identify(child.pid);
-  while (identity !== undefined && child.exitCode === null) {
+  if (identity === undefined) return;
+  while (child.exitCode === null) {
     const usage = spawner.usage(identity);
     if (usage === undefined) return;
     if (usage.residentBytes > limitBytes) {

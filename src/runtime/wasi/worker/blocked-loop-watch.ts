@@ -25,7 +25,7 @@ export class BlockedLoopWatch {
   readonly #cells = new Int32Array(new SharedArrayBuffer(8));
 
   /** Starts the thread; it does not keep the process alive. */
-  start(spec: WorkerSpec, timeoutMs: number): void {
+  start(spec: Pick<WorkerSpec, "resultPath" | "logPath" | "logMaxBytes">, timeoutMs: number): void {
     const { resultPath, logPath, logMaxBytes } = spec;
     const cells = this.#cells;
     const workerData: BlockedLoopOrder = { cells, timeoutMs, resultPath, logPath, logMaxBytes };
@@ -38,6 +38,11 @@ export class BlockedLoopWatch {
     if (Atomics.add(this.#cells, CELLS.instances, 1) === 0) {
       Atomics.notify(this.#cells, CELLS.instances);
     }
+  }
+
+  /** While an instance may wait for longer than the deadline: the event loop still runs. */
+  beat(): void {
+    Atomics.add(this.#cells, CELLS.changes, 1);
   }
 
   /** When an instance ended, whatever way. */

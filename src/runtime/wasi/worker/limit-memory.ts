@@ -20,6 +20,11 @@ export interface LimitedModule {
   readonly maximumPages: number | undefined;
 }
 
+export interface LimitOptions {
+  /** Part of a component: who defines the memory bounds it. Refused otherwise. */
+  readonly importedMemory?: "allowed";
+}
+
 /**
  * The module with its memory section rewritten, so that its memories together cannot grow beyond
  * the limit. Throws {@link ModuleRefused} for what is no core module, for memories that are
@@ -27,11 +32,16 @@ export interface LimitedModule {
  *
  * Example: `(memory 17)` under a limit of 64 MiB becomes `(memory 17 1024)`.
  */
-export function limitMemory(bytes: Uint8Array, limitBytes: number | undefined): LimitedModule {
+export function limitMemory(
+  bytes: Uint8Array,
+  limitBytes: number | undefined,
+  options: LimitOptions = {},
+): LimitedModule {
   checkHeader(bytes);
   const sections = sectionsOf(bytes);
   for (const section of sections) {
-    if (section.id === SECTION.import) refuseImportedMemory(bytes, section);
+    if (section.id !== SECTION.import || options.importedMemory === "allowed") continue;
+    refuseImportedMemory(bytes, section);
   }
   const section = sections.find(({ id }) => id === SECTION.memory);
   if (section === undefined) return { bytes, maximumPages: 0 };

@@ -26,21 +26,13 @@ export interface Container {
 export async function prepareContainer(spec: WorkerSpec): Promise<Container> {
   recordDeepStacks();
   const clock = new SystemHostClock();
-  const compiled = await compileModule({
-    path: spec.modulePath,
-    memoryLimitBytes: spec.memoryLimitBytes,
-    provided: providedFunctions(clock),
-    ...(spec.style === "wagi" ? { poolMemory: true } : {}),
-  });
+  const createGuest = await loadGuest(spec, clock);
   const log = new CriLog({
     path: spec.logPath,
     maxBytes: spec.logMaxBytes,
     timestamp: () => rfc3339Nano(clock.realtimeNs()),
   });
-  const guest =
-    spec.style === "wagi"
-      ? new WagiGuest(spec, compiled, log, clock)
-      : new CommandGuest(spec, compiled, log, clock);
+  const guest = createGuest(log);
   return {
     guest,
     facade: guest.listen(),
@@ -49,6 +41,33 @@ export async function prepareContainer(spec: WorkerSpec): Promise<Container> {
       leaveResult(spec.resultPath, end, clock);
     },
   };
+}
+
+/** Loads and compiles what the spec names; the log is opened only when that went well. */
+async function loadGuest(
+  spec: WorkerSpec,
+  clock: SystemHostClock,
+): Promise<(log: CriLog) => Guest> {
+  const { component } = spec;
+  if (component !== undefined) {
+    const { loadComponent } = await componentRoom();
+    return loadComponent({ ...spec, component }, clock);
+  }
+  const compiled = await compileModule({
+    path: spec.modulePath,
+    memoryLimitBytes: spec.memoryLimitBytes,
+    provided: providedFunctions(clock),
+    ...(spec.style === "wagi" ? { poolMemory: true } : {}),
+  });
+  return (log) =>
+    spec.style === "wagi"
+      ? new WagiGuest(spec, compiled, log, clock)
+      : new CommandGuest(spec, compiled, log, clock);
+}
+
+/** Loaded when a worker has nothing to do: modules do without it. */
+function componentRoom(): Promise<typeof import("./load-component.ts")> {
+  return import("./load-component.ts");
 }
 
 function providedFunctions(clock: SystemHostClock): ReadonlySet<string> {
@@ -91,4 +110,5 @@ export async function warmUp(): Promise<void> {
   const host = quietHost(clock);
   await host.run(new WebAssembly.Instance(module, host.imports()));
   host.close();
+  await componentRoom();
 }

@@ -1,0 +1,166 @@
+import type { PreviewTwo, PreviewTwoInstance } from "../preview2/preview-two.ts";
+import type { HostClock } from "../host/host-clock.ts";
+import type { ComponentCode, ComponentInstance } from "./component-code.ts";
+
+export interface ComponentPoolOptions {
+  readonly code: ComponentCode;
+  readonly host: PreviewTwo;
+  readonly clock: HostClock;
+  /** Instances there may be at once. */
+  readonly instances: number;
+  /**
+   * Memories of all instances together; beyond it no instance is added, except that there is always
+   * one.
+   */
+  readonly memoryLimitBytes: number | undefined;
+}
+
+/** One instance with its side of the host; it serves one call at a time. */
+export interface PooledInstance {
+  readonly instance: ComponentInstance;
+  readonly host: PreviewTwoInstance;
+}
+
+type Taker = (taken: PooledInstance | Error) => void;
+
+/** Requests that wait for an instance; one more is answered 503. */
+export const MAX_WAITING_REQUESTS = 1024;
+/** An instance that was not needed for so long is let go, except for the last. */
+export const IDLE_INSTANCE_MS = 30_000;
+
+/**
+ * The instances of a component. They are made when all others are busy, up to the limits, and let go
+ * when they were idle for long. The one used last is used first, so that the rest can become idle.
+ */
+export class ComponentPool {
+  readonly #options: ComponentPoolOptions;
+  /** The one used last is at the end. */
+  readonly #idle: { readonly pooled: PooledInstance; readonly sinceNs: bigint }[] = [];
+  readonly #busy = new Set<PooledInstance>();
+  readonly #takers: Taker[] = [];
+  #making = 0;
+  #sweeping = false;
+
+  constructor(options: ComponentPoolOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#idle.length + this.#busy.size + this.#making;
+  }
+
+  get waiting(): number {
+    return this.#takers.length;
+  }
+
+  get memoryBytes(): number {
+    let sum = 0;
+    for (const { pooled } of this.#idle) sum += pooled.instance.memoryBytes;
+    for (const { instance } of this.#busy) sum += instance.memoryBytes;
+    return sum;
+  }
+
+  /**
+   * An instance, at once when one is idle; `undefined` when too many wait already. Rejects with what
+   * the component's start threw.
+   */
+  take(): PooledInstance | Promise<PooledInstance> | undefined {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) {
+      this.#busy.add(idle.pooled);
+      return idle.pooled;
+    }
+    if (this.#takers.length >= MAX_WAITING_REQUESTS) return undefined;
+    const taken = new Promise<PooledInstance>((resolve, reject) => {
+      this.#takers.push((given) => (given instanceof Error ? reject(given) : resolve(given)));
+    });
+    this.#makeWanted();
+    return taken;
+  }
+
+  /** Gives an instance back that can serve another call. */
+  give(pooled: PooledInstance): void {
+    if (!this.#busy.has(pooled)) return;
+    const taker = this.#takers.shift();
+    if (taker !== undefined) return taker(pooled);
+    this.#busy.delete(pooled);
+    this.#idle.push({ pooled, sinceNs: this.#options.clock.monotonicNs() });
+    this.#scheduleSweep();
+  }
+
+  /** Ends an instance that cannot be used any more. */
+  drop(pooled: PooledInstance): void {
+    if (!this.#busy.delete(pooled)) return;
+    pooled.host.close();
+    this.#makeWanted();
+  }
+
+  /** Makes the first instance, so that the first request does not wait for it. */
+  async warm(): Promise<void> {
+    const taken = await this.take();
+    if (taken !== undefined) this.give(taken);
+  }
+
+  #makeWanted(): void {
+    while (this.#making < this.#takers.length && this.#mayMake()) {
+      this.#making++;
+      void this.#make().then(
+        (pooled) => this.#made(pooled),
+        (error: unknown) => this.#failed(error),
+      );
+    }
+  }
+
+  #mayMake(): boolean {
+    const { instances, memoryLimitBytes } = this.#options;
+    const { size } = this;
+    if (size === 0) return true;
+    if (size >= instances) return false;
+    if (memoryLimitBytes === undefined) return true;
+    const existing = this.#idle.length + this.#busy.size;
+    // Without any to measure, the one being made is waited for.
+    if (existing === 0) return false;
+    const each = this.memoryBytes / existing;
+    return each * (size + 1) <= memoryLimitBytes;
+  }
+
+  async #make(): Promise<PooledInstance> {
+    const host = this.#options.host.instance();
+    try {
+      return { instance: await this.#options.code.instantiate(host.imports), host };
+    } catch (error) {
+      host.close();
+      throw error;
+    }
+  }
+
+  #made(pooled: PooledInstance): void {
+    this.#making--;
+    this.#busy.add(pooled);
+    this.give(pooled);
+    this.#makeWanted();
+  }
+
+  /** One waits in vain for each that could not be made: the others may still get one. */
+  #failed(error: unknown): void {
+    this.#making--;
+    this.#takers.shift()?.(error instanceof Error ? error : new Error(String(error)));
+    this.#makeWanted();
+  }
+
+  #scheduleSweep(): void {
+    if (this.#sweeping || this.#idle.length < 2) return;
+    this.#sweeping = true;
+    this.#options.clock.after(IDLE_INSTANCE_MS, () => {
+      this.#sweeping = false;
+      const oldestNs = this.#options.clock.monotonicNs() - BigInt(IDLE_INSTANCE_MS) * 1_000_000n;
+      while (this.size > 1) {
+        const first = this.#idle[0];
+        if (first === undefined || first.sinceNs > oldestNs) break;
+        this.#idle.shift();
+        first.pooled.host.close();
+      }
+      this.#scheduleSweep();
+    });
+  }
+}

@@ -1,0 +1,229 @@
+import type { HostClock } from "../host/host-clock.ts";
+import type { IncomingHttp, OutgoingHttp } from "../preview2/preview-two.ts";
+import { AnswerRefused, hasBody, headOf, incomingOf } from "./component-messages.ts";
+import type { ComponentPool, PooledInstance } from "./component-pool.ts";
+
+export interface RequestOptions {
+  readonly pool: ComponentPool;
+  readonly clock: HostClock;
+  readonly timeoutMs: number;
+  /** The exported interface, with its version. */
+  readonly entry: string;
+  /** Bytes moved, in either direction. */
+  readonly onMove: () => void;
+  /** A guest failed or was given up; the reason is for the container's log. */
+  readonly onFailure: (reason: unknown, instance: PooledInstance | undefined) => void;
+}
+
+interface IncomingHandler {
+  handle(request: object, responseOut: object): Promise<void> | void;
+}
+
+/** The request took too long; said in the log, and 504 to the client. */
+export class DeadlinePassed extends Error {
+  override readonly name = "DeadlinePassed";
+}
+
+/** Turns of the event loop in which an answer that was set before the guest returned arrives. */
+const TURNS_UNTIL_ANSWER = 3;
+const RETRY_AFTER_SECONDS = "1";
+const NS_PER_MS = 1_000_000n;
+
+/**
+ * One request from its arrival until neither guest nor client has anything left to do. The deadline
+ * counts from the arrival to the head of the answer; from then on it begins anew whenever bytes
+ * move, so that a stream of events may last. A guest that misses it is dropped with its instance.
+ */
+export class ComponentRequest {
+  readonly #options: RequestOptions;
+  readonly #request: Request;
+  readonly #answer = Promise.withResolvers<Response>();
+  readonly #over = Promise.withResolvers<void>();
+  #cancelDeadline: (() => void) | undefined;
+  #movedNs: bigint;
+  #taken: PooledInstance | undefined;
+  #answered = false;
+  #guestDone = false;
+  /** Breaks a body off that is on its way to the client. */
+  #cut: ((reason: Error) => void) | undefined;
+
+  constructor(request: Request, options: RequestOptions) {
+    this.#request = request;
+    this.#options = options;
+    this.#movedNs = options.clock.monotonicNs();
+    this.#watchDeadline(options.timeoutMs);
+    void this.#serve();
+  }
+
+  /** Always resolves: with the guest's answer or with what says why there is none. */
+  get response(): Promise<Response> {
+    return this.#answer.promise;
+  }
+
+  get over(): Promise<void> {
+    return this.#over.promise;
+  }
+
+  async #serve(): Promise<void> {
+    const { pool } = this.#options;
+    try {
+      const given = pool.take();
+      if (given === undefined) this.#refuse(503, "too many requests wait for this pod");
+      else this.#taken = given instanceof Promise ? await given : given;
+      if (this.#taken !== undefined) await this.#enter(this.#taken);
+    } catch (error) {
+      this.#fail(error);
+      if (this.#taken !== undefined) pool.drop(this.#taken);
+    }
+    this.#guestDone = true;
+    this.#checkOver();
+  }
+
+  async #enter(taken: PooledInstance): Promise<void> {
+    const { pool, entry } = this.#options;
+    // The deadline may have passed while the request waited for an instance.
+    if (this.#answered) return pool.give(taken);
+    const { request, responseOut, response } = taken.host.incoming(this.#incoming());
+    response.then(
+      (outgoing) => this.#answerWith(outgoing),
+      (error: unknown) => this.#fail(error),
+    );
+    await (taken.instance.exports[entry] as IncomingHandler).handle(request, responseOut);
+    for (let turn = 0; !this.#answered && turn < TURNS_UNTIL_ANSWER; turn++) await this.#nextTurn();
+    if (!this.#answered) this.#fail(new AnswerRefused("the guest returned without an answer"));
+    // What it wrote may still be on its way: meanwhile the instance serves another request.
+    pool.give(taken);
+  }
+
+  #incoming(): IncomingHttp {
+    const incoming = incomingOf(this.#request);
+    const { body } = incoming;
+    if (body === undefined) return incoming;
+    return { ...incoming, body: observed(body, () => this.#moved()).stream };
+  }
+
+  #answerWith({ status, headers, body }: OutgoingHttp): void {
+    if (this.#answered) return cancel(body);
+    try {
+      const head = headOf(status, headers);
+      if (!hasBody(this.#request.method, status)) {
+        cancel(body);
+        return this.#settle(new Response(null, head));
+      }
+      if (body instanceof Uint8Array) {
+        return this.#settle(new Response(body as Uint8Array<ArrayBuffer>, head));
+      }
+      const { stream, cut, done } = observed(body, () => this.#moved());
+      this.#cut = cut;
+      this.#moved();
+      void done.then(() => {
+        this.#cut = undefined;
+        this.#checkOver();
+      });
+      this.#settle(new Response(stream, head));
+      if (this.#request.signal.aborted) cut(new Error("the client went away"));
+    } catch (error) {
+      cancel(body);
+      this.#fail(error);
+    }
+  }
+
+  /** What the client gets of a failure depends on whether the head of the answer is out. */
+  #fail(error: unknown): void {
+    this.#options.onFailure(error, this.#taken);
+    if (this.#answered) this.#cut?.(error instanceof Error ? error : new Error(String(error)));
+    else if (error instanceof DeadlinePassed) this.#refuse(504, "the request took too long");
+    else this.#refuse(500, "the guest failed");
+  }
+
+  #refuse(status: number, text: string): void {
+    const headers = new Headers({ "content-type": "text/plain" });
+    if (status === 503) headers.set("retry-after", RETRY_AFTER_SECONDS);
+    this.#settle(new Response(`${text}\n`, { status, headers }));
+  }
+
+  #settle(response: Response): void {
+    this.#answered = true;
+    this.#answer.resolve(response);
+  }
+
+  #moved(): void {
+    this.#movedNs = this.#options.clock.monotonicNs();
+    this.#options.onMove();
+  }
+
+  #watchDeadline(delayMs: number): void {
+    this.#cancelDeadline = this.#options.clock.after(delayMs, () => this.#lookAtDeadline());
+  }
+
+  #lookAtDeadline(): void {
+    const { clock, timeoutMs, pool } = this.#options;
+    const leftMs = timeoutMs - Number((clock.monotonicNs() - this.#movedNs) / NS_PER_MS);
+    // Reading the request's body is no answer: before the head only the arrival counts.
+    if (this.#answered && leftMs > 0) return this.#watchDeadline(leftMs);
+    this.#cancelDeadline = undefined;
+    const guestDone = this.#guestDone;
+    this.#fail(new DeadlinePassed(`gave up after ${timeoutMs} ms`));
+    if (!guestDone && this.#taken !== undefined) {
+      pool.drop(this.#taken);
+      this.#guestDone = true;
+    }
+    this.#checkOver();
+  }
+
+  #checkOver(): void {
+    if (!this.#guestDone || this.#cut !== undefined) return;
+    this.#cancelDeadline?.();
+    this.#over.resolve();
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.nextTurn(resolve));
+  }
+}
+
+/** A stream passed on as it is read; `done` resolves when it ended, whatever way. */
+function observed(
+  source: ReadableStream<Uint8Array>,
+  onMove: () => void,
+): {
+  readonly stream: ReadableStream<Uint8Array>;
+  readonly cut: (reason: Error) => void;
+  readonly done: Promise<void>;
+} {
+  const reader = source.getReader();
+  const done = Promise.withResolvers<void>();
+  const broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => undefined);
+  const end = (reason: unknown) => {
+    done.resolve();
+    reader.cancel(reason).catch(() => undefined);
+  };
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const read = await Promise.race([reader.read(), broken.promise]);
+          onMove();
+          if (!read.done) return controller.enqueue(read.value);
+          controller.close();
+          done.resolve();
+        } catch (error) {
+          controller.error(error);
+          end(error);
+        }
+      },
+      cancel: end,
+    },
+    { highWaterMark: 0 },
+  );
+  const cut = (reason: Error) => {
+    broken.reject(reason);
+    end(reason);
+  };
+  return { stream, cut, done: done.promise };
+}
+
+function cancel(body: ReadableStream<Uint8Array> | Uint8Array): void {
+  if (!(body instanceof Uint8Array)) body.cancel().catch(() => undefined);
+}
