@@ -59,6 +59,8 @@ export interface IncomingHttp {
   readonly headers: HttpHeaders;
   /** Read as the guest reads; cancelled when the guest drops the body. */
   readonly body: ReadableStream<Uint8Array> | undefined;
+  /** What follows the body, where the server knows it. */
+  readonly trailers?: Promise<HttpHeaders | undefined>;
 }
 
 /** A guest's response. */
