@@ -7,7 +7,6 @@ import { ManualClock, silentLogger, type Clock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { createEndpointDial, type EndpointDial } from "../net/endpoint-dialer.ts";
 import { EndpointStates } from "../net/endpoint-states.ts";
-import type { Endpoint } from "../routing/routing-table.ts";
 import { RoutingBuilder } from "../routing/routing-builder.ts";
 import {
   answering,
@@ -75,10 +74,6 @@ describe("l7", () => {
     for (const each of servers) each.close();
     rmSync(directory, { recursive: true });
   });
-
-  function place(ip: string): Endpoint {
-    return { key: `${ip}:8080`, ip, port: 8080 };
-  }
 
   const GET = "GET /web HTTP/1.1\r\nHost: a.example\r\n\r\n";
 
@@ -150,8 +145,7 @@ describe("l7", () => {
       const near = createEndpointDial({ endpointSocket: (ip: string): string => unixPath(ip) });
       const dial: EndpointDial = (endpoint, data, handler) => {
         if (endpoint.ip !== "10.0.0.1") return near(endpoint, data, handler);
-        const refused = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });
-        slow.push(() => handler.connectError?.({ data } as Socket<typeof data>, refused));
+        slow.push(() => handler.connectError?.({ data } as Socket<typeof data>, new Error("no")));
         return "far";
       };
       server = new IngressServer({ clock: wallClock, logger: silentLogger, states, dial });
@@ -168,11 +162,13 @@ describe("l7", () => {
       };
       endpoints("10.0.0.1", "10.0.0.2");
       // The other one looks less busy, so that the one that will refuse is tried first.
-      states.stateOf(place("10.0.0.2")).active = 1;
+      states.stateOf({ key: "10.0.0.2:8080", ip: "10.0.0.2", port: 8080 }).active = 1;
       one.write("POST /web HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234");
       await eventually(() => slow.length === 1);
       one.write("56789");
-      await eventually(() => one.pendingBytes === 0);
+      const another = await client();
+      another.write("GET /other HTTP/1.1\r\nHost: a\r\n\r\n");
+      await another.sees("404");
       slow[0]?.();
       await one.sees("second");
     });
