@@ -13,6 +13,8 @@ export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 
 const MAX_PORT = 65_535;
 const MAX_SECONDS = 2 ** 31 - 1;
+const MIN_CERTIFICATE_MS = 10_000;
+const MAX_CERTIFICATE_MS = 10 * 365 * 24 * 60 * 60 * 1000;
 const DNS_NAME =
   /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 const SECRET_FLAGS: ReadonlySet<string> = new Set(["token"]);
@@ -77,6 +79,13 @@ export const durationMs = z
   .transform(parseGoDuration)
   .refine((ms) => Number.isFinite(ms) && ms > 0)
   .describe("a duration above 0 such as 40s, 5m or 24h");
+
+/** Their dates are whole seconds; ten years is what the authority itself has. */
+export const certificateLifetimeMs = z
+  .string()
+  .transform(parseGoDuration)
+  .refine((ms) => ms >= MIN_CERTIFICATE_MS && ms <= MAX_CERTIFICATE_MS)
+  .describe("a duration from 10s to 87600h such as 8760h");
 
 export const seconds = z.coerce
   .string()

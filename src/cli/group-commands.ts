@@ -86,6 +86,10 @@ export function evictionOptions(command: Command): Command {
 export function groupServerOptions(command: Command): Command {
   return joinOptions(command)
     .option("--witness", "vote, but hold no state: the third of two servers", false)
+    .option(
+      "--cluster-signing-duration <duration>",
+      "how long machines' certificates last; each is renewed in time (8760h)",
+    )
     .option("--cluster-reset", "go on alone when the other servers are lost for good", false)
     .option("--datastore-endpoint <urls>", "keep the state in this etcd cluster instead")
     .option("--datastore-cafile <file>", "the authority of etcd's certificates")

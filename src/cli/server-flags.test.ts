@@ -97,6 +97,11 @@ describe("parseServerFlags", () => {
       '--node-monitor-grace-period "40" is not allowed: give a duration',
     ],
     [
+      "certificates that end at once",
+      { clusterSigningDuration: "1s" },
+      '--cluster-signing-duration "1s" is not allowed: give a duration from 10s to 87600h',
+    ],
+    [
       "seconds with a unit",
       { defaultNotReadyTolerationSeconds: "5s" },
       '--default-not-ready-toleration-seconds "5s" is not allowed',

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import {
   address,
+  certificateLifetimeMs,
   certificateName,
   cidr,
   directory,
@@ -65,6 +66,8 @@ export interface ServerFlags {
   /** How long pods stay on a node that is not ready, or out of reach, unless they say otherwise. */
   readonly defaultNotReadyTolerationSeconds?: number;
   readonly defaultUnreachableTolerationSeconds?: number;
+  /** How long certificates last that this server issues, to machines and to itself. */
+  readonly clusterSigningDurationMs?: number;
 }
 
 /** By the flag's name; a duration has its unit in the name only afterwards. */
@@ -94,6 +97,7 @@ const shape = {
   nodeMonitorGracePeriod: durationMs.optional(),
   defaultNotReadyTolerationSeconds: seconds.optional(),
   defaultUnreachableTolerationSeconds: seconds.optional(),
+  clusterSigningDuration: certificateLifetimeMs.optional(),
 };
 
 /**
@@ -105,10 +109,12 @@ export function parseServerFlags(
   environment: Environment = process.env,
 ): ServerFlags {
   const token = findGivenToken(given, environment);
-  const { nodeMonitorGracePeriod, ...rest } = parseFlags(shape, { ...given, token });
+  const parsed = parseFlags(shape, { ...given, token });
+  const { nodeMonitorGracePeriod, clusterSigningDuration, ...rest } = parsed;
   const flags: ServerFlags = withoutUndefined({
     ...rest,
     nodeMonitorGracePeriodMs: nodeMonitorGracePeriod,
+    clusterSigningDurationMs: clusterSigningDuration,
   });
   const problem = findContradiction(flags, given);
   if (problem !== undefined) throw new UsageError(problem);
@@ -168,6 +174,7 @@ export const WHERE_TOKENS_GO =
  */
 export function formatServerFlags(flags: ServerFlags): string[] {
   const { serviceNodePortRange: range, nodeMonitorGracePeriodMs: graceMs } = flags;
+  const { clusterSigningDurationMs: signingMs } = flags;
   const values: Partial<Record<keyof typeof shape, string | number | boolean | undefined>> = {
     dataDir: flags.dataDir,
     httpsPort: flags.httpsPort,
@@ -192,6 +199,7 @@ export function formatServerFlags(flags: ServerFlags): string[] {
     nodeMonitorGracePeriod: graceMs === undefined ? undefined : `${graceMs}ms`,
     defaultNotReadyTolerationSeconds: flags.defaultNotReadyTolerationSeconds,
     defaultUnreachableTolerationSeconds: flags.defaultUnreachableTolerationSeconds,
+    clusterSigningDuration: signingMs === undefined ? undefined : `${signingMs}ms`,
   };
   const words = Object.entries(values).flatMap(([field, value]) => {
     if (value === undefined || value === false) return [];

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { nodeToken } from "../apiserver/index.ts";
 import { CommandError } from "../cli/index.ts";
 import type { AgentFlags } from "../cli/index.ts";
-import { createClient, createFailoverFetch, followServers } from "../client/index.ts";
+import { apiErrorFrom, createClient, createFailoverFetch, followServers } from "../client/index.ts";
 import type { Client } from "../client/index.ts";
 import { openImageStore } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
@@ -10,14 +10,17 @@ import type { Fetch } from "../lib/index.ts";
 import type { NodeLink } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy } from "../proxy/index.ts";
+import type { IssuingServer } from "./ask-renewal.ts";
 import { readSettings, writeSettings } from "./data-directory.ts";
 import type { ServerRecord } from "./data-directory.ts";
 import { openGround } from "./ground.ts";
 import type { Ground } from "./ground.ts";
 import { joinAsAgent } from "./join-cluster.ts";
 import type { JoinedAgent } from "./join-cluster.ts";
+import { ISSUERS_PATH, issuersSchema } from "./join-wire.ts";
 import { chooseFreePort } from "./listeners.ts";
 import type { PortChoice } from "./listeners.ts";
+import { keepMachineCertificate } from "./machine-certificate.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
@@ -80,6 +83,14 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
   });
   link.serveTunnel(({ ip, port }) => runtime.endpoint(ip, port));
   await runtime.start();
+  void keepMachineCertificate({
+    ...ground,
+    link,
+    peer,
+    ca,
+    servers: (signal) => issuingServers(api.client, signal),
+    signal: running.signal,
+  });
   followServers({
     ...ground,
     client: api.client,
@@ -167,6 +178,16 @@ function openApi({ ground, joined, servers }: Agent): { client: Client; fetch: F
       return failover(new Request(request, { headers }));
     },
   };
+}
+
+/** The servers that issue certificates, as any of them tells. */
+async function issuingServers(
+  client: Client,
+  signal: AbortSignal,
+): Promise<readonly IssuingServer[]> {
+  const response = await client.raw(ISSUERS_PATH, { method: "GET", signal });
+  if (!response.ok) throw await apiErrorFrom(response);
+  return issuersSchema.parse(await response.json()).servers;
 }
 
 /** Images of the cluster's own registry come from the servers. */

@@ -40,9 +40,13 @@ export function clusterCredentials(client: Client): NodeCredentials {
       }
       const present = await secrets.get(credentialSecretName(nodeName));
       if (sameData(present, wanted)) return "claimed";
-      if (await exists(client, nodeName)) return "taken";
+      if (await exists(client.resource(NODES), nodeName)) return "taken";
       await secrets.update({ ...present, data: wanted.data ?? {} });
       return "claimed";
+    },
+    async holds(nodeName) {
+      const secret = credentialSecretName(nodeName);
+      return (await exists(secrets, secret)) && exists(client.resource(NODES), nodeName);
     },
     async forget(nodeName) {
       await secrets.delete(credentialSecretName(nodeName)).catch((error: unknown) => {
@@ -56,9 +60,12 @@ function sameData(present: Secret, wanted: Secret): boolean {
   return present.type === wanted.type && Bun.deepEquals(present.data, wanted.data);
 }
 
-async function exists(client: Client, nodeName: string): Promise<boolean> {
+async function exists(
+  resource: { get(name: string): Promise<unknown> },
+  name: string,
+): Promise<boolean> {
   try {
-    await client.resource(NODES).get(nodeName);
+    await resource.get(name);
     return true;
   } catch (error) {
     if (isNotFound(error)) return false;
@@ -67,8 +74,13 @@ async function exists(client: Client, nodeName: string): Promise<boolean> {
 }
 
 /** Certificates of the cluster's authority; the X.509 library is loaded with the first. */
-export function clusterIssuer(ca: KeyPair, clock: Clock): CertificateIssuer {
-  const options = () => ({ names: [], nowMs: clock.now() });
+export function clusterIssuer(
+  ca: KeyPair,
+  clock: Clock,
+  { lifetimeMs }: { readonly lifetimeMs?: number | undefined } = {},
+): CertificateIssuer {
+  const lifetime = lifetimeMs === undefined ? {} : { lifetimeMs };
+  const options = () => ({ names: [], nowMs: clock.now(), ...lifetime });
   return {
     async issueForMember(request, memberId) {
       const { issueMemberCertificate } = await import("../os/certificate-requests.ts");

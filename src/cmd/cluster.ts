@@ -33,6 +33,7 @@ import type { LocalNode } from "./node.ts";
 import { recordProcess, removeRecord } from "./process-record.ts";
 import { agreedFlags, assumeIdentity } from "./server-identity.ts";
 import { portChoices } from "./server-ports.ts";
+import { keepServerCertificates } from "./server-certificates.ts";
 import { openServerImages } from "./server-images.ts";
 import type { ServerImages } from "./server-images.ts";
 import { openServerStore } from "./server-store.ts";
@@ -64,6 +65,13 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
   const running = new AbortController();
   const server: Server = { flags, ground, ranges, doors, store, signal: running.signal };
   keepAccess(server);
+  keepServerCertificates({
+    ...ground,
+    doors,
+    memberId: identity.memberId,
+    lifetimeMs: flags.clusterSigningDurationMs,
+    signal: running.signal,
+  });
   noteOthers(server);
   keepMembership(server, failed.resolve);
   const images = openServerImages(ground, store, doors.peers);
@@ -199,6 +207,7 @@ function serveControlPlane(
       unreachable: flags.defaultUnreachableTolerationSeconds ?? DEFAULT_TOLERATION_SECONDS,
     },
     snapshotDirectory: directory.snapshots,
+    certificateLifetimeMs: flags.clusterSigningDurationMs,
   });
   doors.api.serve(controlPlane.front);
   doors.peers.serveHttp(async (request, peer) => {

@@ -24,11 +24,13 @@ import { createRegistry } from "../registry/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { MemberId, Store } from "../store/index.ts";
 import { clusterCredentials, clusterIssuer, clusterTokens } from "./cluster-api.ts";
+import { createRenewals } from "./certificate-renewals.ts";
 import type { Component, ComponentTokens } from "./components.ts";
 import type { Credentials } from "./credentials.ts";
 import { imageAccess } from "./image-access.ts";
 import { createClusterApp } from "./join-app.ts";
 import type { ClusterApp } from "./join-app.ts";
+import { RENEWAL_PATH } from "./join-wire.ts";
 import type { Front } from "./listeners.ts";
 import { isServer, memberName } from "./peer-access.ts";
 import { GIT_VERSION, KUBERNETES_VERSION } from "./version.ts";
@@ -49,6 +51,8 @@ export interface ControlPlaneOptions {
   readonly nodePortRange: PortRange;
   /** How many seconds pods stay on a node that fails, unless they say otherwise. */
   readonly defaultTolerations: { readonly notReady: number; readonly unreachable: number };
+  /** How long the certificates of machines last; a year unless given. */
+  readonly certificateLifetimeMs?: number | undefined;
   /** Where snapshots take shape before they are sent. */
   readonly snapshotDirectory: string;
 }
@@ -92,6 +96,11 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   });
   const clientOf: ControlPlane["clientOf"] = (component, fetch = forwarding.front) =>
     tokens.clientOf(component, { fetch, clock });
+  const credentials = clusterCredentials(clientOf("apiserver"));
+  const issuer = clusterIssuer(options.credentials.ca, clock, {
+    lifetimeMs: options.certificateLifetimeMs,
+  });
+  const renewals = createRenewals({ store, credentials, issuer, clock, logger });
   const cluster = createClusterApp({
     ...options,
     ca: options.credentials.ca,
@@ -102,8 +111,8 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
       serviceNodePortRange: options.nodePortRange,
     },
     tokens: clusterTokens(registry, clock),
-    credentials: clusterCredentials(clientOf("apiserver")),
-    issuer: clusterIssuer(options.credentials.ca, clock),
+    credentials,
+    issuer,
     authenticate: (request) => authenticator.authenticate(request),
     peer,
   });
@@ -111,7 +120,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     registry,
     api: forwarding.front,
     termFetch: (term) => forwarding.termFetch(term),
-    ...fronts(options, forwarding, cluster, authenticator),
+    ...fronts(options, { forwarding, cluster, renewals, authenticator }),
     clientOf,
   };
 }
@@ -152,11 +161,15 @@ function peersOf({ store, link }: ControlPlaneOptions): (member: MemberId) => Fe
 
 function fronts(
   options: ControlPlaneOptions,
-  forwarding: Forwarding,
-  cluster: ClusterApp,
-  authenticator: Authenticator,
+  parts: {
+    readonly forwarding: Forwarding;
+    readonly cluster: ClusterApp;
+    readonly renewals: ControlPlane["peerFront"];
+    readonly authenticator: Authenticator;
+  },
 ): Pick<ControlPlane, "front" | "peerFront"> {
   const { images } = options;
+  const { forwarding, cluster, renewals, authenticator } = parts;
   const distribution = createDistributionApp({
     images,
     authorize: (request) =>
@@ -171,6 +184,7 @@ function fronts(
     },
     peerFront: async (request, peer) => {
       const { pathname } = new URL(request.url);
+      if (pathname === RENEWAL_PATH && request.method === "POST") return renewals(request, peer);
       const fromServer = isServer(peer, options.store.membership);
       if (fromServer && cluster.serves(pathname)) return cluster.fetchFromServer(request);
       return forwarding.peerFront(request, peer);

@@ -1,9 +1,11 @@
+import { createPrivateKey as readPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { certificateCovers, writeFileAtomically } from "../os/index.ts";
 import type { KeyPair } from "../os/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
+import { isWorn } from "./keep-certificate.ts";
 
 export interface Credentials {
   /** The cluster's authority: what clients trust, and what signs for machines that join. */
@@ -16,12 +18,12 @@ export interface CredentialOptions {
   /** Names and addresses the server certificate must cover. */
   readonly names: readonly string[];
   readonly nowMs: number;
+  /** Of what is issued; a year unless given. */
+  readonly lifetimeMs?: number | undefined;
 }
 
 const PRIVATE_MODE = 0o600;
 const TOKEN_BYTES = 32;
-/** A server certificate with less than this left is replaced at the next start. */
-const RENEW_BEFORE_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
  * Reads the cluster's keys, making what is missing: an authority and a token at the first start,
@@ -32,35 +34,39 @@ export async function ensureCredentials(
   options: CredentialOptions,
 ): Promise<Credentials> {
   const ca = await ensureAuthority(directory, options.nowMs);
-  const server = await ensureServerCertificate(directory, ca, options);
+  const server = await ensureServerIdentity(directory, ca, options);
   return { ca, server, adminToken: ensureToken(directory) };
 }
 
 /**
- * A founder's identity among the other servers: made anew when its lifetime no longer fits, or when
+ * A server's identity among the other servers: made anew when a third of its life is left, or when
  * it is of another member.
  */
 export async function ensurePeerIdentity(
   directory: DataDirectory,
   ca: KeyPair,
-  options: { readonly memberId: number; readonly nowMs: number },
+  options: Omit<CredentialOptions, "names"> & { readonly memberId: number },
 ): Promise<KeyPair> {
   const existing = readPair(directory, "peer");
   const { memberId, nowMs } = options;
-  const valid =
-    existing !== undefined &&
-    certificateCovers(existing.certificate, {
-      names: [],
-      commonName: `kubun:member:${memberId}`,
-      ca: ca.certificate,
-      untilMs: nowMs + RENEW_BEFORE_MS,
-    });
-  if (valid) return existing;
+  const commonName = `kubun:member:${memberId}`;
+  if (existing !== undefined && isFit(existing, ca, { names: [], commonName, nowMs })) {
+    return existing;
+  }
+  return renewPeerIdentity(directory, ca, options);
+}
+
+/** Another key and certificate for this server among the others, written down. */
+export async function renewPeerIdentity(
+  directory: DataDirectory,
+  ca: KeyPair,
+  { memberId, nowMs, lifetimeMs }: Omit<CredentialOptions, "names"> & { readonly memberId: number },
+): Promise<KeyPair> {
   const { createCertificateRequest, createPrivateKey, issueMemberCertificate } =
     await import("../os/certificate-requests.ts");
   const privateKey = await createPrivateKey();
   const request = await createCertificateRequest(privateKey, { commonName: "kubun" });
-  const named = { names: [], nowMs };
+  const named = { names: [], nowMs, ...(lifetimeMs === undefined ? {} : { lifetimeMs }) };
   const certificate = await issueMemberCertificate(ca, request, memberId, named);
   return writePair(directory, "peer", { privateKey, certificate });
 }
@@ -105,23 +111,47 @@ async function ensureAuthority(directory: DataDirectory, nowMs: number): Promise
   return writePair(directory, "ca", await createCertificateAuthority(nowMs));
 }
 
-async function ensureServerCertificate(
+/** What the API shows: made anew when a third of its life is left, or when it lacks a name. */
+async function ensureServerIdentity(
   directory: DataDirectory,
   ca: KeyPair,
   options: CredentialOptions,
 ): Promise<KeyPair> {
   const existing = readPair(directory, "server");
-  const covers =
-    existing !== undefined &&
-    certificateCovers(existing.certificate, {
-      names: options.names,
-      ca: ca.certificate,
-      untilMs: options.nowMs + RENEW_BEFORE_MS,
-    });
-  if (covers) return existing;
+  const { names, nowMs } = options;
+  if (existing !== undefined && isFit(existing, ca, { names, nowMs })) return existing;
+  return renewServerIdentity(directory, ca, options);
+}
+
+/** Another key and certificate for the API, written down. */
+export async function renewServerIdentity(
+  directory: DataDirectory,
+  ca: KeyPair,
+  { names, nowMs, lifetimeMs }: CredentialOptions,
+): Promise<KeyPair> {
   const { issueServerCertificate } = await import("../os/certificates.ts");
-  const issued = await issueServerCertificate({ ca, names: options.names, nowMs: options.nowMs });
-  return writePair(directory, "server", issued);
+  const lifetime = lifetimeMs === undefined ? {} : { lifetimeMs };
+  return writePair(
+    directory,
+    "server",
+    await issueServerCertificate({ ca, names, nowMs, ...lifetime }),
+  );
+}
+
+/** Whether it may be used for longer; a crash between two writes leaves a key without its other half. */
+function isFit(
+  { certificate, privateKey }: KeyPair,
+  ca: KeyPair,
+  options: { names: readonly string[]; commonName?: string; nowMs: number },
+): boolean {
+  const { names, commonName, nowMs } = options;
+  if (isWorn(certificate, nowMs) || !isKeyOf(certificate, privateKey)) return false;
+  const named = commonName === undefined ? { names } : { names, commonName };
+  return certificateCovers(certificate, { ...named, ca: ca.certificate, untilMs: nowMs });
+}
+
+function isKeyOf(certificate: string, privateKey: string): boolean {
+  return new X509Certificate(certificate).checkPrivateKey(readPrivateKey(privateKey));
 }
 
 function ensureToken(directory: DataDirectory): string {

@@ -1,5 +1,5 @@
 import type { ServerFlags } from "../cli/index.ts";
-import type { ClaimedRanges, NodeLink } from "../os/index.ts";
+import type { ClaimedRanges, KeyPair, NodeLink } from "../os/index.ts";
 import type { PeerTransport } from "../store/index.ts";
 import { ensureCredentials, ensurePeerIdentity, serverNames } from "./credentials.ts";
 import type { Credentials } from "./credentials.ts";
@@ -12,6 +12,10 @@ import type { ServerIdentity } from "./server-identity.ts";
 /** Where others come in: clients at one port, the cluster's other machines at another. */
 export interface Doors {
   readonly credentials: Credentials;
+  /** What the API's certificate covers. */
+  readonly names: readonly string[];
+  /** This server among the others, at its start. */
+  readonly peerIdentity: KeyPair;
   readonly api: ApiListener;
   /** One listener carries the log's messages and everything else between machines. */
   readonly peers: PeerTransport & NodeLink;
@@ -26,22 +30,21 @@ export async function openDoors(
 ): Promise<Doors> {
   const { directory, clock, advertiseAddress } = ground;
   const { memberId, clusterId, ports } = identity;
-  const credentials = await ensureCredentials(directory, {
-    names: serverNames({
-      bindAddress: flags.bindAddress,
-      advertiseAddress,
-      kubernetesServiceIp: firstAddress(ranges.serviceCidr),
-      additional: flags.tlsSan,
-    }),
-    nowMs: clock.now(),
+  const names = serverNames({
+    bindAddress: flags.bindAddress,
+    advertiseAddress,
+    kubernetesServiceIp: firstAddress(ranges.serviceCidr),
+    additional: flags.tlsSan,
   });
+  const wanted = { nowMs: clock.now(), lifetimeMs: flags.clusterSigningDurationMs };
+  const credentials = await ensureCredentials(directory, { names, ...wanted });
   const { ca } = credentials;
-  const keyPair = await ensurePeerIdentity(directory, ca, { memberId, nowMs: clock.now() });
+  const peerIdentity = await ensurePeerIdentity(directory, ca, { memberId, ...wanted });
   const hostname = flags.bindAddress;
   const api = listenForApi({ hostname, choice: ports.https, keys: credentials.server });
-  const own = { memberId, clusterId, keyPair, ca: ca.certificate };
+  const own = { memberId, clusterId, keyPair: peerIdentity, ca: ca.certificate };
   const peers = listenForPeers(ground, { hostname, choice: ports.peer }, own);
-  return { credentials, api, peers };
+  return { credentials, names, peerIdentity, api, peers };
 }
 
 /** "127.43.0.0/16" → "127.43.0.1": where the `kubernetes` Service stands. */

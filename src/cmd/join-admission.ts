@@ -29,6 +29,8 @@ export interface NodeCredentials {
    * exists: another machine's, as far as anybody can tell.
    */
   claim(nodeName: string, secret: string): Promise<"claimed" | "taken">;
+  /** Whether, by the latest state, the name has a key and its Node exists. */
+  holds(nodeName: string): Promise<boolean>;
   /** Ends the key of this name, if it has one. */
   forget(nodeName: string): Promise<void>;
 }

@@ -54,6 +54,7 @@ function createApp(
         claims.push(name);
         return "claimed";
       },
+      holds: () => Promise.resolve(true),
       async forget(name) {
         forgotten.push(name);
       },

@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import type { z } from "zod";
 import { isStatusError } from "../apimachinery/index.ts";
-import { ADMINISTRATORS, JoinLimiter } from "../apiserver/index.ts";
+import { ADMINISTRATORS, JoinLimiter, NODES } from "../apiserver/index.ts";
 import type { JoinLimiterOptions, User } from "../apiserver/index.ts";
 import type { JoinRole } from "../cli/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
@@ -14,6 +14,7 @@ import { answerRefusal, noLeader, refusal, refusalOfError } from "./join-status.
 import {
   AUTHORITY_PATH,
   CLUSTER_PATH,
+  ISSUERS_PATH,
   joinAgentRequestSchema,
   JOIN_PROTOCOL,
   joinServerRequestSchema,
@@ -21,6 +22,7 @@ import {
   memberAddressSchema,
 } from "./join-wire.ts";
 import type { ClusterSettings } from "./join-wire.ts";
+import { issuersIn } from "./peer-access.ts";
 import { MemberAdministration } from "./member-administration.ts";
 import { createSnapshotStream } from "./snapshot-stream.ts";
 
@@ -143,6 +145,10 @@ function addAdministration(
     if (!store.leadership.self) return passOn(call, options, text);
     return call.json({ member: await administration.move(call.req.param("member"), address) });
   });
+  app.get(ISSUERS_PATH, async (call) => {
+    await requireGroup(call, options, [NODES, ADMINISTRATORS]);
+    return call.json({ servers: issuersIn(store.membership.members()) });
+  });
   app.get(`${CLUSTER_PATH}/snapshot`, () => snapshots.send());
 }
 
@@ -179,10 +185,19 @@ async function admit(
 }
 
 async function requireAdministrator(call: Call, options: ClusterAppOptions): Promise<void> {
+  await requireGroup(call, options, [ADMINISTRATORS]);
+}
+
+async function requireGroup(
+  call: Call,
+  options: ClusterAppOptions,
+  groups: readonly string[],
+): Promise<void> {
   const user = await options.authenticate(call.req.raw);
   if (user === undefined) throw refusal(401, "Unauthorized", "Unauthorized");
-  if (user.groups.includes(ADMINISTRATORS)) return;
-  throw refusal(403, "Forbidden", `${user.name} is not an administrator (${ADMINISTRATORS})`);
+  if (user.groups.some((group) => groups.includes(group))) return;
+  const kind = groups.includes(NODES) ? "a node or an administrator" : "an administrator";
+  throw refusal(403, "Forbidden", `${user.name} is not ${kind} (${groups.join(", ")})`);
 }
 
 function canPassOn(call: Call, { store, peer }: ClusterAppOptions): boolean {

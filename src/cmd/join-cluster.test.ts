@@ -77,6 +77,7 @@ function startServer(override: Partial<ClusterAppOptions> = {}, tls = keys): Ser
         nodeKeys.set(name, secret);
         return "claimed";
       },
+      holds: (name) => Promise.resolve(nodeKeys.has(name) && nodes.has(name)),
       async forget(name) {
         nodeKeys.delete(name);
       },

@@ -15,6 +15,7 @@ import {
   writeKeys,
 } from "./join-record.ts";
 import type { AskingRecord, JoinedRecord, JoinRecord } from "./join-record.ts";
+import { lifeOf } from "./keep-certificate.ts";
 import { fetchAuthority, postJoin } from "./join-request.ts";
 import type { JoinRequestOptions } from "./join-request.ts";
 import {
@@ -81,7 +82,10 @@ export interface JoinedServer extends Joined {
 export async function joinAsServer(options: JoinServerOptions): Promise<JoinedServer | undefined> {
   const { directory } = options;
   const record = readRecordOf("server", options);
-  if (record?.phase === "joined") return describeServer(directory, record);
+  // A server with the authority's key renews its own certificate.
+  if (record?.phase === "joined" && !(record.witness && hasEnded(record, options))) {
+    return describeServer(directory, record);
+  }
   if (record === undefined && options.join === undefined) return undefined;
   const { server, token } = whereToAsk(record, options);
   const asking = await prepareServer(options, record, server);
@@ -119,7 +123,7 @@ export async function joinAsServer(options: JoinServerOptions): Promise<JoinedSe
 export async function joinAsAgent(options: JoinOptions): Promise<JoinedAgent> {
   const { directory } = options;
   const record = readRecordOf("agent", options);
-  if (record?.phase === "joined") return describeJoined(record);
+  if (record?.phase === "joined" && !hasEnded(record, options)) return describeJoined(record);
   const { server, token } = whereToAsk(record, options);
   const asking = await prepareAgent(options, record, server);
   const request: JoinRequestOptions = { ...options, server, token };
@@ -168,8 +172,23 @@ function readRecordOf<R extends JoinRecord["role"]>(
   return record as Extract<JoinRecord, { role: R }> | undefined;
 }
 
+/**
+ * Whether this machine was away for so long that nobody knows it any more: it asks as at its first
+ * start then, with the same name, id and key. @throws CommandError without the flags for that
+ */
+function hasEnded(record: JoinedRecord, { directory, clock, join, token }: JoinOptions): boolean {
+  const { untilMs } = lifeOf(record.answer.certificate);
+  if (clock.now() < untilMs) return false;
+  if (join !== undefined && token !== undefined) return true;
+  throw new CommandError(
+    `the certificate in ${directory.path} ended on ${new Date(untilMs).toISOString()}, and was ` +
+      "not renewed in time: start once with --join https://HOST:PORT and a token, " +
+      "which keeps name and data",
+  );
+}
+
 function whereToAsk(
-  record: AskingRecord | undefined,
+  record: JoinRecord | undefined,
   { directory, join, token }: JoinOptions,
 ): { server: string; token: JoinToken } {
   if (join === undefined) {
@@ -187,11 +206,13 @@ function whereToAsk(
 
 type AskingServer = Extract<AskingRecord, { role: "server" }>;
 type AskingAgent = Extract<AskingRecord, { role: "agent" }>;
+/** Who asked before, or was let in. */
+type Former<R extends JoinRecord["role"]> = Extract<JoinRecord, { role: R }> | undefined;
 
 /** Keeps who asked before, so that a broken attempt leaves no second member behind. */
 async function prepareServer(
   options: JoinServerOptions,
-  former: AskingServer | undefined,
+  former: Former<"server">,
   server: string,
 ): Promise<AskingServer> {
   const { peer, api, witness, random } = options;
@@ -210,7 +231,7 @@ async function prepareServer(
 
 async function prepareAgent(
   options: JoinOptions,
-  former: AskingAgent | undefined,
+  former: Former<"agent">,
   server: string,
 ): Promise<AskingAgent> {
   const asking: AskingAgent = {
@@ -224,7 +245,7 @@ async function prepareAgent(
 const SECRET_BYTES = 32;
 async function identityOf(
   { name, random }: JoinOptions,
-  former: AskingRecord | undefined,
+  former: JoinRecord | undefined,
   server: string,
 ): Promise<
   Pick<AskingRecord, "version" | "phase" | "server" | "name" | "nodeSecret" | "privateKey">

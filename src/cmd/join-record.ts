@@ -83,6 +83,20 @@ export async function writeJoinRecord(directory: DataDirectory, record: JoinReco
   await createDisk().syncDirectory(directory.tls);
 }
 
+/** Another identity of this machine among the others: the record is what later starts go by. */
+export async function keepRenewed(directory: DataDirectory, peer: KeyPair): Promise<void> {
+  const record = readJoinRecord(directory);
+  if (record?.phase !== "joined") throw new Error(`${pathOf(directory)} is gone`);
+  const { privateKey, certificate } = peer;
+  // Narrowed one by one: an answer belongs to its role.
+  const renewed: JoinRecord =
+    record.role === "agent"
+      ? { ...record, privateKey, answer: { ...record.answer, certificate } }
+      : { ...record, privateKey, answer: { ...record.answer, certificate } };
+  await writeJoinRecord(directory, renewed);
+  writeKeys(directory, { ca: record.ca, peer });
+}
+
 /** The server goes on as if it had founded the cluster: it has the keys for that. */
 export function removeJoinRecord(directory: DataDirectory): void {
   rmSync(pathOf(directory), { force: true });

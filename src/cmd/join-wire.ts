@@ -6,6 +6,11 @@ export const CLUSTER_PATH = "/kubun/v1";
 /** The authority's certificate, PEM, for everybody. */
 export const AUTHORITY_PATH = "/cacerts";
 
+/** Where machines get new certificates: over the peers' mutual TLS only. */
+export const RENEWAL_PATH = `${CLUSTER_PATH}/renewal`;
+/** Where nodes are told of the servers' peer ports. */
+export const ISSUERS_PATH = `${CLUSTER_PATH}/issuers`;
+
 /** What a newer server must not misread; a joiner of another protocol is refused with words. */
 export const JOIN_PROTOCOL = 1;
 /** Node names and addresses are short; the longest part of a request is the certificate request. */
@@ -135,3 +140,14 @@ export type MemberList = z.infer<typeof memberListSchema>;
 
 /** The answer to a change: whom it was about. */
 export const memberAnswerSchema = z.object({ member: memberSchema });
+
+/** Asks for the name in the certificate of whoever asks; only the key is taken. */
+export const renewalRequestSchema = z.object({ certificateRequest: pem });
+export const renewalAnswerSchema = z.object({ certificate: pem });
+
+/** The servers that issue certificates. */
+export const issuersSchema = z.object({
+  servers: z
+    .array(z.object({ id: memberId, address: z.string().max(MAX_ADDRESS_CHARACTERS) }))
+    .max(MAX_MEMBERS),
+});

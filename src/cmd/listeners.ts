@@ -18,6 +18,8 @@ export interface ApiListener {
    * did not come in here, or asks for no WebSocket.
    */
   upgrade(request: Request, options: UpgradeOptions): boolean;
+  /** Shows this certificate to whoever comes from now on; open connections stay. */
+  show(keys: KeyPair): void;
   /** Ends the listener and every open connection. */
   stop(): Promise<void>;
 }
@@ -77,24 +79,31 @@ export function listenForApi(options: {
   keys: KeyPair;
 }): ApiListener {
   let handle: Front = async () => new Response("starting\n", { status: 503 });
+  /** By which listener a request came, until it is answered: an earlier one may have ended. */
+  const came = new WeakMap<Request, Bun.Server<SocketData>>();
   const upgraded = new WeakSet<Request>();
-  const serve = (port: number): Bun.Server<SocketData> =>
+  const serve = (port: number, keys: KeyPair): Bun.Server<SocketData> =>
     Bun.serve<SocketData>({
       hostname: options.hostname,
       port,
-      tls: { cert: options.keys.certificate, key: options.keys.privateKey },
+      tls: { cert: keys.certificate, key: keys.privateKey },
       // Watches are silent for minutes; the API bounds them itself.
       idleTimeout: 0,
       maxRequestBodySize: MAX_REQUEST_BODY_BYTES,
       async fetch(request, asked) {
+        came.set(request, asked);
         const answer = await handle(request, asked.requestIP(request)?.address ?? "");
         return upgraded.has(request) ? undefined : answer;
       },
       websocket: WEB_SOCKET,
     });
-  const server = withChosenPort(options.hostname, options.choice, serve);
+  let server = withChosenPort(options.hostname, options.choice, (port) =>
+    serve(port, options.keys),
+  );
+  const port = server.port ?? options.choice.port;
+  const former: Bun.Server<SocketData>[] = [];
   return {
-    port: server.port ?? options.choice.port,
+    port,
     serve(front) {
       handle = front;
     },
@@ -103,11 +112,21 @@ export function listenForApi(options: {
       if (!offered.split(",").some((name) => name.trim() === protocol)) return false;
       const headers = { "sec-websocket-protocol": protocol };
       const data: SocketData = { options: { protocol, open } };
-      if (!server.upgrade(request, { data, headers })) return false;
+      if (came.get(request)?.upgrade(request, { data, headers }) !== true) return false;
       upgraded.add(request);
       return true;
     },
-    stop: () => server.stop(true),
+    show(keys) {
+      // Bun's listeners keep their certificate: another one takes the port. Who comes in between
+      // is refused, and comes again; what is open ends by itself.
+      const last = server;
+      void last.stop(false).then(() => former.splice(former.indexOf(last), 1));
+      former.push(last);
+      server = serve(port, keys);
+    },
+    async stop() {
+      await Promise.all([server, ...former].map((each) => each.stop(true)));
+    },
   };
 }
 

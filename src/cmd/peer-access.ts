@@ -1,7 +1,8 @@
 import { ANY_SERVER, hostOfNode } from "../os/index.ts";
 import type { NodeLink, PeerIdentity } from "../os/index.ts";
 import type { RemoteDialer } from "../proxy/index.ts";
-import type { Membership } from "../store/index.ts";
+import type { Member, Membership } from "../store/index.ts";
+import type { IssuingServer } from "./ask-renewal.ts";
 
 /** What servers ask of the kubelet of another node, such as its pods' logs. */
 const KUBELET_PATHS = ["/containerLogs/"];
@@ -29,6 +30,13 @@ export function isServer(peer: PeerIdentity, membership: Pick<Membership, "membe
 /** The common name of a member's certificate. */
 export function memberName(id: number): string {
   return `kubun:member:${id}`;
+}
+
+/** Those that have the authority's key. */
+export function issuersIn(members: readonly Member[]): IssuingServer[] {
+  return members
+    .filter(({ role }) => role !== "witness")
+    .map(({ id, peerAddress }) => ({ id, address: peerAddress }));
 }
 
 /** Tunnels to pods of other nodes, each to the very node that the pod is on. */

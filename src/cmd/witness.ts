@@ -3,6 +3,8 @@ import type { ServerFlags } from "../cli/index.ts";
 import { openWitness } from "../store/index.ts";
 import { readSettings, writeSettings } from "./data-directory.ts";
 import { openGround } from "./ground.ts";
+import { keepMachineCertificate } from "./machine-certificate.ts";
+import { issuersIn } from "./peer-access.ts";
 import { listenForPeers } from "./peer-listener.ts";
 import { recordProcess, removeRecord } from "./process-record.ts";
 import { RemovedError } from "./removed-error.ts";
@@ -47,6 +49,15 @@ export async function startWitness(flags: ServerFlags): Promise<RunningWitness> 
       onRemoved: () => failed.resolve(new RemovedError(memberId)),
     },
   }).catch(asCommandError);
+  const running = new AbortController();
+  void keepMachineCertificate({
+    ...ground,
+    link: transport,
+    peer: joined.peer,
+    ca: joined.ca,
+    servers: () => Promise.resolve(issuersIn(witness.members())),
+    signal: running.signal,
+  });
   writeSettings(directory, { ...readSettings(directory), peerPort: transport.port });
   recordProcess(ground, { server: joined.servers[0] ?? "", ingress: "" });
   return {
@@ -54,6 +65,7 @@ export async function startWitness(flags: ServerFlags): Promise<RunningWitness> 
     peerAddress: joined.self.peerAddress,
     failed: failed.promise,
     async stop() {
+      running.abort();
       await witness.close();
       removeRecord(ground);
     },

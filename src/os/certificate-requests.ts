@@ -36,6 +36,8 @@ export interface IssueOptions {
 export interface PeerCertificateOptions {
   readonly names: readonly string[];
   readonly nowMs: number;
+  /** {@link PEER_LIFETIME_DAYS} unless given. */
+  readonly lifetimeMs?: number;
 }
 
 /** A request that must not be granted: not one, not signed by its own key, or another algorithm. */
@@ -84,7 +86,8 @@ export async function issueFromRequest(
       ...options.organizations.map((organization) => ({ O: [plainName(organization)] })),
     ]),
     issuer: issuer.subject,
-    notBefore: new Date(options.nowMs - CLOCK_SKEW_MS),
+    // Of a certificate that lasts minutes an hour before would be most of its life.
+    notBefore: new Date(options.nowMs - Math.min(CLOCK_SKEW_MS, (options.days * DAY_MS) / 10)),
     notAfter: new Date(notAfter),
     publicKey,
     signingKey: await importSigningKey(ca.privateKey),
@@ -136,7 +139,7 @@ function peerOptions(
     organizations: [organization],
     names: [PEER_SERVER_NAME, ...options.names],
     usages: ["server", "client"],
-    days: PEER_LIFETIME_DAYS,
+    days: options.lifetimeMs === undefined ? PEER_LIFETIME_DAYS : options.lifetimeMs / DAY_MS,
     nowMs: options.nowMs,
   };
 }

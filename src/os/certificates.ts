@@ -12,6 +12,8 @@ export interface IssueServerOptions {
   /** DNS names and IP addresses the server answers to. */
   readonly names: readonly string[];
   readonly nowMs: number;
+  /** A year unless given. */
+  readonly lifetimeMs?: number;
 }
 
 export const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
@@ -46,16 +48,17 @@ export async function createCertificateAuthority(nowMs: number): Promise<KeyPair
   return { certificate: pem(certificate), privateKey: await exportKey(keys.privateKey) };
 }
 
-/** Issues a server certificate for the given names, one year. */
+/** Issues a server certificate for the given names. */
 export async function issueServerCertificate(options: IssueServerOptions): Promise<KeyPair> {
   const issuer = new x509.X509Certificate(options.ca.certificate);
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+  const { nowMs, lifetimeMs = SERVER_LIFETIME_DAYS * DAY_MS } = options;
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject: "CN=kubun-apiserver",
     issuer: issuer.subject,
-    notBefore: new Date(options.nowMs - CLOCK_SKEW_MS),
-    notAfter: new Date(options.nowMs + SERVER_LIFETIME_DAYS * DAY_MS),
+    notBefore: new Date(nowMs - Math.min(CLOCK_SKEW_MS, lifetimeMs / 10)),
+    notAfter: new Date(Math.min(nowMs + lifetimeMs, issuer.notAfter.getTime())),
     publicKey: keys.publicKey,
     signingKey: await importSigningKey(options.ca.privateKey),
     signingAlgorithm: ALGORITHM,
