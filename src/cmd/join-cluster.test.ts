@@ -412,6 +412,31 @@ describe("joinAsAgent", () => {
     expect((await joinAsAgent(options(newDirectory(), { name: "worker" }))).name).toBe("worker");
   });
 
+  test("joinAsAgent whose certificate ended asks again as who it was", async () => {
+    const directory = newDirectory();
+    const first = await joinAsAgent(options(directory, { name: "worker" }));
+    const clock = { ...systemClock, now: () => Date.now() + 366 * 24 * 60 * 60 * 1000 };
+    const later = { ...options(directory, { name: "worker" }), clock };
+    expect(joinAsAgent({ ...later, token: undefined })).rejects.toThrow(
+      "was not renewed in time: start once with --join",
+    );
+    server.nodes.add("worker");
+    const again = await joinAsAgent(later);
+    expect(again.nodeSecret).toBe(first.nodeSecret);
+    expect(readJoinRecord(directory)?.phase).toBe("joined");
+  });
+
+  test("joinAsServer of a witness whose certificate ended asks again as who it was", async () => {
+    const directory = newDirectory();
+    const { api: _api, ...rest } = options(directory, { witness: true, name: "third" });
+    const first = await joined(rest);
+    const clock = { ...systemClock, now: () => Date.now() + 366 * 24 * 60 * 60 * 1000 };
+    expect(joined({ ...rest, join: undefined, clock })).rejects.toThrow("was not renewed in time");
+    const again = await joined({ ...rest, clock });
+    expect(again.self).toEqual(first.self);
+    expect(server.membership.list).toHaveLength(2);
+  });
+
   test("joinAsAgent cannot take the name of a server", async () => {
     const attempt = joinAsAgent(options(newDirectory(), { name: FOUNDER.name }));
     expect(attempt).rejects.toThrow("belongs to a server of the cluster");
