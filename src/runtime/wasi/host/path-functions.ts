@@ -296,9 +296,10 @@ function symlinkFunctions(state: HostState) {
     ): number {
       const directory = directoryAt(state, fd, RIGHTS.pathReadlink);
       const name = pathAt(state, path, length);
-      const target = withResolvedPath(directory.fd, name, { follow: false }, (resolved) =>
-        readlinkSync(resolved.hostPath),
-      );
+      const target = withResolvedPath(directory.fd, name, { follow: false }, (resolved) => {
+        if (resolved.wantsDirectory) statOf(resolved);
+        return readlinkSync(resolved.hostPath);
+      });
       memory.setUint32(result, memory.copyInto(buffer, capacity, Buffer.from(target)));
       return ERRNO.success;
     },
