@@ -25,6 +25,7 @@ export {
 } from "./joining/join-tokens.ts";
 export type { JoinRole, JoinToken } from "./joining/join-tokens.ts";
 export {
+  CREDENTIAL_NAMESPACE,
   credentialSecret,
   credentialSecretName,
   nodeAuthenticator,

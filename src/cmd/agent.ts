@@ -20,6 +20,7 @@ import type { JoinedAgent } from "./join-cluster.ts";
 import { ISSUERS_PATH, issuersSchema } from "./join-wire.ts";
 import { chooseFreePort } from "./listeners.ts";
 import type { PortChoice } from "./listeners.ts";
+import { admitKnownPeers, knownToAgent } from "./known-peers.ts";
 import { keepMachineCertificate } from "./machine-certificate.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
@@ -89,6 +90,12 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
     peer,
     ca,
     servers: (signal) => issuingServers(api.client, signal),
+    signal: running.signal,
+  });
+  void admitKnownPeers({
+    link,
+    isKnown: knownToAgent({ ...ground, client: api.client, signal: running.signal }),
+    clock: ground.clock,
     signal: running.signal,
   });
   followServers({

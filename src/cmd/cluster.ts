@@ -24,6 +24,7 @@ import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
 import { RemovedError } from "./removed-error.ts";
 import { chooseFreePort } from "./listeners.ts";
+import { admitKnownPeers, knownToServer } from "./known-peers.ts";
 import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
 import { isKubeletPath, isServer, tunnelsOver } from "./peer-access.ts";
@@ -218,6 +219,12 @@ function serveControlPlane(
       if (isImagePath(pathname)) return images.forServers(request);
     }
     return controlPlane.peerFront(request, peer);
+  });
+  void admitKnownPeers({
+    link: doors.peers,
+    isKnown: knownToServer(store.membership, controlPlane.registry.present),
+    clock: ground.clock,
+    signal: server.signal,
   });
   doors.peers.serveTunnel(({ ip, port }) => parts().runtime.endpoint(ip, port));
   return controlPlane;

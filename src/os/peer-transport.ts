@@ -163,11 +163,16 @@ class TlsPeerTransport implements PeerTransport, NodeLink {
 
   admitOnly(isKnown: (peer: PeerIdentity) => boolean): () => void {
     this.#isKnown = isKnown;
-    const look = (): void =>
-      this.#listener.cut(
-        ({ peer, protocol }) => !isMembersOwn(protocol) && !isKnown(peer),
-        "the peer is not known here any more",
-      );
+    const look = (): void => {
+      // One answer for all the connections of a certificate.
+      const known = new Map<string, boolean>();
+      this.#listener.cut(({ peer, protocol }) => {
+        if (isMembersOwn(protocol)) return false;
+        const verdict = known.get(peer.commonName) ?? isKnown(peer);
+        known.set(peer.commonName, verdict);
+        return !verdict;
+      }, "the peer is not known here any more");
+    };
     look();
     return look;
   }
