@@ -2,6 +2,7 @@ import { isIP, isIPv4 } from "node:net";
 import { z } from "zod";
 import { parseGoDuration } from "../apimachinery/index.ts";
 import { parseJoinToken } from "./join-token.ts";
+import { isNodeName, NODE_NAME_RULE } from "./node-name.ts";
 import { UsageError } from "./usage-error.ts";
 
 export interface PortRange {
@@ -65,10 +66,7 @@ export const certificateName = z
   .refine((text) => isIPv4(text) || text.includes(":") || /^[a-z0-9.*-]{1,253}$/i.test(text))
   .describe("a DNS name or an IP address");
 
-export const nodeName = z
-  .string()
-  .regex(DNS_NAME)
-  .describe("a name in lower case such as node-1 (letters, digits, - and ., 253 at most)");
+export const nodeName = z.string().refine(isNodeName).describe(NODE_NAME_RULE);
 
 export const logLevel = z
   .enum(LOG_LEVELS)

@@ -24,3 +24,4 @@ export type { ImageVerbs } from "./image-commands.ts";
 export { imageVerbs } from "./image-verbs.ts";
 export type { ImageVerbOptions } from "./image-verbs.ts";
 export { textTable } from "./text-table.ts";
+export { isNodeName, NODE_NAME_RULE } from "./node-name.ts";

@@ -90,6 +90,12 @@ describe("parseServerFlags", () => {
     ["a peer address with a port", { peerAddress: "192.0.2.7:10250" }, "without a port"],
     ["a peer address for everybody", { peerAddress: "0.0.0.0" }, '--peer-address "0.0.0.0"'],
     ["a node name in upper case", { nodeName: "Node" }, '--node-name "Node" is not allowed'],
+    [
+      "a node name that no label holds",
+      { nodeName: "a".repeat(64) },
+      `--node-name "${"a".repeat(64)}" is not allowed: give a name in lower case such as node-1`,
+    ],
+    ["a node name with an empty part", { nodeName: "a..b" }, "at most 63, each part between dots"],
     ["a node address for everybody", { nodeIp: "0.0.0.0" }, '--node-ip "0.0.0.0"'],
     [
       "a duration without a unit",

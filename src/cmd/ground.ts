@@ -1,4 +1,5 @@
 import { networkInterfaces } from "node:os";
+import { isNodeName, NODE_NAME_RULE, UsageError } from "../cli/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import {
@@ -51,10 +52,20 @@ export function openGround(
     clock,
     random,
     logger: createLogger({ level: flags.logLevel }),
-    nodeName: flags.nodeName ?? settings.nodeName ?? localNodeName(),
+    nodeName: flags.nodeName ?? settings.nodeName ?? machineName(),
     advertiseAddress,
     peerHost: flags.peerAddress ?? advertiseAddress,
   };
+}
+
+/** Not every name of a machine can be a node's. */
+function machineName(): string {
+  const name = localNodeName();
+  if (isNodeName(name)) return name;
+  throw new UsageError(
+    `--node-name is missing: the machine's own name, ${JSON.stringify(name)}, cannot be a ` +
+      `node's; give ${NODE_NAME_RULE}`,
+  );
 }
 
 /**

@@ -117,6 +117,26 @@ beforeEach(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("createClusterApp", () => {
+  test("createClusterApp: a node name that cannot work is refused with the flag that gives it", async () => {
+    for (const name of ["n".repeat(64), "a..b", "a.-b", "Node"]) {
+      const body = { ...AGENT, name };
+      const path = "/kubun/v1/join/agent";
+      const status = await refused(send(createApp(), "POST", path, { token: "abc123.good", body }));
+      expect(status.code).toBe(400);
+      expect(status.message).toContain(`--node-name "${name}" is not allowed: give a name`);
+    }
+    expect(claims).toEqual([]);
+  });
+
+  test("createClusterApp: nodes are told of the servers that issue certificates", async () => {
+    await membership.add({ ...FOUNDER, id: 4 as MemberId, role: "witness" });
+    const app = createApp();
+    const path = "/kubun/v1/issuers";
+    const answer = await send(app, "GET", path, { token: "node" });
+    expect(await answer.json()).toEqual({ servers: [{ id: 1, address: FOUNDER.peerAddress }] });
+    expect((await refused(send(app, "GET", path))).code).toBe(401);
+  });
+
   test("createClusterApp: anybody may read the authority's certificate, no more", async () => {
     const app = createApp();
     expect(await (await send(app, "GET", "/cacerts")).text()).toBe(CA);

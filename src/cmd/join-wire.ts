@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isNodeName, NODE_NAME_RULE } from "../cli/index.ts";
 import type { Member, MemberId } from "../store/index.ts";
 
 /** Every path of the API between the machines of a cluster begins with this. */
@@ -25,10 +26,12 @@ const MAX_ADDRESS_CHARACTERS = MAX_NAME_CHARACTERS + MAX_PORT.toString().length 
 const HOST_AND_PORT = /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5}$/;
 const API_ADDRESS = /^(https:\/\/[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\d{1,5})?$/;
 
-const name = z
-  .string()
-  .max(MAX_NAME_CHARACTERS)
-  .regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/);
+/** What is wrong is told to whoever runs the command on the machine that joins. */
+const name = z.string().refine(isNodeName, {
+  error: ({ input }) =>
+    `--node-name ${JSON.stringify(input).slice(0, MAX_NAME_CHARACTERS)} is not allowed: ` +
+    `give ${NODE_NAME_RULE}`,
+});
 const pem = z.string().max(MAX_PEM_CHARACTERS).startsWith("-----BEGIN ");
 const host = z
   .string()

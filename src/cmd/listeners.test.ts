@@ -4,6 +4,12 @@ import { connect } from "node:tls";
 import { createCertificateAuthority, issueServerCertificate } from "../os/certificates.ts";
 import { listenForApi } from "./listeners.ts";
 
+/** With Bun's own options, which the type of browsers lacks. */
+const BunWebSocket = WebSocket as unknown as new (
+  url: string,
+  options: Bun.WebSocketOptions,
+) => WebSocket;
+
 describe("listenForApi", () => {
   test("show: new connections get the new certificate, and what is open goes on", async () => {
     const ca = await createCertificateAuthority(Date.now());
@@ -58,7 +64,8 @@ describe("listenForApi", () => {
     expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("b");
     expect(await (await fetch(`https://${hostname}:${port}/`, { tls })).text()).toBe("now");
     const echo = Promise.withResolvers<string>();
-    const socket = new WebSocket(`wss://${hostname}:${port}/`, { protocols: ["echo"], tls });
+    const how: Bun.WebSocketOptions = { protocols: ["echo"], tls };
+    const socket = new BunWebSocket(`wss://${hostname}:${port}/`, how);
     socket.addEventListener("open", () => socket.send("said"));
     socket.addEventListener("message", ({ data }) => echo.resolve(String(data)));
     socket.addEventListener("error", () => echo.reject(new Error("no WebSocket")));
