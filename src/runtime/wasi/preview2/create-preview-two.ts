@@ -25,6 +25,7 @@ import type {
   PreviewTwoOptions,
 } from "./preview-two.ts";
 import { randomInterfaces } from "./random.ts";
+import { socketInterfaces } from "./sockets/socket-interfaces.ts";
 import { ResolvedNames } from "./sockets/resolved-names.ts";
 
 /** Makes the host of one container. Throws what the system says when a preopen is missing. */
@@ -74,6 +75,7 @@ class HostInstance implements PreviewTwoInstance {
       ...randomInterfaces(),
       ...filesystemInterfaces(context),
       ...httpInterfaces(context),
+      ...socketInterfaces(context),
       ...configInterfaces(context),
       ...loggingInterfaces(context),
       ...keyvalueInterfaces(context),

@@ -15,6 +15,8 @@ export interface EgressHead {
   readonly pathWithQuery: string;
   readonly headers: HttpHeaders;
   readonly connectTimeoutMs: number | undefined;
+  /** Asks the egress itself for the addresses of a name. */
+  readonly resolve?: string;
 }
 
 /** The bytes of a request's head: origin form, the target in Host, the rest for the egress. */
@@ -24,8 +26,9 @@ export function encodeHead(head: EgressHead, framing: RequestFraming): Uint8Arra
     `host: ${head.authority}`,
   ];
   if (head.scheme === "https") lines.push("x-kubun-scheme: https");
+  if (head.resolve !== undefined) lines.push(`x-kubun-resolve: ${head.resolve}`);
   if (head.connectTimeoutMs !== undefined) {
-    lines.push(`x-kubun-connect-timeout-ms: ${head.connectTimeoutMs}`);
+    lines.push(`x-kubun-connect-timeout-ms: ${Math.ceil(head.connectTimeoutMs)}`);
   }
   for (const [name, value] of head.headers) {
     // The framing is ours; the rest cannot be there, and must not if it were.
