@@ -30,7 +30,7 @@ export interface ComponentManifest {
  * Changes with the translator, with what is made of its output, and with the functions that may
  * wait, which are part of the generated code: what has another version is made anew.
  */
-export const TRANSLATION_VERSION = `jco-transpile 0.15.0, 1, ${Bun.hash(
+export const TRANSLATION_VERSION = `jco-transpile 0.15.0, 2, ${Bun.hash(
   JSON.stringify(PROVIDED_INTERFACES),
 ).toString(36)}`;
 export const MANIFEST_FILE = "manifest.json";

@@ -9,6 +9,7 @@ import {
   type TranslatedFile,
 } from "./component-manifest.ts";
 import { componentEntry, suspendingFunctions } from "./component-support.ts";
+import { CREATED_REPS, leanCode } from "./lean-code.ts";
 import { trackGrowth } from "../worker/track-growth.ts";
 
 /** The functions of exported interfaces that may wait in the middle. */
@@ -56,22 +57,30 @@ async function generate(
   entered: string,
 ): Promise<{ files: Readonly<Record<string, Uint8Array>>; importKeys: readonly string[] }> {
   const { transpileBytes } = await import("@bytecodealliance/jco-transpile");
+  const suspending = suspendingFunctions(interfaces.imports);
   const { files, imports } = await transpileBytes(bytes, {
     name: "component",
     instantiation: "async",
     asyncMode: "jspi",
-    asyncImports: suspendingFunctions(interfaces.imports),
+    asyncImports: suspending,
     asyncExports: [entered],
     emitTypescriptDeclarations: false,
     nodejsCompat: false,
     tracing: false,
-    minify: true,
   });
   const finished = Object.entries(files).map(([name, content]) => [
     name,
-    name.endsWith(".wasm") ? checkedModule(name, content) : content,
+    name === CODE ? finishedCode(content, suspending) : checkedModule(name, content),
   ]);
   return { files: Object.fromEntries(finished), importKeys: imports };
+}
+
+/** The code as workers load it: only what calls need, without its indentation. */
+function finishedCode(generated: Uint8Array, suspending: readonly string[]): Uint8Array {
+  const code = new TextDecoder().decode(generated);
+  const lean = leanCode(code, new Set(suspending)) ?? code.replace(CREATED_REPS, "");
+  const transpiler = new Bun.Transpiler({ loader: "js", minifyWhitespace: true, target: "bun" });
+  return new TextEncoder().encode(transpiler.transformSync(lean));
 }
 
 /**

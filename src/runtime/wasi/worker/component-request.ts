@@ -44,6 +44,7 @@ export class ComponentRequest {
   #taken: PooledInstance | undefined;
   #answered = false;
   #guestDone = false;
+  #failed = false;
   /** Breaks a body off that is on its way to the client. */
   #cut: ((reason: Error) => void) | undefined;
 
@@ -130,7 +131,9 @@ export class ComponentRequest {
 
   /** What the client gets of a failure depends on whether the head of the answer is out. */
   #fail(error: unknown): void {
-    this.#options.onFailure(error, this.#taken);
+    // What follows from a failure is not told as another one.
+    if (!this.#failed) this.#options.onFailure(error, this.#taken);
+    this.#failed = true;
     if (this.#answered) this.#cut?.(error instanceof Error ? error : new Error(String(error)));
     else if (error instanceof DeadlinePassed) this.#refuse(504, "the request took too long");
     else this.#refuse(500, "the guest failed");
