@@ -9,6 +9,12 @@ import {
 import type { ApiRequest } from "../api-request.ts";
 import { integerOf } from "../query-options.ts";
 
+/**
+ * How long a node agent may take to begin its answer. One that is not there is told of earlier:
+ * the link between machines gives up dialling after two seconds, and a silent peer after fifteen.
+ */
+export const NODE_ANSWER_MS = 30_000;
+
 /** Parameters that the node agent understands as they are. */
 const PASSED_ON = [
   "follow",
@@ -30,13 +36,9 @@ export async function podLog(api: ApiRequest): Promise<Response> {
   const node = pod.spec?.nodeName ?? "";
   // A pod that is on no node has said nothing yet.
   if (node === "") return new Response("", { headers: { "content-type": "text/plain" } });
-  const connection = context.nodeConnector(node);
-  if (connection === undefined) {
-    throw internalError(new Error(`the node agent of node ${node} cannot be reached`));
-  }
   const path = [namespace, target.name, container].map(encodeURIComponent).join("/");
   const url = `http://${encodeURIComponent(node)}/containerLogs/${path}?${passedOn(query)}`;
-  const answer = await connection(new Request(url, { signal: api.request.signal }));
+  const answer = await askNode(context, node, url, api.request.signal);
   if (!answer.ok) throw await refusalOf(answer, target.name);
   return new Response(answer.body, {
     headers: {
@@ -44,6 +46,33 @@ export async function podLog(api: ApiRequest): Promise<Response> {
       "cache-control": "no-cache, private",
     },
   });
+}
+
+/**
+ * The head of what a node agent answers. Throws 500 in words when none comes, as Kubernetes does;
+ * what a client that leaves hears does not matter.
+ */
+async function askNode(
+  { nodeConnector, clock }: ApiRequest["context"],
+  node: string,
+  url: string,
+  signal: AbortSignal,
+): Promise<Response> {
+  const unreached = (why: string): StatusError =>
+    internalError(new Error(`the node agent of node ${node} cannot be reached${why}`));
+  const connection = nodeConnector(node);
+  if (connection === undefined) throw unreached("");
+  const late = new AbortController();
+  const why = new Error(`no answer within ${NODE_ANSWER_MS} ms`);
+  const cancel = clock.after(NODE_ANSWER_MS, () => late.abort(why));
+  try {
+    const either = AbortSignal.any([signal, late.signal]);
+    return await connection(new Request(url, { signal: either }));
+  } catch (error) {
+    throw unreached(`: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    cancel();
+  }
 }
 
 /** The only container, the asked for one, or the annotated default. Throws 400 otherwise. */

@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
 import { apiFixture, DEPLOYMENTS, deploymentBody, podBody, PODS } from "../testing/api-fixture.ts";
+import { eventually } from "../../lib/testing/eventually.ts";
+import { NODE_ANSWER_MS } from "./pod-log.ts";
 
 const MERGE = { "content-type": "application/merge-patch+json" };
 
@@ -107,6 +109,40 @@ test("podLog: streams what the node agent says, errors too", async () => {
     400,
     'previous terminated container "app" in pod "p" not found',
   ]);
+});
+
+test("podLog: says in words that a node cannot be reached, and does not wait for ever", async () => {
+  let signal: AbortSignal | undefined;
+  const { send, clock } = await apiFixture({
+    node: (request) => {
+      if (request.url.includes("previous")) {
+        return Promise.reject(new Error("192.0.2.7:10250: no answer within 2000 ms"));
+      }
+      ({ signal } = request);
+      return new Promise((_resolve, reject) => {
+        request.signal.addEventListener("abort", () => reject(request.signal.reason as Error));
+      });
+    },
+  });
+  await send("POST", PODS, podBody("p", { nodeName: "node-1" }));
+  await send("POST", PODS, podBody("q", { nodeName: "node-2" }));
+  const outcome = async (path: string): Promise<unknown[]> => {
+    const { status, json } = await send("GET", `${PODS}/${path}`);
+    return [status, json["reason"], json["message"]];
+  };
+  const cannot = (node: string, why: string): unknown[] => [
+    500,
+    "InternalError",
+    `Internal error occurred: the node agent of node ${node} cannot be reached${why}`,
+  ];
+  expect(await outcome("p/log?previous=true")).toEqual(
+    cannot("node-1", ": 192.0.2.7:10250: no answer within 2000 ms"),
+  );
+  expect(await outcome("q/log")).toEqual(cannot("node-2", ""));
+  const silent = outcome("p/log");
+  await eventually(() => signal);
+  clock.advance(NODE_ANSWER_MS);
+  expect(await silent).toEqual(cannot("node-1", `: no answer within ${NODE_ANSWER_MS} ms`));
 });
 
 test("podLog: wants to know which container", async () => {
