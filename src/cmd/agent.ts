@@ -22,6 +22,7 @@ import { chooseFreePort } from "./listeners.ts";
 import type { PortChoice } from "./listeners.ts";
 import { admitKnownPeers, knownToAgent } from "./known-peers.ts";
 import { keepMachineCertificate } from "./machine-certificate.ts";
+import { askNode } from "./node-api.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
@@ -79,7 +80,7 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
   link.serveHttp(async (request, peer) => {
     const { pathname } = new URL(request.url);
     if (!hasServerCertificate(peer)) return new Response("only servers may ask\n", { status: 403 });
-    if (isKubeletPath(pathname)) return kubelet.app.fetch(request);
+    if (isKubeletPath(pathname)) return askNode({ kubelet, proxy }, request);
     return new Response("not found\n", { status: 404 });
   });
   link.serveTunnel(({ ip, port }) => runtime.endpoint(ip, port));
@@ -224,8 +225,9 @@ function createParts(
     images,
     nodeAddress: advertiseAddress,
     peerAddress: `${ground.peerHost}:${link.port}`,
+    proxy: () => proxy,
   });
-  const proxy = createProxy({
+  const proxy: Proxy = createProxy({
     client,
     clock,
     logger: logger.child({ room: "proxy" }),

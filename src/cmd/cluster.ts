@@ -29,6 +29,7 @@ import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
 import { isKubeletPath, isServer, tunnelsOver } from "./peer-access.ts";
 import { createPortForwarder } from "./port-forwarder.ts";
+import { askNode } from "./node-api.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { recordProcess, removeRecord } from "./process-record.ts";
@@ -177,7 +178,7 @@ function apiUrl({ advertiseAddress }: Ground, { api }: Doors): string {
 function serveControlPlane(
   server: Server,
   images: ServerImages,
-  parts: () => LocalNode,
+  parts: () => Parts,
 ): ControlPlane {
   const { flags, ground, ranges, doors, store } = server;
   const { nodeName, directory } = ground;
@@ -191,7 +192,7 @@ function serveControlPlane(
     tokens,
     nodeConnector: (name) =>
       name === nodeName
-        ? async (request) => parts().kubelet.app.fetch(request)
+        ? (request) => askNode(parts(), request)
         : kubeletOf(name, controlPlane, doors.peers),
     portForwarder: createPortForwarder({
       nodeName,
@@ -214,7 +215,7 @@ function serveControlPlane(
   doors.peers.serveHttp(async (request, peer) => {
     const { pathname } = new URL(request.url);
     if (isServer(peer, store.membership)) {
-      if (isKubeletPath(pathname)) return parts().kubelet.app.fetch(request);
+      if (isKubeletPath(pathname)) return askNode(parts(), request);
       if (pathname.startsWith(REPLICATION_PATH)) return images.replication.serve(request);
       if (isImagePath(pathname)) return images.forServers(request);
     }
@@ -256,9 +257,10 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
     client: controlPlane.clientOf("kubelet"),
     nodeAddress: flags.nodeIp ?? advertiseAddress,
     peerAddress: `${ground.peerHost}:${doors.peers.port}`,
+    proxy: () => proxy,
   });
   const { http } = portChoices(flags, ground.settings);
-  const proxy = createProxy({
+  const proxy: Proxy = createProxy({
     client: controlPlane.clientOf("proxy"),
     clock,
     logger: logger.child({ room: "proxy" }),

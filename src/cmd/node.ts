@@ -7,8 +7,9 @@ import type { Kubelet, NodeCapacity } from "../kubelet/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { Client } from "../client/index.ts";
 import { createProcessSpawner, openFilesLimit } from "../os/index.ts";
-import { createWasiRuntime } from "../runtime/index.ts";
-import type { WasiRuntime } from "../runtime/index.ts";
+import type { Proxy } from "../proxy/index.ts";
+import { createWasiRuntime, isAllowed } from "../runtime/index.ts";
+import type { EgressGate, WasiRuntime } from "../runtime/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { GIT_VERSION } from "./version.ts";
 
@@ -25,6 +26,8 @@ export interface NodeOptions {
   readonly peerAddress: string;
   /** The range of a node that brings its own; others are given one. */
   readonly podCidr?: string;
+  /** What components go out through; made after the node, which it sends requests to. */
+  readonly proxy?: () => Pick<Proxy, "openEgress">;
 }
 
 export interface LocalNode {
@@ -42,6 +45,7 @@ const NODE_PREFIX_LENGTH = 20;
 const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
 
 const WORKER_ENTRY = join(import.meta.dir, "wasi-worker.ts");
+const TRANSLATE_ENTRY = join(import.meta.dir, "wasi-translate.ts");
 
 /** How many connections this node's proxy may hold. */
 export function maxProxyConnections(): number {
@@ -77,11 +81,14 @@ export function createLocalNode(options: NodeOptions): LocalNode {
 
 /** The WASI runtime over a data directory, not started yet. */
 export function createRuntime(
-  options: Pick<NodeOptions, "directory" | "images" | "podCidr" | "clock" | "random" | "logger"> & {
+  options: Pick<
+    NodeOptions,
+    "directory" | "images" | "podCidr" | "proxy" | "clock" | "random" | "logger"
+  > & {
     warmWorkers?: number;
   },
 ): WasiRuntime {
-  const { directory, podCidr, warmWorkers } = options;
+  const { directory, podCidr, proxy, warmWorkers } = options;
   mkdirSync(directory.sockets, { recursive: true, mode: 0o700 });
   return createWasiRuntime({
     stateDirectory: directory.runtime,
@@ -90,11 +97,24 @@ export function createRuntime(
     ...(podCidr === undefined ? {} : { podCidr }),
     spawner: createProcessSpawner(),
     workerCommand: [process.execPath, WORKER_ENTRY],
+    translateCommand: [process.execPath, TRANSLATE_ENTRY],
+    ...(proxy === undefined ? {} : { egress: egressThrough(proxy) }),
     clock: options.clock,
     random: options.random,
     logger: options.logger.child({ room: "runtime" }),
     ...(warmWorkers === undefined ? {} : { warmWorkers }),
   });
+}
+
+/** A pod's way out leads through the proxy, which asks here for each target. */
+function egressThrough(proxy: () => Pick<Proxy, "openEgress">): EgressGate {
+  return {
+    open: ({ path, pod, allowedHosts }) =>
+      proxy().openEgress(path, {
+        namespace: pod.namespace,
+        allows: (scheme, host, port) => isAllowed(allowedHosts, scheme, host, port),
+      }),
+  };
 }
 
 /** The machine's name as a Kubernetes object name: lower case letters, digits, `-` and `.`. */

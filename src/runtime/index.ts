@@ -8,3 +8,6 @@ export type {
 } from "./process-spawner.ts";
 export { createWasiRuntime } from "./wasi/wasi-runtime.ts";
 export type { WasiRuntime, WasiRuntimeOptions } from "./wasi/wasi-runtime.ts";
+export type { EgressGate, EgressOptions } from "./wasi/component/egress-gate.ts";
+export { isAllowed } from "./wasi/component/pod-grants.ts";
+export type { AllowedHost, OutgoingScheme } from "./wasi/component/pod-grants.ts";
