@@ -36,9 +36,14 @@ export class DescriptorTable {
   #free = 0;
   #open = 0;
 
+  /** Throws EMFILE at the limit: for calls that would leave something behind otherwise. */
+  requireRoom(): void {
+    if (this.#open >= MAX_DESCRIPTORS) throw new WasiError(ERRNO.mfile);
+  }
+
   /** Throws EMFILE at the limit; the caller closes what it wanted to insert. */
   insert(descriptor: Descriptor): number {
-    if (this.#open >= MAX_DESCRIPTORS) throw new WasiError(ERRNO.mfile);
+    this.requireRoom();
     while (this.#slots[this.#free] !== undefined) this.#free++;
     this.#slots[this.#free] = descriptor;
     this.#open++;

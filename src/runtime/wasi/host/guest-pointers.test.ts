@@ -13,9 +13,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SeededRandom } from "../../../lib/random.ts";
 import { SystemHostClock } from "./host-clock.ts";
+import { MAX_WRITE_BYTES } from "./stream-functions.ts";
 import { emptyInput } from "./streams.ts";
 import { PREVIEW1, WasiHost, type WasiHostOptions } from "./wasi-host.ts";
-import { rawCallNames, runRawCalls } from "./testing/run-probe.ts";
+import { rawCallNames, runRawCalls, startProbe } from "./testing/run-probe.ts";
 
 const FAULT = 21;
 /** Where nothing is: at the end of memory, across it, and where adding the length wraps around. */
@@ -169,6 +170,22 @@ describe("addresses a guest gives", () => {
     expect(await runRawCalls(["fd_write 1 V 1025 B", "fd_write 1 V -1 B"], options)).toEqual([
       28, 28,
     ]);
+  });
+
+  test("a thousand buffers that are one and the same do not become a thousand on the host", async () => {
+    let largest = 0;
+    const stdout = {
+      kind: "output",
+      lineBuffered: true,
+      write: (bytes: Uint8Array) => {
+        largest = Math.max(largest, bytes.length);
+      },
+    } as const;
+    await startProbe(["gather 1 1024 1000000", "gather 1 1 1048576"], { stdout }).lines;
+    expect(largest).toBe(MAX_WRITE_BYTES);
+    const script = ["open 4 file", "gather 5 3 1000000", "fdfilestat 5"];
+    const [, written = "", stat] = await startProbe(script, options).lines;
+    expect([written, stat]).toEqual(["0 3000000", expect.stringContaining("size=3000000")]);
   });
 
   test("no numbers whatever make the host throw, or touch what is outside", async () => {

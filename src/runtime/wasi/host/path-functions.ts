@@ -71,6 +71,7 @@ function openFunctions(state: HostState) {
       if (openFlags & OPEN_FLAGS.trunc) descriptors.require(fd, RIGHTS.pathFilestatSetSize);
       const name = pathAt(state, path, pathLength);
       memory.slice(result, 4);
+      descriptors.requireRoom();
       const exclusive = (openFlags & OPEN_FLAGS.creat) !== 0 && (openFlags & OPEN_FLAGS.excl) !== 0;
       const follow = follows(lookup) && !exclusive;
       const opened = withResolvedPath(directory.fd, name, { follow }, (resolved) =>

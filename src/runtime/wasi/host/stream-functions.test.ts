@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../../../lib/testing/eventually.ts";
-import { MAX_CONNECTIONS, RECEIVE_HIGH_WATER } from "./connection.ts";
+import { MAX_CONNECTIONS, RECEIVE_HIGH_WATER, type ConnectionSocket } from "./connection.ts";
 import { MAX_BACKLOG } from "./listener.ts";
 import { startProbe, type ProbeRun } from "./testing/run-probe.ts";
 
@@ -90,6 +90,51 @@ describe("sockets", () => {
       await eventually(() => run.output().length === 4);
       peer.end("end");
       expect(await run.lines).toEqual(["0 4", "0 abcd", "0 abcd", "0 abcdefgh", "0 end"]);
+    });
+  });
+
+  describe("receiving all of it", () => {
+    /** A peer made by hand: what it sends arrives when it is told to. */
+    function peerOf(run: ProbeRun) {
+      const nothing = () => 0;
+      const connection = run.host.listeners[0]?.connected({
+        write: (bytes: unknown) => (bytes as Uint8Array).length,
+        pause: nothing,
+        resume: nothing,
+        shutdown: nothing,
+        terminate: nothing,
+        end: nothing,
+        flush: nothing,
+      } as unknown as ConnectionSocket);
+      if (connection === undefined) throw new Error("the connection was not taken");
+      return connection;
+    }
+
+    test("a reset in the middle gives what came before it, and then its error", async () => {
+      const run = startProbe(["accept 3", "recv 4 8 2", "recv 4 8 0", "recv 4 8 2"], {
+        ports: [8080],
+      });
+      const peer = peerOf(run);
+      peer.received(Buffer.from("abc"));
+      await eventually(() => run.output().length === 1);
+      peer.received(Buffer.from("de"));
+      peer.closed({ failed: true });
+      expect(await run.lines).toEqual(["0 4", "0 abcde", "15 ", "0 "]);
+    });
+
+    test("a non-blocking socket gives what is there, and EAGAIN for nothing", async () => {
+      const run = startProbe(["accept 3 4", "recv 4 8 2", "recv 4 8 2", "recv 4 8 1"], {
+        ports: [8080],
+      });
+      peerOf(run).received(Buffer.from("abc"));
+      expect(await run.lines).toEqual(["0 4", "0 abc", `${AGAIN} `, `${AGAIN} `]);
+    });
+
+    test("unknown flags and an empty buffer are told apart from waiting", async () => {
+      const script = ["accept 3 1", "accept 3", "recv 4 8 4", "recv 4 0 0", "recv 4 3 3"];
+      const run = startProbe(script, { ports: [8080] });
+      peerOf(run).received(Buffer.from("abc"));
+      expect(await run.lines).toEqual(["28", "0 4", "28 ", "0 ", "0 abc"]);
     });
   });
 

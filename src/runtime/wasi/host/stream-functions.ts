@@ -5,8 +5,11 @@ import { ERRNO, errnoOf, WasiError } from "./errno.ts";
 import type { HostState } from "./host-state.ts";
 import type { Listener } from "./listener.ts";
 
-/** Bytes one call writes to a socket at most: the guest comes back with the rest. */
-const MAX_WRITE_BYTES = 1024 * 1024;
+/**
+ * Bytes one call writes to a socket or a stream at most: the guest comes back with the rest. Its
+ * buffers may all be the same one, so that together they can be many times its memory.
+ */
+export const MAX_WRITE_BYTES = 1024 * 1024;
 
 /**
  * Reading, writing and accepting: what may have to wait. Each function answers at once when it can;
@@ -198,12 +201,11 @@ function isNonblocking({ descriptor }: Transfer): boolean {
 function send(state: HostState, transfer: Transfer): number | Promise<number> {
   const { memory } = state;
   const buffers = memory.iovecs(transfer.iovecs, transfer.count);
-  const [first] = buffers;
-  if (first === undefined) {
+  if (buffers.length === 0) {
     memory.setUint32(transfer.result, 0);
     return ERRNO.success;
   }
-  const bytes = (buffers.length === 1 ? first : gathered(buffers)).subarray(0, MAX_WRITE_BYTES);
+  const bytes = gathered(buffers);
   const written = transfer.target.write(bytes);
   if (written > 0) {
     memory.setUint32(transfer.result, written);
@@ -281,8 +283,16 @@ function socketOf(state: HostState, fd: number, rights: number): Descriptor {
   return state.descriptors.require(fd, rights);
 }
 
+/** The buffers' bytes in a row, as many of them as one call writes. */
 function gathered(buffers: readonly Uint8Array[]): Uint8Array {
   const [first] = buffers;
-  if (first !== undefined && buffers.length === 1) return first;
-  return Buffer.concat(buffers);
+  if (first !== undefined && buffers.length === 1) return first.subarray(0, MAX_WRITE_BYTES);
+  const parts: Uint8Array[] = [];
+  let room = MAX_WRITE_BYTES;
+  for (const buffer of buffers) {
+    if (room === 0) break;
+    parts.push(buffer.subarray(0, room));
+    room -= Math.min(room, buffer.length);
+  }
+  return Buffer.concat(parts);
 }

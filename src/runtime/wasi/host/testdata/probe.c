@@ -95,6 +95,15 @@ static void do_write(void) {
   printf("%d %zu", error, done);
 }
 
+/* gather FD COUNT BYTES: one write of COUNT buffers, which are all the same one. */
+static void do_gather(void) {
+  static __wasi_ciovec_t vectors[1024];
+  size_t done = 0;
+  for (long long i = 0; i < num(2); i++) vectors[i] = (__wasi_ciovec_t){buffer, (size_t)num(3)};
+  int error = __wasi_fd_write((int)num(1), vectors, (size_t)num(2), &done);
+  printf("%d %zu", error, done);
+}
+
 static void do_pread(void) {
   size_t got = 0;
   __wasi_iovec_t vector = {buffer, (size_t)num(2)};
@@ -471,6 +480,7 @@ static const struct {
     {"again", do_again},       {"fault", do_fault},     {"grow", do_grow},
     {"growfail", do_growfail}, {"many", do_many},       {"fewer", do_many},
     {"list", do_list},         {"deep", do_deep},       {"burn", do_burn},
+    {"gather", do_gather},
 };
 
 static size_t unescape(char *word) {
