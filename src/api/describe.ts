@@ -11,6 +11,7 @@ import eventsDescriptions from "./events/v1/descriptions.json";
 import { typeTable } from "./group-versions.ts";
 import metaDescriptions from "./meta/v1/descriptions.json";
 import networkingDescriptions from "./networking/v1/descriptions.json";
+import metricsDescriptions from "./metrics/v1beta1/descriptions.json";
 import nodeDescriptions from "./node/v1/descriptions.json";
 import policyDescriptions from "./policy/v1/descriptions.json";
 import rbacDescriptions from "./rbac/v1/descriptions.json";
@@ -33,6 +34,7 @@ const WORDS: Readonly<Record<string, Readonly<Record<string, TypeWords>>>> = {
   "core.v1": coreDescriptions,
   "discovery.v1": discoveryDescriptions,
   "events.v1": eventsDescriptions,
+  "metrics.v1beta1": metricsDescriptions,
   "networking.v1": networkingDescriptions,
   "node.v1": nodeDescriptions,
   "policy.v1": policyDescriptions,

@@ -28,6 +28,9 @@ import { eventsKinds } from "./events/v1/kinds.ts";
 import eventsResources from "./events/v1/resources.json";
 import eventsTypes from "./events/v1/types.json";
 import type { KindTable } from "./kind-logic.ts";
+import { metricsKinds } from "./metrics/v1beta1/kinds.ts";
+import metricsResources from "./metrics/v1beta1/resources.json";
+import metricsTypes from "./metrics/v1beta1/types.json";
 import metaTypes from "./meta/v1/types.json";
 import { networkingKinds } from "./networking/v1/kinds.ts";
 import networkingResources from "./networking/v1/resources.json";
@@ -103,6 +106,7 @@ export const groupVersions: readonly GroupVersionData[] = [
   groupVersion("coordination.k8s.io", "coordination.v1", coordinationResources, coordinationKinds),
   groupVersion("node.k8s.io", "node.v1", nodeResources, nodeKinds),
   groupVersion("discovery.k8s.io", "discovery.v1", discoveryResources, discoveryKinds),
+  groupVersion("metrics.k8s.io", "metrics.v1beta1", metricsResources, metricsKinds),
 ];
 
 /** Every type of the interface by its name ("core.v1.Pod"), in the notation of types.json. */
@@ -124,4 +128,5 @@ export const typeTable = {
   ...coordinationTypes,
   ...nodeTypes,
   ...discoveryTypes,
+  ...metricsTypes,
 } as unknown as TypeTable;

@@ -11,6 +11,7 @@ export type {
   EndpointSliceList,
 } from "./discovery/v1/types.ts";
 export type * from "./meta/v1/types.ts";
+export type * from "./metrics/v1beta1/types.ts";
 export type * from "./networking/v1/types.ts";
 export type * from "./node/v1/types.ts";
 export type * from "./policy/v1/types.ts";

@@ -2,6 +2,7 @@ import type { ResourceDefinition } from "../api/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
 import type { Registry, ResourceRegistry } from "../registry/index.ts";
 import type { Authenticator } from "./authenticator.ts";
+import type { NodeStats } from "./metrics-api/node-stats.ts";
 import type { Media } from "./media-type.ts";
 import type { AccessControl } from "./rbac/access-control.ts";
 import type { ResourceTarget } from "./request-target.ts";
@@ -18,6 +19,7 @@ export interface ApiContext {
   readonly random: Random;
   readonly logger: Logger;
   readonly nodeConnector: NodeConnector;
+  readonly nodeStats: NodeStats;
   /** Absent where connections cannot be taken over. */
   readonly portForwarder?: PortForwarder;
   readonly access: AccessControl;

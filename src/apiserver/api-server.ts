@@ -13,6 +13,7 @@ import { answerCheck, answerHealth, type Checks } from "./health.ts";
 import { actingUser } from "./impersonation.ts";
 import { REVISION_HEADER } from "./front-proxy-headers.ts";
 import { JSON_MEDIA, type Media, Negotiator } from "./media-type.ts";
+import { NodeStats } from "./metrics-api/node-stats.ts";
 import { originOf, type RequestOrigin } from "./request-origin.ts";
 import {
   attributesOf,
@@ -130,6 +131,7 @@ class ApiServer {
       random,
       logger,
       nodeConnector,
+      nodeStats: new NodeStats(nodeConnector, clock),
       access,
       authenticator,
       ...(portForwarder === undefined ? {} : { portForwarder }),

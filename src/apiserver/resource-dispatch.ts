@@ -12,6 +12,8 @@ import { bindPod } from "./subresources/binding.ts";
 import { evictPod } from "./subresources/eviction.ts";
 import { podLog } from "./subresources/pod-log.ts";
 import { portForward } from "./subresources/port-forward.ts";
+import { answerMetrics } from "./metrics-api/metrics-handler.ts";
+import { METRICS_GROUP } from "./metrics-api/metrics-objects.ts";
 import { getScale, patchScale, replaceScale } from "./subresources/scale.ts";
 import { type WatchLines, watchObjects } from "./watch-handler.ts";
 import { createObject, replaceObject } from "./write-handler.ts";
@@ -57,6 +59,7 @@ export function dispatch(
   assertServed(api, verb);
   if (isReview(api.definition)) return answerReview(api);
   if (api.definition.resource === "componentstatuses") return answerComponentStatuses(api);
+  if (api.definition.group === METRICS_GROUP) return answerMetrics(api);
   if (api.definition.resource === "bindings") return bindPod(api);
   switch (verb) {
     case "get":

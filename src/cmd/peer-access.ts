@@ -5,7 +5,7 @@ import type { Member, Membership } from "../store/index.ts";
 import type { IssuingServer } from "./ask-renewal.ts";
 
 /** What servers ask of the kubelet of another node, such as its pods' logs. */
-const KUBELET_PATHS = ["/containerLogs/"];
+const KUBELET_PATHS = ["/containerLogs/", "/stats/"];
 
 export function isKubeletPath(pathname: string): boolean {
   return KUBELET_PATHS.some((prefix) => pathname.startsWith(prefix));

@@ -5,11 +5,15 @@ import type { Clock } from "../lib/index.ts";
 import type { ContainerRuntime, ContainerStatus } from "../runtime/index.ts";
 import { type LogOptions, streamLog } from "./log-stream.ts";
 import { podContainers } from "./pod-runtime-state.ts";
+import type { ResourceUsage } from "./resource-usage.ts";
+import { resourceMetrics, statsSummary } from "./stats-api.ts";
 
 export interface HttpApiOptions {
   readonly runtime: ContainerRuntime;
   readonly clock: Clock;
   readonly pods: () => readonly Pod[];
+  readonly nodeName: string;
+  readonly usage: ResourceUsage;
 }
 
 /** The kubelet's own HTTP API; who may call it is decided before a request gets here. */
@@ -20,6 +24,16 @@ export function createHttpApi(options: HttpApiOptions): Hono {
     context.json({ kind: "PodList", apiVersion: "v1", metadata: {}, items: options.pods() }),
   );
   app.get("/containerLogs/:namespace/:pod/:container", (context) => serveLog(context, options));
+  const { nodeName, pods, usage } = options;
+  app.get("/stats/summary", async (context) =>
+    context.json(statsSummary(nodeName, pods(), await usage.report())),
+  );
+  for (const path of ["/metrics", "/metrics/resource"]) {
+    app.get(path, async (context) => {
+      const text = resourceMetrics(nodeName, pods(), await usage.report());
+      return context.text(text, 200, { "content-type": "text/plain; version=0.0.4" });
+    });
+  }
   return app;
 }
 

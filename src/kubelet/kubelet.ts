@@ -25,10 +25,11 @@ import { PodTermination } from "./pod-termination.ts";
 import { PodVolumes } from "./pod-volumes.ts";
 import { type PodMemory, PodWorker } from "./pod-worker.ts";
 import { ReferenceCache } from "./reference-cache.ts";
+import { ResourceUsage } from "./resource-usage.ts";
 import { StatusWriter } from "./status-writer.ts";
 
 export interface Kubelet {
-  /** GET /containerLogs/{namespace}/{pod}/{container}, /pods, /healthz. */
+  /** GET /containerLogs/{namespace}/{pod}/{container}, /stats/summary, /metrics, /pods, /healthz. */
   readonly app: Hono;
   /**
    * Resolves when the node is registered and the first sync of its pods began; it is ready then,
@@ -71,6 +72,7 @@ class NodeAgent implements Kubelet {
   readonly #statuses: StatusWriter;
   readonly #puller: ImagePuller;
   readonly #sync: PodSync;
+  readonly #usage: ResourceUsage;
   /** Pods known to be gone that the cache, which is behind, may still tell of. */
   readonly #buried = new Set<string>();
   /** Container id → state at the last relist. */
@@ -95,7 +97,14 @@ class NodeAgent implements Kubelet {
     });
     this.#puller = new ImagePuller({ runtime, clock, events: this.#events });
     this.#sync = this.#createSync();
-    this.app = createHttpApi({ runtime, clock, pods: () => this.#pods.lister.list() });
+    this.#usage = new ResourceUsage({ runtime, clock });
+    this.app = createHttpApi({
+      runtime,
+      clock,
+      nodeName,
+      usage: this.#usage,
+      pods: () => this.#pods.lister.list(),
+    });
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -116,6 +125,11 @@ class NodeAgent implements Kubelet {
     if (closing.aborted) return;
     void this.#followRuntime(closing);
     void this.#relistForever(closing);
+    this.#usage
+      .run(closing)
+      .catch((error: unknown) =>
+        this.#options.logger.warn("usage is not measured any more", { error: String(error) }),
+      );
     await this.#removeOrphans(this.#pods.lister.list());
     this.#pods.addHandler({
       onAdd: (pod) => this.#update(pod),

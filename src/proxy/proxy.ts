@@ -26,6 +26,8 @@ import {
 } from "./net/endpoint-dialer.ts";
 import { EndpointStates } from "./net/endpoint-states.ts";
 import { PeerAddresses } from "./net/peer-addresses.ts";
+import { TrafficCounts, type AddressTraffic } from "./net/traffic-counts.ts";
+import { Sleepers } from "./wake/sleepers.ts";
 import type { RemoteDialer } from "./net/remote-dialer.ts";
 import { RoutingBuilder } from "./routing/routing-builder.ts";
 
@@ -70,6 +72,8 @@ export interface ProxyStatistics {
   readonly ingressUpstreams: number;
   readonly egressClients: number;
   readonly egressUpstreams: number;
+  /** Requests and connections that wait for a Deployment to be scaled up from zero. */
+  readonly held: number;
 }
 
 export interface Proxy {
@@ -79,6 +83,8 @@ export interface Proxy {
    */
   start(signal: AbortSignal): Promise<{ readonly ingressPort: number }>;
   statistics(): ProxyStatistics;
+  /** What went through this proxy to each address of a pod. */
+  traffic(): readonly AddressTraffic[];
   /**
    * Listens on a Unix socket for the HTTP requests of a pod and forwards what its policy allows:
    * to Services by name, to pods by address, elsewhere by the machine's resolver. Throws when the
@@ -102,6 +108,8 @@ class TableProxy implements Proxy {
   readonly dial: EndpointDial;
   readonly #options: ProxyOptions;
   readonly #builder = new RoutingBuilder();
+  readonly #traffic: TrafficCounts;
+  readonly #sleepers: Sleepers;
   readonly #states: EndpointStates;
   readonly #peerAddresses = new PeerAddresses();
   readonly #ingress: IngressServer;
@@ -117,7 +125,9 @@ class TableProxy implements Proxy {
   constructor(options: ProxyOptions) {
     const { client, clock, logger, endpointSocket, nodePortAddress, remote } = options;
     this.#options = options;
-    this.#states = new EndpointStates(clock);
+    this.#traffic = new TrafficCounts(clock);
+    this.#states = new EndpointStates(clock, this.#traffic);
+    this.#sleepers = new Sleepers({ client, clock, logger });
     const states = this.#states;
     const { maxConnections = Number.POSITIVE_INFINITY } = options;
     const maxClients = Math.min(maxConnections, MAX_CLIENT_CONNECTIONS);
@@ -125,7 +135,8 @@ class TableProxy implements Proxy {
     const nodes = remote === undefined ? {} : { remote: { ...remote, peerAddressOf } };
     const dial = createEndpointDial({ endpointSocket, ...nodes });
     this.dial = dial;
-    const shared = { clock, logger, states, dial };
+    const sleepers = this.#sleepers;
+    const shared = { clock, logger, states, dial, sleepers, traffic: this.#traffic };
     this.#ingress = new IngressServer({ ...shared, maxConnections: maxClients });
     this.#egress = new EgressServer({
       ...shared,
@@ -186,7 +197,12 @@ class TableProxy implements Proxy {
       ingressUpstreams: upstreams,
       egressClients: egress.clients,
       egressUpstreams: egress.upstreams,
+      held: this.#sleepers.count,
     };
+  }
+
+  traffic(): readonly AddressTraffic[] {
+    return this.#traffic.report();
   }
 
   openEgress(path: string, policy: EgressPolicy): { close(): void } {
@@ -246,6 +262,7 @@ class TableProxy implements Proxy {
     this.#ingress.update(table, retired);
     this.#egress.update(table, retired);
     this.#services.update(table);
+    this.#sleepers.update(table);
     this.#publishStatus();
   }
 

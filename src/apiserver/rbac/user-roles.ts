@@ -22,6 +22,11 @@ export function userRoles(): ClusterRole[] {
     part("admin", adminRules()),
     part("edit", editRules()),
     part("view", viewRules()),
+    clusterRole("system:aggregated-metrics-reader", metricsRules(), {
+      [`${AGGREGATE_TO}admin`]: "true",
+      [`${AGGREGATE_TO}edit`]: "true",
+      [`${AGGREGATE_TO}view`]: "true",
+    }),
   ];
 }
 
@@ -81,4 +86,9 @@ function viewRules(): PolicyRule[] {
     allow(READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
     allow(READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
   ];
+}
+
+/** What the metrics server of a Kubernetes cluster brings along. */
+function metricsRules(): PolicyRule[] {
+  return [allow(READ, "metrics.k8s.io", "nodes pods")];
 }

@@ -122,7 +122,9 @@ function choosePort(ports: readonly ServicePort[], number: number): ServicePort 
   const headless = ports.filter(({ clusterIp }) => clusterIp === undefined);
   return (
     headless.find(({ endpoints }) => endpoints.some(({ port }) => port === number)) ??
-    ports.find(({ port }) => port === number)
+    ports.find(({ port }) => port === number) ??
+    // Which port its pods have is not known while it sleeps.
+    headless.find(({ endpoints, wakes }) => endpoints.length === 0 && wakes !== undefined)
   );
 }
 

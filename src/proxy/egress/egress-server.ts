@@ -4,6 +4,7 @@ import type { Socket, UnixSocketListener } from "bun";
 import { clientHandler, type ClientConnection } from "../l7/client-connection.ts";
 import { HttpFront, refuseConnection, type HttpFrontOptions } from "../l7/http-front.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
+import type { TrafficCounts } from "../net/traffic-counts.ts";
 import type { RoutingTable } from "../routing/routing-table.ts";
 import { ClusterNames, type ClusterNamesOptions } from "./cluster-names.ts";
 import { EgressRouter, type EgressPolicy } from "./egress-router.ts";
@@ -20,6 +21,7 @@ export interface EgressServerOptions extends HttpFrontOptions, ClusterNamesOptio
   /** The machine's resolver, unless a test has its own. */
   readonly resolve?: NameResolver;
   readonly maxConnectionsPerPod?: number;
+  readonly traffic?: TrafficCounts;
 }
 
 /** Sends the HTTP requests of this node's pods on their way: one Unix socket for each pod. */
@@ -40,6 +42,7 @@ export class EgressServer {
     this.#outside = new OutsideTargets({
       clock: options.clock,
       resolve: options.resolve ?? machineResolver,
+      ...(options.traffic === undefined ? {} : { traffic: options.traffic }),
       retire: (states) => this.#front.retire(states),
     });
   }

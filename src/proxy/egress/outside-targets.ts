@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { Clock } from "../../lib/index.ts";
 import { EndpointStates, type EndpointState } from "../net/endpoint-states.ts";
+import type { TrafficCounts } from "../net/traffic-counts.ts";
 import { NO_RULES } from "../routing/ingress-rules.ts";
 import type { Endpoint, ServicePort } from "../routing/routing-table.ts";
 
@@ -37,13 +38,14 @@ export class OutsideTargets {
   constructor(options: {
     readonly clock: Clock;
     readonly resolve: NameResolver;
+    readonly traffic?: TrafficCounts;
     /** Told of what was forgotten. */
     readonly retire: (states: readonly EndpointState[]) => void;
   }) {
     this.#clock = options.clock;
     this.#resolve = options.resolve;
     this.#retire = options.retire;
-    this.states = new EndpointStates(options.clock);
+    this.states = new EndpointStates(options.clock, options.traffic);
   }
 
   /** By the machine's resolver; what it said is remembered for a little while. */

@@ -12,7 +12,7 @@ export interface ListenerSpec {
 
 /**
  * Where to listen for this table. A Service without an endpoint has no listener, so that connecting
- * to it is refused by the system. Where two claim one address, the one that sorts first has it.
+ * to it is refused by the system, unless somebody is woken for it. Where two claim one address, the one that sorts first has it.
  */
 export function desiredListeners(
   table: RoutingTable,
@@ -31,8 +31,9 @@ export function desiredListeners(
     specs.set(key, { key, address, port, kind, servicePort });
   }
   for (const servicePort of table.ports.values()) {
-    if (servicePort.protocol !== "TCP" || servicePort.endpoints.length === 0) continue;
-    const { clusterIp, nodePort, port } = servicePort;
+    const { clusterIp, nodePort, port, endpoints, wakes } = servicePort;
+    const served = endpoints.length > 0 || wakes !== undefined;
+    if (servicePort.protocol !== "TCP" || !served) continue;
     if (clusterIp !== undefined) want("ClusterIP", clusterIp, port, servicePort);
     if (nodePort !== undefined) want("NodePort", nodePortAddress, nodePort, servicePort);
   }

@@ -3,6 +3,7 @@ import type { CancelTimer, Clock, Logger } from "../../lib/index.ts";
 import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointStates } from "../net/endpoint-states.ts";
 import type { RoutingTable, ServicePort } from "../routing/routing-table.ts";
+import type { Sleepers } from "../wake/sleepers.ts";
 import { ClientAffinity } from "./client-affinity.ts";
 import { desiredListeners, type ListenerSpec } from "./listener-plan.ts";
 import { Splice, SPLICE_HANDLER, type SpliceContext, type SpliceSide } from "./splice.ts";
@@ -24,6 +25,7 @@ export interface ServiceListenersOptions {
   readonly nodePortAddress: string;
   readonly onBindFailure: (failure: BindFailure) => void;
   readonly maxSplices?: number;
+  readonly sleepers?: Sleepers;
 }
 
 /** An address that somebody else holds is asked for again this often. */
@@ -58,6 +60,7 @@ export class ServiceListeners {
       affinity: new ClientAffinity(options.clock, options.states),
       dial: options.dial,
       clock: options.clock,
+      sleepers: options.sleepers,
       connections: new Set(),
       portOf: (key) => this.#table?.ports.get(key),
     };

@@ -4,6 +4,7 @@ import type { ServicePort } from "../routing/routing-table.ts";
 import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
 import { Outlet } from "../net/outlet.ts";
+import type { Sleepers, Waiting } from "../wake/sleepers.ts";
 import type { ClientAffinity } from "./client-affinity.ts";
 
 /** Endpoints tried for one connection. */
@@ -17,6 +18,7 @@ export interface SpliceContext {
   readonly affinity: ClientAffinity;
   readonly dial: EndpointDial;
   readonly clock: Clock;
+  readonly sleepers: Sleepers | undefined;
   readonly connections: Set<Splice>;
   /** The Service port as of now; undefined once it is gone. */
   portOf(key: string): ServicePort | undefined;
@@ -32,7 +34,7 @@ export interface SpliceSide {
  * A client's connection to a Service joined to one to an endpoint: bytes pass as they come, either
  * side may end first, and a side that reads slowly slows the other down.
  */
-export class Splice {
+export class Splice implements Waiting {
   readonly #context: SpliceContext;
   readonly #client: Socket<SpliceSide>;
   readonly #toClient: Outlet;
@@ -45,6 +47,8 @@ export class Splice {
   #attemptSide: SpliceSide | undefined;
   #cancelTimeout: CancelTimer | undefined;
   #closed = false;
+  #held = false;
+  #cancelHold: (() => void) | undefined;
 
   constructor(context: SpliceContext, client: Socket<SpliceSide>, portKey: string) {
     this.#context = context;
@@ -123,6 +127,7 @@ export class Splice {
       ? (affinity.recall(port, address, this.#tried) ?? states.choose(port, this.#tried))
       : undefined;
     if (port === undefined || state === undefined) {
+      if (port !== undefined && this.#waits(port)) return;
       // A reset is what a client sees of a Service that nobody serves.
       this.#close();
       this.#client.terminate();
@@ -130,12 +135,31 @@ export class Splice {
     }
     affinity.remember(port, address, state);
     this.#endpoint = state;
-    state.active++;
+    states.begin(state);
     const side: SpliceSide = { splice: this, from: "endpoint" };
     this.#attemptSide = side;
     const distance = dial(state.endpoint, side, SPLICE_HANDLER);
     if (distance === "near") return;
     this.#cancelTimeout = clock.after(CONNECT_TIMEOUT_MS, () => this.#refused());
+  }
+
+  /** Waits once for a Deployment that sleeps. Nothing was read from the client yet. */
+  #waits(port: ServicePort): boolean {
+    if (this.#held) return false;
+    this.#held = true;
+    const result = this.#context.sleepers?.hold(port, 0, this);
+    if (result?.type !== "held") return false;
+    this.#cancelHold = result.cancel;
+    return true;
+  }
+
+  onReady(): void {
+    this.#tried.clear();
+    this.#attempt();
+  }
+
+  onLate(): void {
+    this.cut();
   }
 
   #refused(): void {
@@ -151,13 +175,14 @@ export class Splice {
   }
 
   #leave(): void {
-    if (this.#endpoint !== undefined) this.#endpoint.active--;
+    if (this.#endpoint !== undefined) this.#context.states.end(this.#endpoint);
     this.#endpoint = undefined;
   }
 
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#cancelHold?.();
     this.#cancelTimeout?.();
     this.#leave();
     this.#context.connections.delete(this);

@@ -10,6 +10,8 @@ import { isIdempotent, type RequestHead } from "./request-head.ts";
 import type { PortTarget, RequestTarget } from "./request-target.ts";
 import { parseResponseHead } from "./response-head.ts";
 import { ResponseRelay } from "./response-relay.ts";
+import type { ServicePort } from "../routing/routing-table.ts";
+import type { Waiting } from "../wake/sleepers.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
 
 /** Endpoints, or connections to one, that are tried for a request. */
@@ -22,7 +24,7 @@ const NONE_TRIED: ReadonlySet<string> = new Set();
  * client. While nothing was answered, and nothing of the body is gone that is not held any more, a
  * failed attempt is followed by another.
  */
-export class Exchange implements UpstreamUser {
+export class Exchange implements UpstreamUser, Waiting {
   readonly #context: HttpContext;
   readonly #client: ClientConnection;
   readonly #head: RequestHead;
@@ -31,6 +33,8 @@ export class Exchange implements UpstreamUser {
   readonly #idempotent: boolean;
   #target: PortTarget | undefined;
   #aborted = false;
+  #held = false;
+  #cancelHold: (() => void) | undefined;
   #tried: Set<string> | undefined;
   #attempts = 0;
   #freshOnly = false;
@@ -105,6 +109,7 @@ export class Exchange implements UpstreamUser {
   /** The client is gone: nobody waits for the answer any more. */
   abort(): void {
     this.#aborted = true;
+    this.#cancelHold?.();
     const upstream = this.#detach();
     upstream?.destroy();
   }
@@ -206,11 +211,11 @@ export class Exchange implements UpstreamUser {
         ? undefined
         : target.states.choose(port, tried);
     if (endpoint === undefined) {
-      this.#giveUp(target);
+      if (!this.#waits(port)) this.#giveUp(target);
       return;
     }
     this.#endpoint = endpoint;
-    endpoint.active++;
+    target.states.begin(endpoint);
     const pooled = this.#freshOnly
       ? undefined
       : pool.take(endpoint, this, { repeatable: this.#idempotent });
@@ -230,6 +235,42 @@ export class Exchange implements UpstreamUser {
     this.#cancelConnectTimeout = this.#context.clock.after(connectMs, () => {
       if (upstream?.connected === false) upstream.fail("connection-timeout");
     });
+  }
+
+  /** Waits once for a Deployment that sleeps, when nothing of the request is gone yet. */
+  #waits(port: ServicePort | undefined): boolean {
+    const { sleepers } = this.#context;
+    if (port === undefined || this.#held || this.#bodyStreamed) return false;
+    this.#held = true;
+    const bytes = this.#head.end - this.#head.start + this.#firstBody.length;
+    const result = sleepers?.hold(port, bytes, this);
+    switch (result?.type) {
+      case "held":
+        this.#cancelHold = result.cancel;
+        return true;
+      case "full": {
+        const name = `${port.namespace}/${port.service}`;
+        const message = `too many requests wait for Service ${name} to be scaled up`;
+        this.#client.answer(503, message, "connection-limit-reached");
+        return true;
+      }
+      case "awake":
+      case undefined:
+        return false;
+    }
+  }
+
+  onReady(): void {
+    this.#client.touch();
+    this.#attempts = 0;
+    this.#tried = undefined;
+    this.#attempt();
+  }
+
+  onLate(): void {
+    const { namespace, service } = this.#target?.port ?? {};
+    const message = `Service ${namespace}/${service} was not scaled up in time`;
+    this.#client.answer(503, message, "destination-unavailable");
   }
 
   #giveUp({ port: { namespace, service }, fixed }: PortTarget): void {
@@ -352,7 +393,7 @@ export class Exchange implements UpstreamUser {
 
   #detach(): UpstreamConnection | undefined {
     this.#cancelConnectTimeout?.();
-    if (this.#endpoint !== undefined) this.#endpoint.active--;
+    if (this.#endpoint !== undefined) this.#target?.states.end(this.#endpoint);
     this.#endpoint = undefined;
     const upstream = this.#upstream;
     this.#upstream = undefined;

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "../../lib/index.ts";
 import type { RoutingTable } from "../routing/routing-table.ts";
+import type { Sleepers } from "../wake/sleepers.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { UpstreamPool } from "./upstream-pool.ts";
 
@@ -46,6 +47,8 @@ export interface HttpContext {
   readonly logger: Logger;
   readonly timeouts: HttpTimeouts;
   readonly pool: UpstreamPool;
+  /** Keeps requests for what is scaled to zero; without it they are refused. */
+  readonly sleepers: Sleepers | undefined;
   readonly clients: Set<ClientConnection>;
   /** For putting heads together; what is in it is used up before the next event. */
   readonly scratch: Buffer;

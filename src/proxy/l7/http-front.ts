@@ -4,6 +4,7 @@ import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState } from "../net/endpoint-states.ts";
 import { NO_RULES } from "../routing/ingress-rules.ts";
 import type { RoutingTable } from "../routing/routing-table.ts";
+import type { Sleepers } from "../wake/sleepers.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { plainResponse } from "./head-writer.ts";
 import {
@@ -24,6 +25,7 @@ export interface HttpFrontOptions {
   readonly dial: EndpointDial;
   readonly timeouts?: Partial<HttpTimeouts>;
   readonly maxConnections?: number;
+  readonly sleepers?: Sleepers;
 }
 
 /** The connections of one or more listeners that speak HTTP/1.1, and of their endpoints. */
@@ -42,6 +44,7 @@ export class HttpFront {
       logger: options.logger,
       timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
       pool: new UpstreamPool(options.clock, options.dial),
+      sleepers: options.sleepers,
       clients: new Set(),
       scratch: Buffer.allocUnsafeSlow(SCRATCH_BYTES),
     };

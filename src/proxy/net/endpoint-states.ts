@@ -1,4 +1,5 @@
 import type { Clock } from "../../lib/index.ts";
+import { TrafficCounts, type TrafficCount } from "./traffic-counts.ts";
 import type { Endpoint, RoutingTable, ServicePort } from "../routing/routing-table.ts";
 
 /**
@@ -21,6 +22,8 @@ export interface EndpointState {
   failures: number;
   /** It left the table: nothing new goes there, what is under way finishes. */
   retired: boolean;
+  /** Of its address, whichever port it is asked at. */
+  readonly traffic: TrafficCount;
 }
 
 /** Chooses endpoints: least busy, taking turns among equals; failed ones last. */
@@ -29,8 +32,22 @@ export class EndpointStates {
   readonly #states = new Map<string, EndpointState>();
   readonly #turns = new Map<string, number>();
 
-  constructor(clock: Clock) {
+  readonly #traffic: TrafficCounts;
+
+  constructor(clock: Clock, traffic = new TrafficCounts(clock)) {
     this.#clock = clock;
+    this.#traffic = traffic;
+  }
+
+  /** Something goes to this endpoint: a request or a connection. */
+  begin(state: EndpointState): void {
+    state.active++;
+    state.traffic.begin();
+  }
+
+  end(state: EndpointState): void {
+    state.active--;
+    state.traffic.end();
   }
 
   /** The best endpoint not in `tried`; undefined when there is none. */
@@ -69,6 +86,7 @@ export class EndpointStates {
       failedUntilMs: 0,
       failures: 0,
       retired: false,
+      traffic: this.#traffic.of(endpoint.ip),
     };
     this.#states.set(endpoint.key, state);
     return state;

@@ -27,6 +27,8 @@ export interface ServicePort {
   readonly nodePort?: number;
   /** Seconds a client stays with its endpoint; absent without session affinity. */
   readonly affinitySeconds?: number;
+  /** The Deployment that is scaled up from zero for who asks. */
+  readonly wakes?: string;
   /** Ready ones; when there is none, those that still serve while they terminate. */
   readonly endpoints: readonly Endpoint[];
 }

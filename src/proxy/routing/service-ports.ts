@@ -1,4 +1,5 @@
 import type { EndpointSlice, Service, ServicePort as ApiServicePort } from "../../api/index.ts";
+import { WAKES_ANNOTATION } from "../wake/sleepers.ts";
 import { servicePortKey, type Endpoint, type ServicePort } from "./routing-table.ts";
 
 const DEFAULT_AFFINITY_SECONDS = 10_800;
@@ -25,6 +26,7 @@ function compilePort(
   const name = service.metadata.name ?? "";
   const spec = service.spec;
   const clusterIp = spec?.clusterIP;
+  const wakes = service.metadata.annotations?.[WAKES_ANNOTATION];
   const affinity =
     spec?.sessionAffinity === "ClientIP"
       ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS)
@@ -40,6 +42,7 @@ function compilePort(
     ...(clusterIp === undefined || clusterIp === "" || clusterIp === "None" ? {} : { clusterIp }),
     ...(hasNodePort && port.nodePort !== undefined ? { nodePort: port.nodePort } : {}),
     ...(affinity === undefined ? {} : { affinitySeconds: affinity }),
+    ...(wakes === undefined || wakes === "" ? {} : { wakes }),
     endpoints: collectEndpoints(port, slices),
   };
 }
@@ -89,6 +92,7 @@ export function sameServicePort(left: ServicePort, right: ServicePort): boolean 
     left.protocol === right.protocol &&
     left.clusterIp === right.clusterIp &&
     left.nodePort === right.nodePort &&
+    left.wakes === right.wakes &&
     left.affinitySeconds === right.affinitySeconds &&
     left.endpoints.length === right.endpoints.length &&
     left.endpoints.every((endpoint, index) => {

@@ -1,0 +1,103 @@
+import type { Pod } from "../api/index.ts";
+import { rfc3339 } from "../apimachinery/index.ts";
+import type { ContainerUsage, Usage, UsageReport } from "./resource-usage.ts";
+
+/** What `/stats/summary` answers: a part of the Kubernetes kubelet's summary. */
+export interface StatsSummary {
+  readonly node: { readonly nodeName: string } & UsageStats;
+  readonly pods: readonly PodStats[];
+}
+
+export interface PodStats {
+  readonly podRef: { readonly name: string; readonly namespace: string; readonly uid: string };
+  readonly startTime: string;
+  readonly containers: readonly ({ readonly name: string } & UsageStats)[];
+}
+
+interface UsageStats {
+  readonly cpu: {
+    readonly time: string;
+    readonly usageNanoCores: number;
+    readonly usageCoreNanoSeconds: number;
+    /** Over which the rate was taken; not in Kubernetes, where this is fixed. */
+    readonly windowMs: number;
+  };
+  readonly memory: {
+    readonly time: string;
+    readonly usageBytes: number;
+    readonly workingSetBytes: number;
+  };
+}
+
+export function statsSummary(
+  nodeName: string,
+  pods: readonly Pod[],
+  { machine, containers }: UsageReport,
+): StatsSummary {
+  const byPod = Map.groupBy(containers, ({ podUid }) => podUid);
+  return {
+    node: { nodeName, ...statsOf(machine) },
+    pods: pods.flatMap(({ metadata, status }): PodStats[] => {
+      const { name = "", namespace = "", uid = "" } = metadata;
+      const used = byPod.get(uid);
+      if (used === undefined) return [];
+      const startTime = status?.startTime ?? metadata.creationTimestamp ?? "";
+      return [
+        {
+          podRef: { name, namespace, uid },
+          startTime,
+          containers: used.map((each) => ({ name: each.name, ...statsOf(each) })),
+        },
+      ];
+    }),
+  };
+}
+
+function statsOf(usage: Usage): UsageStats {
+  const time = rfc3339(usage.atMs);
+  return {
+    cpu: {
+      time,
+      usageNanoCores: usage.cpuNanoCores,
+      usageCoreNanoSeconds: usage.cpuNanoseconds,
+      windowMs: usage.windowMs,
+    },
+    memory: { time, usageBytes: usage.memoryBytes, workingSetBytes: usage.memoryBytes },
+  };
+}
+
+/** The same for Prometheus, under the names of Kubernetes' `/metrics/resource`. */
+export function resourceMetrics(
+  nodeName: string,
+  pods: readonly Pod[],
+  { machine, containers }: UsageReport,
+): string {
+  const known = new Map(pods.map(({ metadata }) => [metadata.uid ?? "", metadata]));
+  const labelled = containers.flatMap((container): (ContainerUsage & { labels: string })[] => {
+    const pod = known.get(container.podUid);
+    if (pod === undefined) return [];
+    const labels = `{container="${container.name}",namespace="${pod.namespace}",pod="${pod.name}"}`;
+    return [{ ...container, labels }];
+  });
+  const node = `{node="${nodeName}"}`;
+  return [
+    ...family("container_cpu_usage_seconds_total", "counter", "Processor time of a container."),
+    ...labelled.map(
+      ({ labels, cpuNanoseconds }) =>
+        `container_cpu_usage_seconds_total${labels} ${cpuNanoseconds / 1e9}`,
+    ),
+    ...family("container_memory_working_set_bytes", "gauge", "Memory of a container."),
+    ...labelled.map(
+      ({ labels, memoryBytes }) => `container_memory_working_set_bytes${labels} ${memoryBytes}`,
+    ),
+    ...family("node_cpu_usage_seconds_total", "counter", "Processor time of the machine."),
+    `node_cpu_usage_seconds_total${node} ${machine.cpuNanoseconds / 1e9}`,
+    ...family("node_memory_working_set_bytes", "gauge", "Memory of the machine."),
+    `node_memory_working_set_bytes${node} ${machine.memoryBytes}`,
+    "",
+  ].join("\n");
+}
+
+function family(name: string, type: string, what: string): string[] {
+  return [`# HELP ${name} ${what}`, `# TYPE ${name} ${type}`];
+}
