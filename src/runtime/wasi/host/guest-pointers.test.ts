@@ -132,6 +132,10 @@ describe("addresses a guest gives", () => {
     expect(provided).toHaveLength(46);
     expect(names.sort()).toEqual(provided);
     expect([...new Set(rawCallNames())].sort()).toEqual(provided);
+    const design = readFileSync(join(import.meta.dir, "DESIGN.md"), "utf8");
+    const rows = design.split("\n").filter((line) => line.startsWith("| `"));
+    const listed = rows.flatMap((row) => row.split(" | ")[0]?.match(/[a-z]+_\w+/g) ?? []);
+    expect(listed.sort()).toEqual(provided);
   });
 
   test("each of them answers EFAULT in every position when it leads out of memory", async () => {
