@@ -188,12 +188,17 @@ function openApi({ ground, joined, servers }: Agent): { client: Client; fetch: F
   };
 }
 
+const UNAUTHORIZED = 401;
+
 /** The servers that issue certificates, as any of them tells. */
 async function issuingServers(
   client: Client,
   signal: AbortSignal,
 ): Promise<readonly IssuingServer[]> {
   const response = await client.raw(ISSUERS_PATH, { method: "GET", signal });
+  if (response.status === UNAUTHORIZED) {
+    throw new Error("the cluster does not know this node's key any more: was the node removed?");
+  }
   if (!response.ok) throw await apiErrorFrom(response);
   return issuersSchema.parse(await response.json()).servers;
 }

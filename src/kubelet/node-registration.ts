@@ -27,6 +27,8 @@ export const STATUS_INTERVAL_MS = 300_000;
 const LEASE_NAMESPACE = "kube-node-lease";
 const RETRY_INITIAL_MS = 200;
 const RETRY_MAX_MS = 5000;
+/** What fails again and again, of a node that was taken away for one, is told this often. */
+export const WARN_AGAIN_MS = 60_000;
 
 /** Keeps the node's object, its status and its lease. */
 export class NodeRegistration {
@@ -37,6 +39,7 @@ export class NodeRegistration {
   #told: NodeStatus | undefined;
   #toldAtMs = 0;
   #conditions: readonly NodeCondition[] = [];
+  #warned = { text: "", atMs: 0 };
   /** Resolves with each change of the node that asks for a heartbeat before its time. */
   #nudge = new AbortController();
   /** The API does not have the node as ready: somebody gave it up, or it never was. */
@@ -95,18 +98,27 @@ export class NodeRegistration {
   }
 
   async #retry(signal: AbortSignal, what: string, attempt: () => Promise<void>): Promise<void> {
-    const { clock, logger } = this.#options;
+    const { clock } = this.#options;
     for (let delayMs = RETRY_INITIAL_MS; !signal.aborted;) {
       try {
         await attempt();
         return;
       } catch (error) {
         if (signal.aborted) return;
-        logger.warn(what, { error: String(error) });
+        this.#warn(what, String(error));
         await sleep(clock, delayMs, signal);
         delayMs = Math.min(delayMs * 2, RETRY_MAX_MS);
       }
     }
+  }
+
+  #warn(what: string, error: string): void {
+    const { clock, logger } = this.#options;
+    const text = `${what}: ${error}`;
+    const nowMs = clock.monotonic();
+    if (text === this.#warned.text && nowMs - this.#warned.atMs < WARN_AGAIN_MS) return;
+    this.#warned = { text, atMs: nowMs };
+    logger.warn(what, { error });
   }
 
   async #ensureNode(): Promise<Node> {
