@@ -158,7 +158,11 @@ export function readableOf(pipe: BodyPipe): ReadableStream<Uint8Array> {
  */
 export function bodyAtHand(pipe: BodyPipe, clock: HostClock): Promise<void> {
   return new Promise((resolve) => {
+    let decided = false;
     const decide = () => {
+      // Whoever sends the body may listen to the pipe by the time the turn comes.
+      if (decided) return;
+      decided = true;
       pipe.onChange(undefined);
       resolve();
     };

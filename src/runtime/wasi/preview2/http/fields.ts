@@ -175,7 +175,9 @@ function sizeOf([name, value]: Field): number {
 
 /** Control characters would end the field, or the head: RFC 9110, 5.5. */
 function checkValue(value: Uint8Array): void {
-  for (const byte of value) {
+  // By index: an iterator takes ten times as long, and values may be large.
+  for (let index = 0; index < value.length; index++) {
+    const byte = value[index] ?? 0;
     if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) {
       throw new GuestError<HeaderError>({ tag: "invalid-syntax" });
     }
