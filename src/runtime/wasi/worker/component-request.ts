@@ -196,34 +196,41 @@ function observed(
 } {
   const reader = source.getReader();
   const done = Promise.withResolvers<void>();
-  const broken = Promise.withResolvers<never>();
-  broken.promise.catch(() => undefined);
+  let over = false;
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const end = (reason: unknown) => {
+    over = true;
     done.resolve();
     reader.cancel(reason).catch(() => undefined);
   };
+  const cut = (reason: unknown) => {
+    if (over) return;
+    controller?.error(reason);
+    end(reason);
+  };
   const stream = new ReadableStream<Uint8Array>(
     {
-      async pull(controller) {
+      start: (given) => {
+        controller = given;
+      },
+      // Raced against nothing: a promise that lives as long as the stream would keep every chunk.
+      pull: async (given) => {
         try {
-          const read = await Promise.race([reader.read(), broken.promise]);
+          const read = await reader.read();
+          if (over) return;
           onMove();
-          if (!read.done) return controller.enqueue(read.value);
-          controller.close();
+          if (!read.done) return given.enqueue(read.value);
+          over = true;
+          given.close();
           done.resolve();
         } catch (error) {
-          controller.error(error);
-          end(error);
+          cut(error);
         }
       },
       cancel: end,
     },
     { highWaterMark: 0 },
   );
-  const cut = (reason: Error) => {
-    broken.reject(reason);
-    end(reason);
-  };
   return { stream, cut, done: done.promise };
 }
 
