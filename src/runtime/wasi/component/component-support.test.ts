@@ -1,0 +1,60 @@
+import { describe, expect, test } from "bun:test";
+import { componentEntry, suspendingFunctions } from "./component-support.ts";
+
+const HANDLER = "wasi:http/incoming-handler@0.2.3";
+
+function refusal(imports: readonly string[], exports: readonly string[] = [HANDLER]): string {
+  try {
+    componentEntry({ imports, exports });
+  } catch (error) {
+    expect(error).toMatchObject({ code: "image-unsupported" });
+    return (error as Error).message;
+  }
+  return "accepted";
+}
+
+describe("componentEntry", () => {
+  test("componentEntry finds the handler first, then the command", () => {
+    const imports = ["wasi:io/streams@0.2.0"];
+    expect(componentEntry({ imports, exports: ["wasi:cli/run@0.2.0", HANDLER] })).toEqual({
+      kind: "http",
+      name: HANDLER,
+    });
+    expect(componentEntry({ imports, exports: ["wasi:cli/run@0.2.0"] })).toEqual({
+      kind: "command",
+      name: "wasi:cli/run@0.2.0",
+    });
+  });
+
+  test("componentEntry names every import that nobody provides, and whose they are", () => {
+    const message = refusal([
+      "wasi:io/streams@0.2.0",
+      "fermyon:spin/sqlite@2.0.0",
+      "wasi:nn/inference@0.2.0",
+      "acme:queue/publish",
+    ]);
+    expect(message).toContain(
+      "fermyon:spin/sqlite@2.0.0, wasi:nn/inference@0.2.0, acme:queue/publish",
+    );
+    expect(message).toContain("Spin's own interfaces");
+    expect(message).toContain("wasi:nn");
+    expect(message).not.toContain("wasi:io/streams");
+  });
+
+  test("componentEntry says that WASI 0.3 is none it runs", () => {
+    expect(refusal(["wasi:http/types@0.3.0"])).toContain("build the component for WASI 0.2");
+    expect(refusal([], ["wasi:http/handler@0.3.0"])).toContain("version 0.2");
+  });
+
+  test("componentEntry says what it found instead of something to enter", () => {
+    expect(refusal([], [])).toContain("exports nothing: want wasi:http/incoming-handler or");
+    expect(refusal([], ["acme:queue/publish"])).toContain("exports acme:queue/publish");
+  });
+});
+
+test("suspendingFunctions names those that may wait as the translator does", () => {
+  expect(suspendingFunctions(["wasi:io/poll@0.2.4", "wasi:random/random@0.2.4"])).toEqual([
+    "wasi:io/poll@0.2.4#poll",
+    "wasi:io/poll@0.2.4#[method]pollable.block",
+  ]);
+});
