@@ -80,7 +80,7 @@ describe("renewal of certificates", () => {
     return ask(current).then(() => "granted", String);
   }
 
-  test("createRenewals gives a node, and a witness, a certificate for its own name and a new key", async () => {
+  test("createRenewals gives a node and a witness one for their name, and a new key", async () => {
     for (const current of [await group.keysOfNode("pi"), await group.keysOfMember(WITNESS.id)]) {
       const renewed = await ask(current);
       const [before, after] = [current, renewed].map((it) => new X509Certificate(it.certificate));
@@ -92,7 +92,7 @@ describe("renewal of certificates", () => {
     expect(barriers).toBeGreaterThanOrEqual(2);
   });
 
-  test("createRenewals gives nothing to a node that was removed, or whose key was revoked", async () => {
+  test("createRenewals gives nothing to a node without its Node or its key", async () => {
     const current = await group.keysOfNode("pi");
     nodes.clear();
     expect(await refused(current)).toContain("node pi was removed from this cluster");
@@ -150,7 +150,7 @@ describe("renewal of certificates", () => {
     expect(await refused(current)).toContain("ends no later");
   });
 
-  test("keepMachineCertificate puts the new one to use on disk, at the listener and when dialling", async () => {
+  test("keepMachineCertificate shows the new one everywhere, and keeps it on disk", async () => {
     const directory = await joinedDirectory(await group.keysOfNode("pi"));
     const peer = pairIn(directory);
     const link = group.open({ keyPair: peer });

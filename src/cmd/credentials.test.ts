@@ -34,7 +34,7 @@ describe("ensureCredentials", () => {
     expect(renewed.ca).toEqual(first.ca);
   });
 
-  test("ensureCredentials makes another one for another name, and for a life that is asked for", async () => {
+  test("ensureCredentials makes another one for another name, and for a given life", async () => {
     const names = [...NAMES, "kubun.example"];
     const lifetimeMs = 60_000;
     const { server } = await ensureCredentials(directory, { names, nowMs: NOW_MS, lifetimeMs });

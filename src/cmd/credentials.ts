@@ -138,7 +138,7 @@ export async function renewServerIdentity(
   );
 }
 
-/** Whether it may be used for longer; a crash between two writes leaves a key without its other half. */
+/** Whether it may be used for longer: a crash between two writes leaves halves that do not fit. */
 function isFit(
   { certificate, privateKey }: KeyPair,
   ca: KeyPair,

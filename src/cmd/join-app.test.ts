@@ -117,7 +117,7 @@ beforeEach(() => {
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("createClusterApp", () => {
-  test("createClusterApp: a node name that cannot work is refused with the flag that gives it", async () => {
+  test("createClusterApp: a node name that cannot work is refused with its flag", async () => {
     for (const name of ["n".repeat(64), "a..b", "a.-b", "Node"]) {
       const body = { ...AGENT, name };
       const path = "/kubun/v1/join/agent";

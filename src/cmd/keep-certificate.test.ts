@@ -55,7 +55,7 @@ describe("keepCertificate", () => {
     return { clock, asked, lines, stop, running };
   }
 
-  test("keepCertificate renews when three fifths to two thirds of the life are over, again and again", async () => {
+  test("keepCertificate renews before two thirds of the life are over, and again", async () => {
     const yearMs = 365 * DAY_MS;
     const certificates = [
       await issued(startMs, yearMs),

@@ -50,7 +50,7 @@ export function knownToServer(
 
 /**
  * Whom an agent knows: nodes as the API lists them, and everybody until it has once. Servers show
- * that they are, and more an agent is not told; one that was removed had the authority's key anyway.
+ * that they are, and more an agent is not told; one that was removed had the authority's key.
  */
 export function knownToAgent(options: {
   readonly client: Client;

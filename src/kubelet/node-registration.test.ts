@@ -78,7 +78,7 @@ describe("NodeRegistration", () => {
     };
   }
 
-  test("NodeRegistration makes its Node again that was deleted while it ran, without many words", async () => {
+  test("NodeRegistration makes its Node again that was deleted while it ran", async () => {
     const { nodes, warnings, advance, stop } = await registered();
     const before = await nodes.get(NAME);
     await nodes.delete(NAME);

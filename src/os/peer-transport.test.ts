@@ -99,7 +99,7 @@ describe("the link between processes", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("admitOnly: a peer that is not known gets neither requests nor tunnels, until it is", async () => {
+  test("admitOnly: a peer that is not known gets neither requests nor tunnels", async () => {
     const logger = new RecordingLogger();
     const server = group.open({ keyPair: await group.keysOfMember(1) }, { logger });
     server.serveHttp(() => Promise.resolve(new Response("served")));
@@ -118,7 +118,7 @@ describe("the link between processes", () => {
     expect(await ask()).toBe("served");
   });
 
-  test("admitOnly: what is open of a peer ends when it is known no more, and others' stays", async () => {
+  test("admitOnly: what is open of a peer ends when it is known no more", async () => {
     const server = group.open({ keyPair: await group.keysOfMember(1) });
     const unix = join(group.directory, "pod.sock");
     const pod = Bun.listen({ unix, socket: { data: () => undefined } });

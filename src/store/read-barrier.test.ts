@@ -69,7 +69,7 @@ describe("ReadBarrier", () => {
     await third;
   });
 
-  test("ReadBarrier: refuses as overloaded when too many wait, and goes on when some left", async () => {
+  test("ReadBarrier: refuses as overloaded when too many wait, until some left", async () => {
     const barrier = new ReadBarrier(100, { maxWaiting: 2 });
     const reads = [barrier.add(0), barrier.add(0)];
     expect(await refusal(barrier.add(0))).toMatchObject({ code: "overloaded" });

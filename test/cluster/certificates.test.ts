@@ -56,8 +56,9 @@ describe("certificates of a cluster", () => {
     async () => {
       await using server = await spawnServer({
         args: [
-          ...["--node-name", "server-1", "--peer-port", "0"],
-          ...["--cluster-signing-duration", `${LIFETIME_MS}ms`],
+          "--node-name=server-1",
+          "--peer-port=0",
+          `--cluster-signing-duration=${LIFETIME_MS}ms`,
         ],
       });
       const kubectl = kubectlWith(server.kubeconfig);
@@ -65,10 +66,8 @@ describe("certificates of a cluster", () => {
       await using witness = await spawnWitness({ args: ["--node-name", "third", ...forServers] });
       const forAgents = await joinArgs(server, "agent");
       await using agent = await spawnAgent({ args: ["--node-name", "agent-1", ...forAgents] });
-      await runCommand([
-        ...[KUBUN, "image", "push", MODULE, "hello-http:v1"],
-        ...["--data-dir", server.dataDir],
-      ]);
+      const push = ["image", "push", MODULE, "hello-http:v1", "--data-dir", server.dataDir];
+      await runCommand([KUBUN, ...push]);
       await eventually(() => kubectl.ok("wait", "--for=condition=Ready", "node/agent-1"), SOON);
       await eventually(
         async () => (await listMembers(server)).every(({ role }) => role !== "learner"),

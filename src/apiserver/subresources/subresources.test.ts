@@ -111,7 +111,7 @@ test("podLog: streams what the node agent says, errors too", async () => {
   ]);
 });
 
-test("podLog: says in words that a node cannot be reached, and does not wait for ever", async () => {
+test("podLog: says in words that a node cannot be reached, and in time", async () => {
   let signal: AbortSignal | undefined;
   const { send, clock } = await apiFixture({
     node: (request) => {

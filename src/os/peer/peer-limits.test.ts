@@ -69,7 +69,7 @@ describe("limits of the link", () => {
     return answers;
   }
 
-  test("HttpClient refuses what exceeds a peer's exchanges at once, and goes on when one ended", async () => {
+  test("HttpClient refuses exchanges over a peer's limit, and goes on when one ended", async () => {
     const { server, fetchPeer } = await links({ exchangesPerPeer: 2 });
     const answers = answeringLater(server);
     const pending = [fetchPeer(get()), fetchPeer(get())];
@@ -104,7 +104,7 @@ describe("limits of the link", () => {
     expect(again).toMatchObject({ code: "unreachable" });
   });
 
-  test("HttpServer refuses connections over its limit in words, and takes the next when one left", async () => {
+  test("HttpServer refuses connections over its limit until one left", async () => {
     const { server } = await links({ httpConnections: 2 });
     server.serveHttp(() => Promise.resolve(new Response("served")));
     const preface = { protocol: "http" };
@@ -127,7 +127,7 @@ describe("limits of the link", () => {
     await eventually(async () => (await fetchPeer(get())).text());
   });
 
-  test("TunnelServer refuses tunnels over its limit in words, and takes the next when one ended", async () => {
+  test("TunnelServer refuses tunnels over its limit until one ended", async () => {
     const { server, client } = await links({ tunnels: 2 });
     const unix = join(group.directory, "pod.sock");
     let open = 0;
@@ -168,7 +168,7 @@ describe("limits of the link", () => {
     expect(open).toBe(2);
   });
 
-  test("PeerDialer fails dials over its limit at once, and dials again when one is through", async () => {
+  test("PeerDialer fails dials over its limit, and dials again when one is through", async () => {
     const { server, client } = await links({ dials: 2 });
     server.serveHttp(() => Promise.resolve(new Response("served")));
     const to = `127.0.0.1:${server.port}`;
@@ -185,7 +185,7 @@ describe("limits of the link", () => {
     expect(await fetches[2]?.(get()).catch(String)).toContain("not node third");
   });
 
-  test("MessageHub takes so many members that it never heard of, and others when they left", async () => {
+  test("MessageHub takes so many unknown members, and others when they left", async () => {
     const member = await group.member(1, { limits: { strangers: 2 } });
     const preface = (from: number) => ({ protocol: "messages", from, to: 1 });
     const [first] = [
