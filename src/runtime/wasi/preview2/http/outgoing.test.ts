@@ -211,7 +211,7 @@ describe("outgoing-handler", () => {
       using fixture = hostOn(egress);
       expect(await failureOf(send(fixture, newRequest(fixture)))).toEqual(want);
     }
-    using fixture = openHost({ egressPath: "/nonexistent/egress.sock", grants });
+    using fixture = openHost({ egressPath: "/proc/self/none.sock", grants });
     expect(await failureOf(send(fixture, newRequest(fixture)))).toEqual({
       tag: "destination-unavailable",
     });
