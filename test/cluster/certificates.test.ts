@@ -4,6 +4,8 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:tls";
 import { join } from "node:path";
 import { eventually } from "../../src/lib/testing/eventually.ts";
+import { PROTOCOL_VERSION } from "../../src/os/peer/preface.ts";
+import { RawPeer } from "../../src/os/testing/raw-peer.ts";
 import { kubectlWith } from "../harness/real-kubectl.ts";
 import { joinArgs, listMembers } from "../harness/server-group.ts";
 import { spawnAgent, spawnWitness } from "../harness/spawned-machine.ts";
@@ -35,6 +37,21 @@ function joinedCertificate(dataDir: string): X509Certificate {
 
 function untilMs({ validTo }: X509Certificate): number {
   return Date.parse(validTo);
+}
+
+/** A connection for requests to a server's peer port, with the certificate of an agent. */
+async function openedBy(agentDir: string, serverDir: string): Promise<RawPeer> {
+  const read = (...path: string[]): string => readFileSync(join(...path), "utf8");
+  const { peerPort }: { peerPort: number } = JSON.parse(read(serverDir, "settings.json"));
+  const record: { answer: { clusterId: string } } = JSON.parse(read(agentDir, "tls", "join.json"));
+  const [key, cert, ca] = ["peer.key", "peer.crt", "ca.crt"].map((name) =>
+    read(agentDir, "tls", name),
+  );
+  const peer = new RawPeer(peerPort, { key: key ?? "", cert: cert ?? "", ca: ca ?? "" });
+  const preface = { protocol: "http", version: PROTOCOL_VERSION, cluster: record.answer.clusterId };
+  await peer.say(`${JSON.stringify(preface)}\n`);
+  await eventually(() => peer.text !== "", SOON);
+  return peer;
 }
 
 /** What an API server shows now. */
@@ -101,9 +118,15 @@ describe("certificates of a cluster", () => {
         expect(machine.output()).not.toContain("nobody caught");
       }
 
+      const held = await openedBy(agent.dataDir, server.dataDir);
+      expect(held.text).toBe('{"ok":true}\n');
       const secret = "secret/node-credential-agent-1";
       await kubectl.ok("-n", "kube-system", "delete", secret);
       await kubectl.ok("delete", "node", "agent-1");
+      // Its certificate is good for a while yet, and opens nothing.
+      await eventually(() => held.closed, SOON);
+      const late = await openedBy(agent.dataDir, server.dataDir);
+      expect(late.text).toContain("system:node:agent-1 is not known here");
       const before = agent.output().length;
       const last = joinedCertificate(agent.dataDir);
       await eventually(() => Date.now() > untilMs(last), SOON);
