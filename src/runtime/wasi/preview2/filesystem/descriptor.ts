@@ -167,7 +167,7 @@ export class Descriptor extends Resource {
   readDirectory(): DirectoryEntryStream {
     this.#requireDirectory();
     if (this.#files.exhausted) throw new FileError("insufficient-memory");
-    return new DirectoryEntryStream(this.scope, this.#handle.fd);
+    return fileOperation(() => new DirectoryEntryStream(this.scope, this.#handle.retain()));
   }
 
   createDirectoryAt(path: string): void {
