@@ -72,9 +72,10 @@ export class ComponentCode {
     const limitBytes =
       memoryLimitBytes === undefined ? undefined : memoryLimitBytes / Math.max(1, sharing);
     // The engine compiles on threads of its own: meanwhile this one reads the code.
-    const compiling = files.map(({ bytes }) => compileLimited(bytes, limitBytes));
-    const generated = (await import(join(directory, manifest.code.name))) as GeneratedCode;
-    const compiled = await Promise.all(compiling);
+    const [generated, ...compiled] = await Promise.all([
+      import(join(directory, manifest.code.name)) as Promise<GeneratedCode>,
+      ...files.map(({ bytes }) => compileLimited(bytes, limitBytes)),
+    ]);
     const modules = new Map(files.map(({ name }, index) => [name, compiled[index]?.module]));
     const pages = compiled.map(({ maximumPages }) => maximumPages);
     return new ComponentCode(

@@ -108,6 +108,8 @@ export class ComponentGuest implements Guest {
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       ...("unix" in at ? {} : { idleTimeout: 0 }),
       fetch: (request: Request) => this.#handle(request),
+      // What went wrong stands in the container's log already.
+      error: () => new Response(null, { status: 500 }),
     } as Parameters<typeof Bun.serve>[0]);
   }
 

@@ -114,7 +114,7 @@ export class ComponentRequest {
       if (body instanceof Uint8Array) {
         return this.#settle(new Response(body as Uint8Array<ArrayBuffer>, head));
       }
-      const { stream, cut, done } = observed(body, () => this.#moved());
+      const { stream, cut, done } = observed(body, () => this.#moved(), SILENT);
       this.#cut = cut;
       this.#moved();
       void done.then(() => {
@@ -185,10 +185,14 @@ export class ComponentRequest {
   }
 }
 
+/** The server prints what breaks an answer off; the container's log has said it already. */
+const SILENT = { tell: () => undefined };
+
 /** A stream passed on as it is read; `done` resolves when it ended, whatever way. */
 function observed(
   source: ReadableStream<Uint8Array>,
   onMove: () => void,
+  { tell = (reason) => reason }: { readonly tell?: (reason: unknown) => unknown } = {},
 ): {
   readonly stream: ReadableStream<Uint8Array>;
   readonly cut: (reason: Error) => void;
@@ -205,7 +209,7 @@ function observed(
   };
   const cut = (reason: unknown) => {
     if (over) return;
-    controller?.error(reason);
+    controller?.error(tell(reason));
     end(reason);
   };
   const stream = new ReadableStream<Uint8Array>(
