@@ -10,6 +10,7 @@ import { startNodeIpamController } from "./node-ipam/controller.ts";
 import { startNodeLifecycleController } from "./node-lifecycle/controller.ts";
 import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSetController } from "./replica-set/controller.ts";
+import { startScaleToZeroController } from "./scale-to-zero/controller.ts";
 import { startServiceAccountController } from "./service-account/controller.ts";
 
 export interface ControllersOptions {
@@ -39,6 +40,7 @@ export function startControllers(options: ControllersOptions): void {
   if (clusterCidr !== undefined) startNodeIpamController(context, { clusterCidr });
   startNodeLifecycleController(context, nodeGraceMs === undefined ? {} : { graceMs: nodeGraceMs });
   startPodGc(context);
+  startScaleToZeroController(context);
   // Last, so that it shares the informers of the others instead of watching beside them.
   startGarbageCollector(context);
   informers.start(signal);

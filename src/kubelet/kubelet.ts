@@ -29,7 +29,7 @@ import { ResourceUsage } from "./resource-usage.ts";
 import { StatusWriter } from "./status-writer.ts";
 
 export interface Kubelet {
-  /** GET /containerLogs/{namespace}/{pod}/{container}, /stats/summary, /metrics, /pods, /healthz. */
+  /** GET /containerLogs/{namespace}/{pod}/{container}, /stats/summary, /metrics, /pods … */
   readonly app: Hono;
   /**
    * Resolves when the node is registered and the first sync of its pods began; it is ready then,

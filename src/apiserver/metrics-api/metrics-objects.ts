@@ -1,5 +1,5 @@
 import type { Node, NodeMetrics, Pod, PodMetrics } from "../../api/index.ts";
-import { rfc3339 } from "../../apimachinery/index.ts";
+import { rfc3339Micro } from "../../apimachinery/index.ts";
 import type { NodeReport, PodStats, TrafficStats, UsageStats } from "./node-stats.ts";
 
 export const METRICS_GROUP = "metrics.k8s.io";
@@ -100,7 +100,7 @@ function trafficText(traffic: TrafficStats | undefined, nowMs: number): Record<s
   return {
     [REQUESTS_PER_SECOND]: traffic.requestsPerSecond.toFixed(3),
     [REQUESTS_IN_FLIGHT]: String(traffic.inFlight),
-    [LAST_REQUEST]: rfc3339(nowMs - traffic.idleMs),
+    [LAST_REQUEST]: rfc3339Micro(nowMs - traffic.idleMs),
   };
 }
 

@@ -81,6 +81,8 @@ function nodeRoles(): ClusterRole[] {
       allow(READ, "", "endpoints namespaces nodes services"),
       allow(READ, DISCOVERY, "endpointslices"),
       allow(READ, NETWORKING, "ingressclasses ingresses"),
+      // From zero to one replica; what a node's key may do of it, the subresource says.
+      allow("patch", "apps", "deployments/scale"),
       recordEvents(),
     ]),
     // The leader's proxy writes it; a node's key must not.

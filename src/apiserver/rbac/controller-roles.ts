@@ -161,6 +161,15 @@ const CONTROLLERS: Readonly<Record<string, () => PolicyRule[]>> = {
     recordEvents(),
   ],
   "root-ca-cert-publisher": () => [allow("create update", "", "configmaps"), recordEvents()],
+  "scale-to-zero-controller": () => [
+    allow("list watch", "apps", "deployments"),
+    allow("patch", "apps", "deployments/scale"),
+    allow("list watch patch", "", "services"),
+    allow("list watch", "", "pods"),
+    allow("list watch", "autoscaling", "horizontalpodautoscalers"),
+    allow("list", "metrics.k8s.io", "pods"),
+    recordEvents(),
+  ],
   "service-account-controller": () => [allow("create", "", "serviceaccounts"), recordEvents()],
   "service-controller": () => [
     allow(READ, "", "services"),

@@ -2,6 +2,7 @@ import { type autoscalingV1, type ScaleMapping, schemaOf } from "../../api/index
 import {
   conflict,
   type FieldError,
+  forbidden,
   getField,
   invalid,
   invalidField,
@@ -19,9 +20,12 @@ import { answerObject, wantsPretty } from "../answer.ts";
 import type { ApiRequest } from "../api-request.ts";
 import { readPatch } from "../patch-handler.ts";
 import { writeQueryOf } from "../query-options.ts";
+import { nodeNameOf } from "../user.ts";
 import { asTyped, readTyped, type SentKind } from "../typed-body.ts";
 
 type Scale = autoscalingV1.Scale;
+
+const SCALE_TO_ZERO = "kubun.dev/scale-to-zero";
 
 const SCALE: SentKind = {
   kind: "Scale",
@@ -67,6 +71,7 @@ async function writeScale(
       if (version !== "" && version !== before.metadata.resourceVersion) {
         throw conflict(definition, target.name);
       }
+      assertMayScale(api, current, before, scale);
       return withReplicas(current, mappingOf(api), scale.spec?.replicas ?? 0);
     },
     // What is written here follows from the present state, and what the client demands of that
@@ -74,6 +79,24 @@ async function writeScale(
     { ...options, retryConflicts: true },
   );
   return answerScale(api, stored);
+}
+
+/**
+ * A node's key wakes what sleeps, for its proxy, and does nothing else: one replica for a
+ * Deployment that has none and says that it may be put to sleep.
+ */
+function assertMayScale(
+  api: ApiRequest,
+  current: Readonly<KubeObject>,
+  before: Scale,
+  after: Scale,
+): void {
+  if (nodeNameOf(api.user) === undefined) return;
+  const sleeps = current.metadata.annotations?.[SCALE_TO_ZERO] !== undefined;
+  const wakes = before.spec?.replicas === 0 && after.spec?.replicas === 1;
+  if (sleeps && wakes) return;
+  const why = "nodes can only scale from zero to one, and only what may be scaled to zero";
+  throw forbidden(api.definition, api.target.name, why);
 }
 
 function answerScale(api: ApiRequest, stored: StoredObject): Promise<Response> {

@@ -16,6 +16,11 @@ export interface FakeTarget {
   readonly subresource?: string;
 }
 
+/** Every group is served in one version. */
+function versionOf(group: string): string {
+  return served.find((resource) => resource.group === group)?.version ?? "v1";
+}
+
 /** What the fake API serves: every resource the client names. */
 export const FAKE_RESOURCES = {
   discovery(path: string): unknown {
@@ -25,17 +30,18 @@ export const FAKE_RESOURCES = {
       return {
         kind: "APIGroupList",
         groups: groups.map((name) => {
-          const preferred = { groupVersion: `${name}/v1`, version: "v1" };
+          const version = versionOf(name);
+          const preferred = { groupVersion: `${name}/${version}`, version };
           return { name, versions: [preferred], preferredVersion: preferred };
         }),
       };
     }
-    const match = /^\/(?:api|apis\/([^/]+))\/v1$/.exec(path);
-    if (match === null) return undefined;
-    const group = match[1] ?? "";
+    const match = /^\/(?:api|apis\/([^/]+))\/(v[^/]+)$/.exec(path);
+    const group = match?.[1] ?? "";
+    if (match === null || match[2] !== versionOf(group)) return undefined;
     return {
       kind: "APIResourceList",
-      groupVersion: group === "" ? "v1" : `${group}/v1`,
+      groupVersion: group === "" ? "v1" : `${group}/${versionOf(group)}`,
       resources: served
         .filter((resource) => resource.group === group)
         .map(({ resource, kind, namespaced }) => ({
@@ -51,10 +57,10 @@ export const FAKE_RESOURCES = {
 
 /** Reads a path of the API; undefined for a resource that is not served. */
 export function parseTarget(path: string): FakeTarget | undefined {
-  const match = /^\/(?:api|apis\/([^/]+))\/v1\/(.+)$/.exec(path);
-  if (match === null) return undefined;
-  const group = match[1] ?? "";
-  const parts = (match[2] ?? "").split("/").map(decodeURIComponent);
+  const match = /^\/(?:api|apis\/([^/]+))\/(v[^/]+)\/(.+)$/.exec(path);
+  const group = match?.[1] ?? "";
+  if (match === null || match[2] !== versionOf(group)) return undefined;
+  const parts = (match[3] ?? "").split("/").map(decodeURIComponent);
   const inNamespace = parts[0] === "namespaces" && isResource(group, parts[2]);
   const [resource, name, subresource] = inNamespace ? parts.slice(2) : parts;
   const known = served.find((one) => one.group === group && one.resource === resource);

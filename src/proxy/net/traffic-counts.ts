@@ -26,7 +26,7 @@ export class TrafficCount {
   readonly sinceMs: number;
   readonly #clock: Clock;
   /** Begun in each of the latest spans of time; a bucket is used again after a round. */
-  readonly #begun = new Array<number>(BUCKETS).fill(0);
+  readonly #begun = Array.from({ length: BUCKETS }, () => 0);
   #span: number;
 
   constructor(clock: Clock) {
