@@ -13,6 +13,7 @@ import { pollFunctions } from "./poll-functions.ts";
 import { processFunctions } from "./process-functions.ts";
 import { streamFunctions } from "./stream-functions.ts";
 import type { InputStream, OutputStream } from "./streams.ts";
+import { jspi, waitingImports, type GuestFunction } from "./waiting-calls.ts";
 import { Wakeup } from "./wakeup.ts";
 
 /** What a guest finds when it starts. */
@@ -34,15 +35,6 @@ export interface WasiHostOptions {
 
 /** The module name guests import preview 1 from. */
 export const PREVIEW1 = "wasi_snapshot_preview1";
-
-type GuestFunction = (...args: never[]) => number | Promise<number>;
-
-/** `WebAssembly.Suspending` and `promising` (JSPI), which TypeScript does not know yet. */
-interface StackSwitching {
-  readonly Suspending: new (fn: GuestFunction) => WebAssembly.ImportValue;
-  promising(fn: WebAssembly.ExportValue): () => Promise<unknown>;
-}
-const jspi = WebAssembly as unknown as StackSwitching;
 
 /**
  * WASI preview 1 for one guest: the import object and what stands behind it. A host serves one
@@ -86,14 +78,14 @@ export class WasiHost {
   /** The functions for a module's imports, by module name. */
   imports(): Record<string, Record<string, WebAssembly.ImportValue>> {
     const state = this.#state;
-    const plain = { ...processFunctions(state), ...fdFunctions(state), ...pathFunctions(state) };
-    const waiting = { ...streamFunctions(state), ...pollFunctions(state) };
-    const functions: Record<string, WebAssembly.ImportValue> = {};
-    for (const [name, fn] of Object.entries<GuestFunction>(plain)) functions[name] = guarded(fn);
-    for (const [name, fn] of Object.entries<GuestFunction>(waiting)) {
-      functions[name] = new jspi.Suspending(guarded(fn));
-    }
-    return { [PREVIEW1]: functions };
+    const functions = allGuarded({
+      ...processFunctions(state),
+      ...fdFunctions(state),
+      ...pathFunctions(state),
+      ...streamFunctions(state),
+      ...pollFunctions(state),
+    });
+    return { [PREVIEW1]: { ...functions, ...waitingImports(functions) } };
   }
 
   /**
@@ -125,6 +117,12 @@ export class WasiHost {
 
 function openDirectory(path: string): number {
   return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+}
+
+function allGuarded(
+  functions: Readonly<Record<string, GuestFunction>>,
+): Record<string, GuestFunction> {
+  return Object.fromEntries(Object.entries(functions).map(([name, fn]) => [name, guarded(fn)]));
 }
 
 /** Turns what a function throws into its error number; what has none ends the guest. */
