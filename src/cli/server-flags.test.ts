@@ -179,6 +179,7 @@ describe("formatServerFlags", () => {
         tlsSan: ["a.example", "192.0.2.9"],
         peerPort: "0",
         nodeMonitorGracePeriod: "2.5s",
+        clusterSigningDuration: "720h",
       },
       {},
     );
