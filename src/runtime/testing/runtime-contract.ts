@@ -18,6 +18,8 @@ export interface RuntimeFixture {
   readonly serverImage: string;
   /** A program that never ends and listens to nothing. */
   readonly busyImage: string;
+  /** A component that serves HTTP on its ports, `GET /` with 200; absent where none can run. */
+  readonly componentImage?: string;
   /** A name behind which there is no image. */
   readonly missingImage: string;
   logPath(name: string): string;
@@ -319,6 +321,21 @@ contract("an end that nobody saw is known after a restart", async (world) => {
   await world.open();
   expect(await world.ended(id)).toMatchObject({ exitCode: 3, reason: "Error" });
   expect(world.runtime.endpoint(sandbox.ip, PORT)).toBeUndefined();
+});
+
+contract("a component serves, survives a restart of the server, and is stopped", async (world) => {
+  const image = world.fixture.componentImage;
+  if (image === undefined) return;
+  const sandbox = await world.runSandbox("a");
+  const id = await world.start(sandbox.id, { image });
+  const get = () => world.fixture.fetch(world.runtime, sandbox.ip, PORT, "/");
+  expect((await get()).status).toBe(200);
+  const before = await world.runtime.containerStatus(id);
+  await world.reopen();
+  expect(await world.runtime.containerStatus(id)).toEqual(before);
+  expect((await get()).status).toBe(200);
+  await world.runtime.stopContainer(id, { gracePeriodMs: 10_000 });
+  expect(await world.runtime.containerStatus(id)).toMatchObject({ state: "exited", exitCode: 143 });
 });
 
 contract("exec, attach and portForward are refused as unsupported or work", async (world) => {

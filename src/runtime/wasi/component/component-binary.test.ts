@@ -32,14 +32,15 @@ describe("componentInterfaces", () => {
   });
 
   test("componentInterfaces reads every kind of import", () => {
-    const body = [
-      ...[6, 0, 1, 0x61, 0x05, 0], // an instance
-      ...[0, 1, 0x62, 0x00, 0x11, 3], // a core module
-      ...[0, 1, 0x63, 0x02, 0x01, 0x7f], // a value by its type
-      ...[0, 1, 0x64, 0x03, 0x00, 4], // a type that equals another
-      ...[0, 1, 0x65, 0x03, 0x01], // a resource
-      ...[1, 1, 0x66, 0x01, 2], // a function, its name in the older form
+    const imports = [
+      [0, 1, 0x61, 0x05, 0], // an instance
+      [0, 1, 0x62, 0x00, 0x11, 3], // a core module
+      [0, 1, 0x63, 0x02, 0x01, 0x7f], // a value by its type
+      [0, 1, 0x64, 0x03, 0x00, 4], // a type that equals another
+      [0, 1, 0x65, 0x03, 0x01], // a resource
+      [1, 1, 0x66, 0x01, 2], // a function, its name in the older form
     ];
+    const body = [imports.length, ...imports.flat()];
     const bytes = Uint8Array.from([...HEADER, 10, body.length, ...body]);
     expect(componentInterfaces(bytes).imports).toEqual(["a", "b", "c", "d", "e", "f"]);
   });

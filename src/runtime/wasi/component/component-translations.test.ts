@@ -29,6 +29,13 @@ function writeTranslation(directory: string, code = "export {}"): void {
   writeFileSync(join(directory, MANIFEST_FILE), JSON.stringify(manifest));
 }
 
+/** What a promise that must fail is rejected with. */
+async function failureOf(promise: Promise<unknown>): Promise<Error> {
+  const failure = await promise.catch((error: unknown) => error);
+  expect(failure).toBeInstanceOf(Error);
+  return failure as Error;
+}
+
 describe("ComponentTranslations", () => {
   let root: string;
   let orders: TranslationOrder[];
@@ -69,7 +76,7 @@ describe("ComponentTranslations", () => {
       writeFileSync(join(outputDirectory, "component.js"), "half");
       throw new Error("no");
     };
-    await expect(translations.ensure(image("a"))).rejects.toThrow("no");
+    expect((await failureOf(translations.ensure(image("a")))).message).toContain("no");
     expect(readdirSync(root)).toEqual([]);
     translate = async ({ outputDirectory }) => writeTranslation(outputDirectory);
     expect((await translations.ensure(image("a"))).manifest.kind).toBe("http");
@@ -113,7 +120,7 @@ describe("ComponentTranslations", () => {
     );
     await eventually(() => orders.length === MAX_CONCURRENT_TRANSLATIONS);
     const refused = translations.ensure({ digest: digest(count), modulePath: "/in.wasm" });
-    await expect(refused).rejects.toMatchObject({ code: "exhausted" });
+    expect(await failureOf(refused)).toMatchObject({ code: "exhausted" });
     gate.resolve();
     await Promise.all(all);
     expect(orders).toHaveLength(count);
@@ -162,15 +169,15 @@ describe("runTranslation", () => {
     // Its imports can still be read, its end is nonsense.
     await Bun.write(path, Buffer.concat([bytes, Buffer.from([1, 2, 0xff, 0xff])]));
     const failed = runTranslation(options, order(path));
-    await expect(failed).rejects.toMatchObject({ code: "image-unsupported" });
-    await expect(failed).rejects.toThrow("cannot be translated");
+    expect(await failureOf(failed)).toMatchObject({ code: "image-unsupported" });
+    expect((await failureOf(failed)).message).toContain("cannot be translated");
   });
 
   test("runTranslation ends one that takes too long or too much memory", async () => {
     const command = [process.execPath, "-e", "for (;;) {}"];
     const late = runTranslation({ ...options, command, timeoutMs: 50 }, order("x"));
-    await expect(late).rejects.toThrow("took more than 50 ms");
+    expect((await failureOf(late)).message).toContain("took more than 50 ms");
     const large = runTranslation({ ...options, command, memoryBytes: 1 }, order("x"));
-    await expect(large).rejects.toThrow("took more than 1 bytes of memory");
+    expect((await failureOf(large)).message).toContain("took more than 1 bytes of memory");
   });
 });

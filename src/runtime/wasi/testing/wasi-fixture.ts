@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +11,7 @@ import {
 import { SeededRandom, silentLogger } from "../../../lib/index.ts";
 import { createProcessSpawner, systemClock } from "../../../os/index.ts";
 import type { RuntimeFixture } from "../../testing/runtime-contract.ts";
+import { COMPONENTS } from "../component/testing/translated.ts";
 import { createWasiRuntime, type WasiRuntime, type WasiRuntimeOptions } from "../wasi-runtime.ts";
 
 const source = join(import.meta.dir, "..", "..", "..");
@@ -27,6 +29,7 @@ const BUSY_MODULE = new Uint8Array([
 export class WasiFixture implements RuntimeFixture {
   readonly serverImage = "hello-http:v1";
   readonly busyImage = "busy:v1";
+  readonly componentImage = "service:v1";
   readonly missingImage = "missing:v1";
   readonly root = mkdtempSync(join(tmpdir(), "kubun-rt-"));
   readonly #options: Partial<WasiRuntimeOptions>;
@@ -41,6 +44,7 @@ export class WasiFixture implements RuntimeFixture {
       [
         [this.serverImage, SERVER],
         [this.busyImage, busy],
+        [this.componentImage, COMPONENTS.service],
       ].map(([reference = "", modulePath = ""]) => [reference, imageOf(reference, modulePath)]),
     );
   }
@@ -113,6 +117,6 @@ export class WasiFixture implements RuntimeFixture {
 }
 
 function imageOf(reference: string, modulePath: string): ResolvedImage {
-  const digest = `sha256:${"0".repeat(64)}`;
+  const digest = `sha256:${createHash("sha256").update(reference).digest("hex")}`;
   return { reference, digest, kind: "wasm", modulePath, config: {}, sizeBytes: 1 };
 }

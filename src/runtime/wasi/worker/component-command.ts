@@ -15,7 +15,7 @@ import { backtrace, guestEnd } from "./guest-end.ts";
 
 interface Runnable {
   /** Throws what is no Error for `err`. */
-  run(): Promise<unknown> | unknown;
+  run(): unknown;
 }
 
 const EXIT_ERR = 1;

@@ -20,7 +20,9 @@ describe("component worker", () => {
 
   async function start(
     component: keyof typeof COMPONENTS,
-    changes: Partial<WorkerSpec> & { readonly component?: Partial<WorkerComponent> } = {},
+    changes: Omit<Partial<WorkerSpec>, "component"> & {
+      readonly component?: Partial<WorkerComponent>;
+    } = {},
   ): Promise<WorkerReply> {
     const directory = await translated.directory(COMPONENTS[component]);
     return worker.start(COMPONENTS[component], {
@@ -33,7 +35,7 @@ describe("component worker", () => {
         requestTimeoutMs: 5000,
         accessLog: false,
         ...changes.component,
-      } as WorkerComponent,
+      },
     });
   }
 
