@@ -107,7 +107,7 @@ describe("hostile paths", () => {
     }
   });
 
-  test("links of every kind that lead outside are refused, in the middle and followed", async () => {
+  test("links of every kind that lead outside are refused, in the middle too", async () => {
     symlinkSync("../secret", join(root, "up"));
     symlinkSync(join(base, "secret"), join(root, "absolute"));
     symlinkSync("..", join(root, "parent"));
@@ -129,7 +129,7 @@ describe("hostile paths", () => {
     }
   });
 
-  test("a chain of links ends at the limit, a loop at once, both before anything is made", async () => {
+  test("a chain of links ends at the limit, a loop before anything is made", async () => {
     for (let index = 0; index < MAX_SYMLINKS + 1; index++) {
       symlinkSync(index === 0 ? "file" : `chain${index - 1}`, join(root, `chain${index}`));
     }
@@ -173,7 +173,7 @@ describe("hostile paths", () => {
     for (const path of wrong) expect([path, await exceptions(path, [ILSEQ])]).toEqual([path, []]);
   });
 
-  test("paths beyond every limit are refused by every call, ten thousand components too", async () => {
+  test("paths beyond every limit are refused by every call", async () => {
     const long = ["x".repeat(MAX_PATH_BYTES + 1), "x/".repeat(10_000), "../".repeat(10_000)];
     for (const path of long) {
       expect([path.length, await exceptions(path, [NAMETOOLONG])]).toEqual([path.length, []]);
@@ -224,7 +224,7 @@ describe("hostile paths", () => {
     expect(lines.slice(2)).toEqual(["0", "0 5", "0", "0 50", "0 inside"]);
   });
 
-  test("a hard link to outside can be made by others only; it is a file like any other", async () => {
+  test("a hard link to outside can be made by others only, and is a file then", async () => {
     linkSync(join(base, "secret"), join(root, "hard"));
     const lines = await runProbe(root, [
       "link 3 ../secret 3 mine 0",

@@ -23,7 +23,7 @@ test("a guest whose calls answer at once is never suspended", async () => {
   expect(await run.lines).toEqual(lines);
 });
 
-test("waitingImports hands arguments over in order, and takes answers from now or later", async () => {
+test("waitingImports hands arguments over in order, and takes answers now or later", async () => {
   const seen: number[][] = [];
   const answer = (...args: number[]) => {
     seen.push(args);

@@ -27,9 +27,9 @@ const MUST_WAIT = -1;
 
 /**
  * Imports for functions that may wait. A call of a `Suspending` function costs 4 µs and 1 µs for
- * each frame on the guest's stack, also when it answers at once, because the engine takes the stack
- * off and puts it back. So a small module stands between: it calls a plain function, and a suspending
- * one only when that says it has to wait.
+ * each frame on the guest's stack, also when it answers at once, because the engine takes the
+ * stack off and puts it back. So a small module stands between: it calls a plain function, and a
+ * suspending one only when that says it has to wait.
  *
  *     (func (export "fd_read") (param i32 i32 i32 i32) (result i32)
  *       (if (i32.eq (local.tee 4 (call $now_fd_read …)) (i32.const -1)) (then (return_call $wait)))
@@ -73,7 +73,7 @@ const section = (id: number, content: readonly number[]) => [
   ...content,
 ];
 
-/** Type 0 is that of `wait`, then one for each function; function 0 is `wait`, then `now` of each. */
+/** Type 0 and function 0 are those of `wait`; then comes one for each of the functions. */
 const switchboard = new WebAssembly.Module(
   Uint8Array.from([
     ...HEADER,

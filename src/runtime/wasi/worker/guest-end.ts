@@ -55,7 +55,8 @@ export function backtrace(thrown: unknown, offsetOf?: OffsetOf): string {
 function frameText(name: string, offsetOf: OffsetOf | undefined): string {
   if (!/^\d+$/.test(name)) return printable(rustSymbol(name));
   const offset = offsetOf?.(Number(name));
-  return `function ${name}${offset === undefined ? "" : ` (module offset 0x${offset.toString(16)})`}`;
+  const place = offset === undefined ? "" : ` (module offset 0x${offset.toString(16)})`;
+  return `function ${name}${place}`;
 }
 
 /** A recursion takes one line. */
