@@ -2,8 +2,8 @@ import { DIRECTORY_RIGHTS, RIGHTS } from "../abi.ts";
 
 /**
  * What the programs of the WASI test suite want of preview 1
- * (github.com/WebAssembly/wasi-testsuite, tests/rust and tests/c), each as a script of our own probe under the program's name. Where the
- * suite takes several answers, the one here is Linux'.
+ * (github.com/WebAssembly/wasi-testsuite, tests/rust and tests/c), each as a script of our own
+ * probe under the program's name. Where the suite takes several answers, the one here is Linux'.
  */
 export type SuiteStep = readonly [call: string, want: string | RegExp];
 
