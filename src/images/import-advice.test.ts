@@ -49,7 +49,7 @@ describe("importAdvice", () => {
       "refused fermyon:spin/llm@2.0.0: Spin's own interface",
       "refused wasmcloud:bus/lattice: wasmCloud's own interface",
       "refused wasi:nn/tensor@0.2.0: no machine learning is provided",
-      "refused wasi:http/types@0.3.0: another version of WASI than 0.2",
+      "refused wasi:http/types@0.3.0: WASI 0.3: build the component for WASI 0.2",
       "refused acme:shop/cart: an interface nobody provides",
       "refused log: a function nobody provides",
     ]);
@@ -61,7 +61,7 @@ describe("importAdvice", () => {
         "which pods are run by",
     ]);
     expect(adviceOn(componentWith({ exports: ["wasi:cli/run@0.3.0"] }))).toEqual([
-      "refused wasi:cli/run@0.3.0: another version of WASI than 0.2",
+      "refused wasi:cli/run@0.3.0: WASI 0.3: build the component for WASI 0.2",
     ]);
   });
 

@@ -51,6 +51,7 @@ const STRANGE_MODULES: readonly (readonly [prefix: string, why: string])[] = [
   ["env.", "functions the linker left open, or a build for Emscripten"],
 ];
 
+const THIRD_PREVIEW = "WASI 0.3: build the component for WASI 0.2";
 const HANDLER = "wasi:http/incoming-handler";
 const COMMAND = "wasi:cli/run";
 
@@ -69,7 +70,7 @@ function componentAdvice(wasm: WasmInspection): ImportAdvice[] {
     const why = `it exports neither ${HANDLER} nor ${COMMAND}, which pods are run by`;
     refused.push({ verdict: "refused", names: wasm.exports, why });
   } else if (!wasm.exports.some((name) => isRunnable(name))) {
-    const why = "another version of WASI than 0.2";
+    const why = THIRD_PREVIEW;
     refused.push({ verdict: "refused", names: wasm.exports, why });
   }
   const grants = wasm.imports.flatMap((name): ImportAdvice[] => {
@@ -88,7 +89,7 @@ function isRunnable(name: string): boolean {
 function refusalOf(name: string): string | undefined {
   const plain = withoutVersion(name);
   if (CLUSTER_INTERFACES.has(plain)) {
-    return isSecondPreview(name) ? undefined : "another version of WASI than 0.2";
+    return isSecondPreview(name) ? undefined : THIRD_PREVIEW;
   }
   const known = STRANGERS.find(([prefix]) => plain.startsWith(prefix));
   if (known !== undefined) return known[1];
@@ -97,8 +98,7 @@ function refusalOf(name: string): string | undefined {
 
 /** Of proposals that have no second preview yet (wasi:config, wasi:keyvalue) drafts will do. */
 function isSecondPreview(name: string): boolean {
-  const version = name.split("@")[1];
-  return version === undefined || /^0\.[12]\./.test(version);
+  return !/^wasi:.*@0\.3\./.test(name);
 }
 
 function withoutVersion(name: string): string {
