@@ -84,6 +84,7 @@ class HostInstance implements PreviewTwoInstance {
 
   incoming(request: IncomingHttp): ReturnType<PreviewTwoInstance["incoming"]> {
     const { promise, resolve, reject } = Promise.withResolvers<OutgoingHttp>();
+    this.#scope.entered();
     // Whoever runs the guest may see it trap first, and never look at this.
     promise.catch(() => undefined);
     return {

@@ -97,6 +97,11 @@ export class InstanceScope {
     return this.#spins >= MAX_SPINS;
   }
 
+  /** A call from outside begins: whoever brought it let the event loop run. */
+  entered(): void {
+    this.#spins = 0;
+  }
+
   /** Lets the event loop run once. */
   turn(): Promise<void> {
     return this.wait((done) => {
