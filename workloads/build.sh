@@ -1,6 +1,7 @@
 #!/bin/sh
-# Rebuilds the .wasm files of all workloads, byte for byte the same with the same toolchain:
-#   clang-19, lld-19, wasi-libc, libclang-rt-19-dev-wasm32 (Debian) and `npm ci` for AssemblyScript.
+# Rebuilds the committed .wasm files of all workloads, byte for byte the same with the same toolchain:
+#   clang-19, lld-19, wasi-libc, libclang-rt-19-dev-wasm32, rustc, libstd-rust-dev-wasm32, lld-14
+#   (Debian) and `npm ci` for AssemblyScript and the tools that make components.
 # CC, and WASI_SYSROOT where wasi-libc is elsewhere, may be set.
 set -eu
 cd "$(dirname "$0")"
@@ -13,8 +14,7 @@ SYSROOT=${WASI_SYSROOT:+--sysroot=$WASI_SYSROOT}
   -Wl,--gc-sections,-s,--stack-first,-z,stack-size=262144 \
   -o hello-http/hello-http.wasm hello-http/hello-http.c
 
-if [ -d hello-wagi/assembly ]; then
-  ../node_modules/.bin/asc hello-wagi/assembly/index.ts --config hello-wagi/asconfig.json \
-    --target release
-fi
+../node_modules/.bin/asc hello-wagi/assembly/index.ts --config hello-wagi/asconfig.json \
+  --target release
 ls -l hello-http/*.wasm hello-wagi/*.wasm
+for workload in hello-component-c guestbook counter-rust; do "$workload/build.sh"; done

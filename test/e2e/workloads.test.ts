@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../../src/lib/testing/eventually.ts";
 import { workerPid } from "../harness/pod-traces.ts";
@@ -41,6 +41,17 @@ describe("workloads", () => {
     await kubectl.ok("rollout", "status", `deployment/${deployment}`, "--timeout=60s");
   }
 
+  /** Kills the process of the one pod and waits until its container runs again. */
+  async function killed(selector: string): Promise<void> {
+    const status = (field: string): Promise<string> => {
+      const path = `jsonpath={.items[0].status.containerStatuses[0].${field}}`;
+      return kubectl.ok("get", "pod", "-l", selector, "-o", path);
+    };
+    const id = (await status("containerID")).replace(/^.*:\/\//, "");
+    process.kill(workerPid(server.dataDir, id), "SIGKILL");
+    await eventually(async () => (await status("restartCount")) === "1");
+  }
+
   const manifestOf = (name: string): string =>
     readFileSync(join(workloads, name, `${name}.yaml`), "utf8");
 
@@ -52,6 +63,17 @@ describe("workloads", () => {
 
   const text = async (host: string, path: string, init?: RequestInit): Promise<string> =>
     (await ask(host, path, init)).text();
+
+  test("every workload has a README and its manifest", () => {
+    // What other workloads are built with has no manifest of its own.
+    const names = readdirSync(workloads, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && entry.name !== "wasi-http-c")
+      .map((entry) => entry.name);
+    for (const name of names) {
+      expect(readdirSync(join(workloads, name))).toContain("README.md");
+      expect(readdirSync(join(workloads, name))).toContain(`${name}.yaml`);
+    }
+  });
 
   test(
     "hello-component-c answers through the Ingress",
@@ -83,6 +105,22 @@ describe("workloads", () => {
         const logs = await kubectl.ok("logs", "-l", `app=${name}`, "--tail=-1");
         return logs.includes("GET /log") && logs.includes("GET /trap: ");
       });
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "counter-rust counts on where it was when its process is killed",
+    async () => {
+      const name = "counter-rust";
+      expect(await push(join(workloads, name, `${name}.wasm`), `${name}:v1`)).toBe("");
+      await apply(manifestOf(name), name);
+      const visit = (): Promise<string> => text(`${name}.example`, "/");
+      await eventually(async () => (await visit()) === "Hello from Rust, visitor 1\n");
+      expect(await visit()).toBe("Hello from Rust, visitor 2\n");
+      await killed(`app=${name}`);
+      await eventually(async () => (await visit()) === "Hello from Rust, visitor 3\n");
+      expect(await kubectl.ok("logs", `deployment/${name}`)).toContain("counting in /data/count");
     },
     TEST_TIMEOUT_MS,
   );
@@ -142,12 +180,7 @@ describe("workloads", () => {
         expect(await text(host, "/")).toContain(list);
 
         // The store is killed: its container comes back, and what the volume holds with it.
-        const store = ["get", "pod", "-l", "part=store", "-o"];
-        const path = "jsonpath={.items[0].status.containerStatuses[0].containerID}";
-        const id = (await kubectl.ok(...store, path)).replace(/^.*:\/\//, "");
-        process.kill(workerPid(server.dataDir, id), "SIGKILL");
-        const count = "jsonpath={.items[0].status.containerStatuses[0].restartCount}";
-        await eventually(async () => (await kubectl.ok(...store, count)) === "1");
+        await killed("part=store");
         await eventually(async () => (await text(host, "/")).includes(list), {
           what: "the store is back with its messages",
         });
