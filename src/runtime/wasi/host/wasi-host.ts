@@ -138,8 +138,9 @@ function guarded(fn: GuestFunction): GuestFunction {
 }
 
 function toErrno(error: unknown): number {
-  // DataView and typed arrays say RangeError for an address outside of memory.
-  if (error instanceof RangeError) return ERRNO.fault;
+  // DataView and typed arrays say RangeError for an address outside of memory, and the engine for
+  // a stack that ended while the host was called: that one is the guest's trap.
+  if (error instanceof RangeError && !error.message.includes("call stack")) return ERRNO.fault;
   const errno = errnoOf(error);
   if (errno === undefined) throw error;
   return errno;
