@@ -5,6 +5,7 @@ import type { ControllerContext } from "./controller-context.ts";
 import { startDeploymentController } from "./deployment/controller.ts";
 import { startEndpointSliceController } from "./endpoint-slice/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
+import { startHorizontalPodAutoscaler } from "./horizontal-pod-autoscaler/controller.ts";
 import { startNamespaceController } from "./namespace/controller.ts";
 import { startNodeIpamController } from "./node-ipam/controller.ts";
 import { startNodeLifecycleController } from "./node-lifecycle/controller.ts";
@@ -40,6 +41,7 @@ export function startControllers(options: ControllersOptions): void {
   if (clusterCidr !== undefined) startNodeIpamController(context, { clusterCidr });
   startNodeLifecycleController(context, nodeGraceMs === undefined ? {} : { graceMs: nodeGraceMs });
   startPodGc(context);
+  startHorizontalPodAutoscaler(context);
   startScaleToZeroController(context);
   // Last, so that it shares the informers of the others instead of watching beside them.
   startGarbageCollector(context);

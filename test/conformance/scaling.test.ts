@@ -8,7 +8,7 @@ import { type SpawnedServer, spawnServer } from "../harness/spawned-server.ts";
 
 const MODULE = join(import.meta.dir, "..", "..", "workloads", "hello-http", "hello-http.wasm");
 const TEST_TIMEOUT_MS = 120_000;
-const WITHIN = { timeoutMs: 60_000 };
+const WITHIN = { deadlineMs: 60_000 };
 
 let server: SpawnedServer;
 let kubectl: Kubectl;
@@ -46,6 +46,21 @@ spec:
     - http:
         paths:
           - { path: /, pathType: Prefix, backend: { service: { name: hello, port: { number: 8080 } } } }
+`;
+
+const REQUESTS_AUTOSCALER = `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: { name: hello }
+spec:
+  scaleTargetRef: { apiVersion: apps/v1, kind: Deployment, name: hello }
+  minReplicas: 1
+  maxReplicas: 5
+  metrics:
+    - type: Pods
+      pods:
+        metric: { name: requests-per-second }
+        target: { type: AverageValue, averageValue: "1" }
 `;
 
 beforeAll(async () => {
@@ -108,9 +123,44 @@ describe("kubectl and scaling", () => {
       await kubectl.ok("scale", "deployment/hello", "--replicas=2");
       await kubectl.ok("rollout", "status", "deployment/hello", "--timeout=30s");
       expect(await replicas()).toBe("2");
+      // An autoscaler leaves alone what sleeps.
+      const hpa = ["autoscale", "deployment", "hello", "--min=1", "--max=3", "--cpu=50%"];
+      await kubectl.ok(...hpa, "--name=sleepy");
+      await eventually(async () => (await replicas()) === "0", WITHIN);
+      expect(await get(url)).toBe(200);
+      await kubectl.ok("delete", "hpa", "sleepy");
       await kubectl.ok("annotate", "deployment/hello", "kubun.dev/scale-to-zero-");
       const path = "jsonpath={.metadata.annotations.kubun\\.dev/wakes-deployment}";
       await eventually(async () => (await kubectl.ok("get", "svc", "hello", "-o", path)) === "");
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "kubectl autoscale keeps a Deployment within its bounds and shows what it measures",
+    async () => {
+      await kubectl.ok("scale", "deployment/hello", "--replicas=1");
+      await kubectl.ok("autoscale", "deployment", "hello", "--min=2", "--max=4", "--cpu=50%");
+      await eventually(async () => (await replicas()) === "2", WITHIN);
+      const described = await kubectl.ok("describe", "hpa", "hello");
+      expect(described).toContain("SuccessfulRescale");
+      expect(described).toContain("Current number of replicas below Spec.MinReplicas");
+      await kubectl.ok("delete", "hpa", "hello");
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
+    "an autoscaler follows the requests that the proxies count",
+    async () => {
+      await kubectl.ok("scale", "deployment/hello", "--replicas=1");
+      await kubectl.ok("rollout", "status", "deployment/hello", "--timeout=30s");
+      for (let count = 0; count < 100; count++) expect(await get(`${server.ingress}/`)).toBe(200);
+      await kubectl.feed(REQUESTS_AUTOSCALER, "apply", "-f", "-");
+      await eventually(async () => Number(await replicas()) > 1, WITHIN);
+      const shown = await kubectl.ok("get", "hpa", "hello", "--no-headers");
+      expect(shown).toMatch(/^hello +Deployment\/hello +[0-9.m]+\/1 +1 +5 +\d/);
+      await kubectl.ok("delete", "hpa", "hello");
     },
     TEST_TIMEOUT_MS,
   );
