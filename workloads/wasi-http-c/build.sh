@@ -17,7 +17,7 @@ cp -r "$here/wasi-config" "$modules"/@bytecodealliance/jco/lib/wit/builtin/0.2.1
 
 # shellcheck disable=SC2086 # the sysroot option is empty or one word
 "$CC" --target=wasm32-wasi $SYSROOT -mexec-model=reactor -std=c17 -Oz -flto -Wall -Wextra -Werror \
-  -D_GNU_SOURCE -ffile-prefix-map="$here/.."=. \
+  -D_GNU_SOURCE -I"$here" -ffile-prefix-map="$here/.."=. \
   -Wl,--gc-sections,-s,--stack-first,-z,stack-size=65536 \
   -o "$work/core.wasm" "$1" "$here/wasi-http.c"
 node "$here/make-component.mjs" "$work/wit" service "$work/core.wasm" "$2"
