@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { translateComponent } from "../runtime/wasi/component/translate-component.ts";
+import { translateComponent } from "../runtime/index.ts";
 
 const [input, outputDirectory] = process.argv.slice(2);
 if (input === undefined || outputDirectory === undefined) {

@@ -11,3 +11,4 @@ export type { WasiRuntime, WasiRuntimeOptions } from "./wasi/wasi-runtime.ts";
 export type { EgressGate, EgressOptions } from "./wasi/component/egress-gate.ts";
 export { isAllowed } from "./wasi/component/pod-grants.ts";
 export type { AllowedHost, OutgoingScheme } from "./wasi/component/pod-grants.ts";
+export { translateComponent } from "./wasi/component/translate-component.ts";

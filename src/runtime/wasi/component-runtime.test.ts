@@ -81,7 +81,7 @@ describe("createWasiRuntime with components", () => {
     });
   }
 
-  test("createWasiRuntime translates when the image is pulled, once, and removes with it", async () => {
+  test("createWasiRuntime translates an image when it is pulled, once", async () => {
     const { signal } = new AbortController();
     await runtime.pullImage(fixture.componentImage, { signal });
     const components = join(fixture.root, "state", "components");
@@ -94,7 +94,7 @@ describe("createWasiRuntime with components", () => {
     expect(readdirSync(components)).toEqual([]);
   });
 
-  test("createWasiRuntime opens a pod's way out as its annotations say, and again after a restart", async () => {
+  test("createWasiRuntime opens a pod's way out, and again after a restart", async () => {
     const annotation = { "kubun.dev/allowed-outgoing-hosts": "http://store", other: "not kept" };
     const sandbox = await runSandbox(annotation);
     await runtime.startContainer(await create(sandbox.id));
@@ -119,7 +119,7 @@ describe("createWasiRuntime with components", () => {
     expect(gate.opened.size).toBe(0);
   });
 
-  test("createWasiRuntime refuses annotations and handlers that make no sense for a component", async () => {
+  test("createWasiRuntime refuses annotations and handlers that make no sense", async () => {
     const wrong = await runSandbox({ "kubun.dev/instances": "many" });
     const why = await refusal(wrong.id);
     expect(why.code).toBe("invalid-config");
@@ -131,7 +131,7 @@ describe("createWasiRuntime with components", () => {
     ]);
   });
 
-  test("createWasiRuntime refuses a component whose imports nobody provides, by name", async () => {
+  test("createWasiRuntime refuses imports that nobody provides, by name", async () => {
     const bytes = Buffer.from(await Bun.file(COMPONENTS.service).arrayBuffer());
     // A name of the same length in the outermost imports.
     const [from, to] = ["wasi:http/types@0.2.12", "acme:door/types@0.2.12"];

@@ -37,8 +37,8 @@ export interface ContainerRecord {
 
 /**
  * The runtime's memory on disk: `sandboxes/<id>/state.json`, `containers/<id>/state.json`,
- * `workers/<id>/`, `components/<sha256>/`. Files are replaced as a whole; they need no fsync, because after a power cut no
- * worker is left that they could describe.
+ * `workers/<id>/`, `components/<sha256>/`. Files are replaced as a whole; they need no fsync,
+ * because after a power cut no worker is left that they could describe.
  */
 export class StateDirectory implements WorkerPlaces {
   readonly workersDirectory: string;

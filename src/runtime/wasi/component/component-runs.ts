@@ -27,7 +27,7 @@ const OWN_PREFIX = "kubun.dev/";
 const MODULE_HANDLER = "wagi";
 const DIGEST_OF_REFERENCE = /@(sha256:[0-9a-f]{64})$/;
 
-/** What the runtime needs beside workers to run components: translations, and the ways out of pods. */
+/** What running components takes beside workers: translations, and the ways out of pods. */
 export class ComponentRuns {
   readonly #directory: StateDirectory;
   readonly #options: ComponentRunsOptions;

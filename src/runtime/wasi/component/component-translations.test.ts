@@ -82,7 +82,7 @@ describe("ComponentTranslations", () => {
     expect((await translations.ensure(image("a"))).manifest.kind).toBe("http");
   });
 
-  test("ComponentTranslations makes anew what was damaged, cut or is of another version", async () => {
+  test("ComponentTranslations makes anew what was damaged or is of another version", async () => {
     const { directory } = await open().ensure(image("a"));
     const damages: (() => void)[] = [
       () => writeFileSync(join(directory, "component.js"), "export  "),
@@ -106,7 +106,7 @@ describe("ComponentTranslations", () => {
     expect(orders).toHaveLength(2);
   });
 
-  test("ComponentTranslations translates a few at a time and turns away beyond its bound", async () => {
+  test("ComponentTranslations translates a few at a time, up to a bound", async () => {
     const gate = Promise.withResolvers<void>();
     translate = async ({ outputDirectory }) => {
       await gate.promise;
@@ -126,7 +126,7 @@ describe("ComponentTranslations", () => {
     expect(orders).toHaveLength(count);
   });
 
-  test("ComponentTranslations keeps only what images need, and sweeps what a crash left", async () => {
+  test("ComponentTranslations keeps what images need, and sweeps the rest", async () => {
     const translations = open();
     const kept = await translations.ensure(image("a"));
     await translations.ensure(image("b"));

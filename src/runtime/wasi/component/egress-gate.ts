@@ -1,9 +1,9 @@
 import type { AllowedHost } from "./pod-grants.ts";
 
 /**
- * The way out of a pod: an HTTP/1.1 front on a Unix socket, kept by the node. Requests are in origin
- * form, their target is the Host header, `x-kubun-scheme: https` asks for TLS to the target. What
- * the gate itself refuses carries `x-kubun-egress-error` with the name of a wasi:http error code.
+ * The way out of a pod: an HTTP/1.1 front on a Unix socket, kept by the node. Requests are in
+ * origin form, their target is the Host header, `x-kubun-scheme: https` asks for TLS to it. What
+ * the gate itself refuses carries `x-kubun-egress-error`, the name of a wasi:http error code.
  */
 export interface EgressGate {
   /** Listens at `path` until closed. Throws when the socket cannot be made. */

@@ -1,8 +1,8 @@
 /**
- * The translator's code without what it does beside calling: every call of an import makes two tasks
- * of WASI 0.3's concurrency model, looks into the environment for a debugging switch, and suspends
- * the guest even when the host answers at once. A component of WASI 0.2 needs none of it. What is
- * left is the lifting and lowering of values, as generated.
+ * The translator's code without what it does beside calling: every call of an import makes two
+ * tasks of WASI 0.3's concurrency model, looks into the environment for a debugging switch, and
+ * suspends the guest even when the host answers at once. A component of WASI 0.2 needs none of it.
+ * What is left is the lifting and lowering of values, as generated.
  *
  * The text is that of one pinned version of the translator. Whatever is not exactly as known makes
  * this give up, and the code runs as it was generated, slower.
@@ -22,14 +22,24 @@ export function leanCode(code: string, suspending: ReadonlySet<string>): string 
     : whole;
 }
 
+/** A long regular expression, part by part. */
+function pattern(flags: string, ...parts: readonly string[]): RegExp {
+  return new RegExp(parts.join(""), flags);
+}
+
 /** Grows by one for each handle there ever was, and is never read. */
 export const CREATED_REPS = "    table._createdReps.add(rep);\n";
 
 const DEBUG_LOG = /^ {2}const _debugLog = [\s\S]*?^ {2}\}\n/m;
 const INSTANTIATE = "export function instantiate(";
 /** What must be gone. */
-const MACHINERY =
-  /\b(createNewCurrentTask|getOrCreateAsyncState|_lowerImportBackwardsCompat|_suspendingImport|getCurrentTask|AsyncTask|AsyncSubtask|_debugLog)\b/;
+const MACHINERY = pattern(
+  "",
+  String.raw`\b(?:createNewCurrentTask|getOrCreateAsyncState|getCurrentTask|`,
+  `AsyncTask|AsyncSubtask|`,
+  String.raw`_lowerImportBackwardsCompat|_suspendingImport|_withGlobalCurrentTaskMeta|`,
+  String.raw`_withGlobalCurrentTaskMetaAsync|_trackHostOperation|_debugLog)\b|\btask\.`,
+);
 
 /**
  * `_call` enters the host. A promise ends the lowering by a throw; when it settled, the lowering is
@@ -47,7 +57,8 @@ const STAND_INS = `
       return value;
     }
     const result = enter();
-    if (result === null || typeof result !== 'object' || typeof result.then !== 'function') return result;
+    if (result === null || typeof result !== 'object') return result;
+    if (typeof result.then !== 'function') return result;
     _pending = result;
     throw _waits;
   };
@@ -72,12 +83,24 @@ const TRAMPOLINE =
   / {2}const (_trampoline\d+) = (?:async )?function\([\s\S]*?\n {2}\1\.fnName = .*\n/g;
 const MANUALLY_ASYNC = /^ {2}_trampoline\d+\.manuallyAsync = true;\n/gm;
 const SIGNATURE = /\[iface="([^"]*)", function="([^"]*)"\]/;
-const TASK_OF_CALL =
-  /^ {4}const hostProvided = true;\n[\s\S]*?^ {4}const started = (?:task\.enterSync\(\);\n|await task\.enter\(\{ isHost: hostProvided \}\);\n {4}if \(!started\) \{\n[\s\S]*?^ {4}\}\n)/m;
-const HOST_CALL =
-  /(?:await {2})?_withGlobalCurrentTaskMeta(?:Async)?\(\{\s*componentIdx: task\.componentIdx\(\),\s*taskID: task\.id\(\),\s*fn: \(\) => _trackHostOperation\(\(\) => (.*)\),\s*\}\)\s*;/;
-const TASK_FAILED =
-  /getOrCreateAsyncState\(\d+\)\.markTrapped\(err\);\s*task\.setErrored\(err\);\s*task\.reject\(err\);\s*task\.exit\(\);\s*(?:throw err|return task\.completionPromise\(\));/g;
+const TASK_OF_CALL = pattern(
+  "m",
+  String.raw`^ {4}const hostProvided = true;\n[\s\S]*?^ {4}const started = `,
+  String.raw`(?:task\.enterSync\(\);\n|await task\.enter\(\{ isHost: hostProvided \}\);\n`,
+  String.raw` {4}if \(!started\) \{\n[\s\S]*?^ {4}\}\n)`,
+);
+const HOST_CALL = pattern(
+  "",
+  String.raw`(?:await {2})?_withGlobalCurrentTaskMeta(?:Async)?\(\{\s*`,
+  String.raw`componentIdx: task\.componentIdx\(\),\s*taskID: task\.id\(\),\s*`,
+  String.raw`fn: \(\) => _trackHostOperation\(\(\) => (.*)\),\s*\}\)\s*;`,
+);
+const TASK_FAILED = pattern(
+  "g",
+  String.raw`getOrCreateAsyncState\(\d+\)\.markTrapped\(err\);\s*task\.setErrored\(err\);\s*`,
+  String.raw`task\.reject\(err\);\s*task\.exit\(\);\s*`,
+  String.raw`(?:throw err|return task\.completionPromise\(\));`,
+);
 const TASK_TRAPPED = /getOrCreateAsyncState\(\d+\)\.markTrapped\(e\)/g;
 const TASK_RESOLVED = /^ *task\.(?:resolve\(\[.*\]\)|exit\(\));\n/gm;
 
@@ -113,13 +136,23 @@ function leanLowerings(code: string): string {
 /** An exported function; the translator gives it a task of its own. */
 const EXPORT =
   /^ {2}(?:async )?function [\w$]+\(.*\) \{\s*const hostProvided = false;\n[\s\S]*?^ {2}\}\n/gm;
-const TASK_OF_EXPORT =
-  /getOrCreateAsyncState\(\d+\)\.throwIfTrapped\(\);[\s\S]*?^ {4}CURRENT_TASK_MAY_BLOCK\.value = .*\n/m;
+const TASK_OF_EXPORT = pattern(
+  "m",
+  String.raw`getOrCreateAsyncState\(\d+\)\.throwIfTrapped\(\);[\s\S]*?`,
+  String.raw`^ {4}CURRENT_TASK_MAY_BLOCK\.value = .*\n`,
+);
 const RETURN_MEMORY = /^ {4}if \(\w+ ?!== null\) \{\s*task\.setReturnMemoryIdx\([\s\S]*?^ {4}\}\n/m;
-const WITH_META =
-  /(await|return await|return) _withGlobalCurrentTaskMeta(?:Async)?\(\{\s*taskID: task\.id\(\),\s*componentIdx: task\.componentIdx\(\),\s*fn: ((?:async )?\(\) => )/g;
-const POST_RETURN =
-  /let cstate = getOrCreateAsyncState\(\d+\);\s*cstate\.mayLeave = false;\s*(.*)\s*cstate\.mayLeave = true;/;
+const WITH_META = pattern(
+  "g",
+  String.raw`(await|return await|return) _withGlobalCurrentTaskMeta(?:Async)?\(\{\s*`,
+  String.raw`taskID: task\.id\(\),\s*componentIdx: task\.componentIdx\(\),\s*`,
+  String.raw`fn: ((?:async )?\(\) => )`,
+);
+const POST_RETURN = pattern(
+  "",
+  String.raw`let cstate = getOrCreateAsyncState\(\d+\);\s*cstate\.mayLeave = false;\s*(.*)\s*`,
+  String.raw`cstate\.mayLeave = true;`,
+);
 const LATE_FAILURE =
   /^ *if \(!task\.isResolvedState\(\)\) \{[\s\S]*?^ *if \(!task\.isExited\(\)\) .*\n/m;
 

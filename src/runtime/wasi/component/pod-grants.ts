@@ -14,7 +14,7 @@ export type OutgoingScheme = (typeof OUTGOING_SCHEMES)[number];
 export interface AllowedHost {
   /** `"*"`: any scheme, any host, any port. */
   readonly scheme: OutgoingScheme | "*";
-  /** Lower case; `*` for any, `*.example.com` for the names below, an IPv6 address without brackets. */
+  /** Lower case; `*` for any, `*.example.com` for the names below; IPv6 without brackets. */
   readonly host: string;
   readonly port: number | "*";
 }

@@ -46,7 +46,7 @@ describe("component worker", () => {
   const stream = (path: string, init: RequestInit = {}) =>
     fetch(`http://pod${path}`, { ...init, unix: worker.unixPath });
 
-  test("component worker > answers with the guest's head and body, one instance for many calls", async () => {
+  test("component worker: answers with the guest's head and body", async () => {
     expect(await start("service")).toEqual({ type: "started", facade: [] });
     const answer = await worker.fetch("/");
     expect(answer.status).toBe(200);
@@ -58,14 +58,14 @@ describe("component worker", () => {
     expect([await counted.text(), await text("/c")]).toEqual(["1", "2"]);
   });
 
-  test("component worker > a HEAD request gets no body", async () => {
+  test("component worker: a HEAD request gets no body", async () => {
     await start("service");
     const answer = await worker.fetch("/b64", { method: "HEAD" });
     expect([answer.status, await answer.text()]).toEqual([200, ""]);
     expect(await text("/")).toContain("hello");
   });
 
-  test("component worker > bodies stream both ways", async () => {
+  test("component worker: bodies stream both ways", async () => {
     await start("service");
     const body = new Uint8Array(1_000_000).map((_, index) => index % 251);
     const echoed = await worker.fetch("/e", { method: "POST", body });
@@ -77,7 +77,7 @@ describe("component worker", () => {
     expect(await text("/")).toContain("hello");
   });
 
-  test("component worker > a blocked instance does not block another, up to the limit", async () => {
+  test("component worker: a blocked instance does not block another", async () => {
     await start("service", { component: { instances: 2 } });
     const slow = [stream("/w400"), stream("/w400")];
     const startMs = performance.now();
@@ -88,7 +88,7 @@ describe("component worker", () => {
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
   });
 
-  test("component worker > a trap answers 500, leaves a backtrace, and costs only its instance", async () => {
+  test("component worker: a trap answers 500 and costs only its instance", async () => {
     await start("service", { component: { instances: 1 } });
     expect(await text("/c")).toBe("1");
     expect((await worker.fetch("/t")).status).toBe(500);
@@ -99,7 +99,7 @@ describe("component worker", () => {
     ]);
   });
 
-  test("component worker > an answer is broken off when its guest traps in the middle", async () => {
+  test("component worker: an answer is broken off when its guest traps", async () => {
     await start("service");
     const answer = await stream("/x");
     expect(answer.status).toBe(200);
@@ -111,14 +111,14 @@ describe("component worker", () => {
     expect(await text("/")).toContain("hello");
   });
 
-  test("component worker > a guest that returns without an answer is told from one that traps", async () => {
+  test("component worker: a guest that returns without an answer is told so", async () => {
     await start("service");
     expect((await worker.fetch("/n")).status).toBe(500);
     expect(worker.log).toContain("GET /n: ");
     expect(worker.log).not.toContain("wasm trap");
   });
 
-  test("component worker > a request past its deadline is answered 504, its instance dropped", async () => {
+  test("component worker: a request past its deadline is answered 504", async () => {
     await start("service", { component: { instances: 1, requestTimeoutMs: 300 } });
     expect(await text("/c")).toBe("1");
     const answer = await worker.fetch("/w60000");
@@ -127,7 +127,7 @@ describe("component worker", () => {
     expect(worker.log).toContain("GET /w60000: gave up after 300 ms");
   });
 
-  test("component worker > a request that waits for an instance past its deadline is answered 504", async () => {
+  test("component worker: the deadline counts while a request waits", async () => {
     await start("service", { component: { instances: 1, requestTimeoutMs: 300 } });
     const drops = await stream("/d60");
     expect((await worker.fetch("/")).status).toBe(504);
@@ -135,13 +135,13 @@ describe("component worker", () => {
     expect(await text("/")).toContain("hello");
   });
 
-  test("component worker > a stream outlives the deadline as long as bytes move", async () => {
+  test("component worker: a stream outlives the deadline as long as bytes move", async () => {
     await start("service", { component: { requestTimeoutMs: 200 } });
     const answer = await worker.fetch("/d20");
     expect((await answer.text()).length).toBe(20 * "data: drop\n\n".length);
   });
 
-  test("component worker > a guest that computes without end ends its worker, which says why", async () => {
+  test("component worker: a guest that computes without end ends its worker", async () => {
     await start("service", { component: { requestTimeoutMs: 100 } });
     const cut = worker.fetch("/l").catch(() => "cut");
     const result = await worker.result();
@@ -150,7 +150,7 @@ describe("component worker", () => {
     expect(await cut).toBe("cut");
   });
 
-  test("component worker > a client that does not read makes the guest wait, in bounded memory", async () => {
+  test("component worker: a client that does not read makes the guest wait", async () => {
     await start("service", { component: { requestTimeoutMs: 60_000 } });
     const reader = (await stream("/b1048576")).body?.getReader();
     await reader?.read();
@@ -162,27 +162,27 @@ describe("component worker", () => {
     await eventually(async () => (await status()).connections === 0);
   });
 
-  test("component worker > memory is limited for each instance, and the log tells", async () => {
+  test("component worker: memory is limited for each instance", async () => {
     await start("service", { memoryLimitBytes: 4 * 1024 * 1024 });
     expect((await worker.fetch("/m")).status).toBe(500);
     expect(worker.log).toContain("GET /m: the guest was refused memory beyond its 4194304 bytes");
     expect(await text("/")).toContain("hello");
   });
 
-  test("component worker > no instance is added whose memory would pass the limit", async () => {
+  test("component worker: no instance is added beyond the memory limit", async () => {
     await start("service", { memoryLimitBytes: 300 * 1024, component: { instances: 8 } });
     const answers = await Promise.all([stream("/w50"), stream("/w50"), stream("/w50")]);
     expect(answers.map(({ status: code }) => code)).toEqual([200, 200, 200]);
     expect((await status()).memoryBytes).toBeLessThanOrEqual(300 * 1024);
   });
 
-  test("component worker > an instance that cannot start within its memory ends the container", async () => {
+  test("component worker: a component larger than its limit cannot run", async () => {
     const reply = await start("service", { memoryLimitBytes: 65_536 });
     expect(reply).toMatchObject({ type: "failed", reason: "ContainerCannotRun" });
     expect((reply as { message: string }).message).toContain("memory limit of 65536 bytes");
   });
 
-  test("component worker > what is no translation is refused with words", async () => {
+  test("component worker: what is no translation is refused with words", async () => {
     const directory = join(worker.directory, "broken");
     mkdirSync(directory);
     writeFileSync(join(directory, "manifest.json"), "{}");
@@ -190,14 +190,14 @@ describe("component worker", () => {
     expect(reply).toMatchObject({ type: "failed", reason: "ContainerCannotRun" });
   });
 
-  test("component worker > the access log is off, and one line a request when it is on", async () => {
+  test("component worker: the access log has one line a request", async () => {
     await start("service", { component: { accessLog: true } });
     await worker.fetch("/b1?q=1", { headers: { "x-request-id": "abc" } });
     await eventually(() => worker.log !== "");
     expect(worker.said[0]).toMatch(/^stdout F GET \/b1\?q=1 200 [\d.]+ms abc$/);
   });
 
-  test("component worker > stop lets the requests under way finish", async () => {
+  test("component worker: stop lets the requests under way finish", async () => {
     await start("service");
     const slow = worker.fetch("/w300");
     await eventually(async () => (await status()).connections === 1);
@@ -206,7 +206,7 @@ describe("component worker", () => {
     expect(await worker.result()).toMatchObject({ exitCode: 143 });
   });
 
-  test("component worker > a request that is cut short leaves its instance usable", async () => {
+  test("component worker: a request that is cut short leaves its instance usable", async () => {
     await start("service", { component: { instances: 1 } });
     const socket = connect(worker.unixPath);
     socket.write("POST /e HTTP/1.1\r\nhost: pod\r\ncontent-length: 1000\r\n\r\nabc");
@@ -215,7 +215,7 @@ describe("component worker", () => {
     expect(await text("/")).toContain("hello");
   });
 
-  test("component worker > a command ends with 0, 1 for an error, its exit code, or its trap", async () => {
+  test("component worker: a command that returns is 0", async () => {
     expect(await start("command")).toMatchObject({ type: "started" });
     expect(await worker.result()).toMatchObject({ exitCode: 0, reason: "Completed" });
     expect(worker.said).toEqual(["stdout F ran"]);
@@ -228,7 +228,7 @@ describe("component worker", () => {
     ["memory", { exitCode: 137, reason: "OOMKilled" }],
   ] as const;
   for (const [argument, end] of ENDS) {
-    test(`component worker > a command that ends by ${argument} is ${end.exitCode}`, async () => {
+    test(`component worker: a command that ends by ${argument} is ${end.exitCode}`, async () => {
       await start("command", { args: ["guest", argument], memoryLimitBytes: 1024 * 1024 });
       expect(await worker.result()).toMatchObject(end);
     });

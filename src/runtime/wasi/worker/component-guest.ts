@@ -23,7 +23,7 @@ import { backtrace } from "./guest-end.ts";
 const BEATS_PER_DEADLINE = 4;
 const ACCESS_LOG_STREAM = "stdout";
 
-/** The style `component` for wasi:http/incoming-handler: an HTTP server before a pool of instances. */
+/** The style `component` for wasi:http: an HTTP server before a pool of instances. */
 export class ComponentGuest implements Guest {
   readonly #spec: WorkerSpec;
   readonly #component: WorkerComponent;
@@ -152,8 +152,9 @@ export class ComponentGuest implements Guest {
     const response = await served.response;
     const tookMs = Number(this.#clock.monotonicNs() - startNs) / 1e6;
     const id = request.headers.get("x-request-id") ?? "-";
-    const line = `${request.method} ${pathOf(request.url)} ${response.status} ${tookMs.toFixed(1)}ms`;
-    this.#log.write(ACCESS_LOG_STREAM, Buffer.from(`${line} ${id}\n`));
+    const { method, url } = request;
+    const line = `${method} ${pathOf(url)} ${response.status} ${tookMs.toFixed(1)}ms ${id}\n`;
+    this.#log.write(ACCESS_LOG_STREAM, Buffer.from(line));
     return response;
   }
 

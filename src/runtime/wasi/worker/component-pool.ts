@@ -29,8 +29,8 @@ export const MAX_WAITING_REQUESTS = 1024;
 export const IDLE_INSTANCE_MS = 30_000;
 
 /**
- * The instances of a component. They are made when all others are busy, up to the limits, and let go
- * when they were idle for long. The one used last is used first, so that the rest can become idle.
+ * The instances of a component. They are made when all others are busy, up to the limits, and let
+ * go when they were idle for long. The one used last is used first, so that the rest become idle.
  */
 export class ComponentPool {
   readonly #options: ComponentPoolOptions;
@@ -61,8 +61,8 @@ export class ComponentPool {
   }
 
   /**
-   * An instance, at once when one is idle; `undefined` when too many wait already. Rejects with what
-   * the component's start threw.
+   * An instance, at once when one is idle; `undefined` when too many wait already. Rejects with
+   * what the component's start threw.
    */
   take(): PooledInstance | Promise<PooledInstance> | undefined {
     const idle = this.#idle.pop();
