@@ -10,7 +10,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GuestError } from "../io/guest-error.ts";
+import { GuestError, GuestTrap } from "../io/guest-error.ts";
+import { MAX_RESOURCES } from "../io/instance-scope.ts";
 import {
   bytesOf,
   imported,
@@ -240,6 +241,45 @@ describe("Descriptor", () => {
       files[0]?.[Symbol.dispose]();
       files[1]?.readViaStream(0n);
       root.openAt({}, "file", {}, read).readViaStream(0n);
+    }
+    expect(openFiles()).toBe(before);
+  });
+
+  test("Descriptor that was dropped does not reach what is open under its number now", () => {
+    using fixture = open();
+    const root = preopened(fixture.instance);
+    const file = root.openAt({}, "file", {}, both);
+    file[Symbol.dispose]();
+    const other = root.openAt({}, "other", { create: true }, both);
+    const now = { tag: "now" } as const;
+    const calls = [
+      () => file.read(1n, 0n),
+      () => file.write(bytesOf("x"), 0n),
+      () => file.readViaStream(0n),
+      () => file.appendViaStream(),
+      () => file.stat(),
+      () => file.sync(),
+      () => file.setTimes(now, now),
+      () => other.isSameObject(file),
+      () => root.linkAt({}, "file", file, "new"),
+    ];
+    for (const call of calls) expect(call).toThrow(GuestTrap);
+  });
+
+  test("Descriptor leaks no file when the instance has no room for its stream", () => {
+    const openFiles = () => readdirSync("/proc/self/fd").length;
+    const before = openFiles();
+    {
+      using fixture = open();
+      const file = preopened(fixture.instance).openAt({}, "file", {}, both);
+      for (let made = 0; made < MAX_RESOURCES; made++) {
+        try {
+          file.readViaStream(0n);
+        } catch (error) {
+          expect(error).toBeInstanceOf(GuestTrap);
+        }
+      }
+      expect(() => file.appendViaStream()).toThrow(GuestTrap);
     }
     expect(openFiles()).toBe(before);
   });

@@ -8,6 +8,7 @@ import {
   readSync,
   writeSync,
 } from "node:fs";
+import { GuestTrap } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
 import { InputStream } from "../io/input-stream.ts";
 import { OutputStream } from "../io/output-stream.ts";
@@ -35,7 +36,7 @@ import {
   unlinkFile,
   type PathFlags,
 } from "./path-operations.ts";
-import type { FileHandle, OpenFileBudget } from "./shared-directory.ts";
+import type { FileHandle, OpenFiles } from "./shared-directory.ts";
 
 /** Bytes of one read of a descriptor. */
 export const MAX_FILE_READ_BYTES = 1024 * 1024;
@@ -46,7 +47,7 @@ export interface DescriptorOptions {
   readonly handle: FileHandle;
   readonly kind: "file" | "directory";
   readonly flags: DescriptorFlags;
-  readonly files: OpenFileBudget;
+  readonly files: OpenFiles;
   /** Nothing in the volume may be changed, times included. */
   readonly readOnlyVolume: boolean;
 }
@@ -56,7 +57,7 @@ export class Descriptor extends Resource {
   readonly #handle: FileHandle;
   readonly #kind: "file" | "directory";
   readonly #flags: DescriptorFlags;
-  readonly #files: OpenFileBudget;
+  readonly #files: OpenFiles;
   readonly #readOnlyVolume: boolean;
 
   /** Takes over one use of the handle. */
@@ -96,11 +97,11 @@ export class Descriptor extends Resource {
   }
 
   syncData(): void {
-    fileOperation(() => fdatasyncSync(this.#handle.fd));
+    fileOperation(() => fdatasyncSync(this.#fd));
   }
 
   sync(): void {
-    fileOperation(() => fsyncSync(this.#handle.fd));
+    fileOperation(() => fsyncSync(this.#fd));
   }
 
   getFlags(): DescriptorFlags {
@@ -121,7 +122,7 @@ export class Descriptor extends Resource {
   setSize(size: bigint): void {
     this.#requireFile("write");
     if (size > MAX_FILE_BYTES) throw new FileError("file-too-large");
-    fileOperation(() => ftruncateSync(this.#handle.fd, Number(size)));
+    fileOperation(() => ftruncateSync(this.#fd, Number(size)));
   }
 
   setTimes(access: NewTimestamp, modification: NewTimestamp): void {
@@ -137,16 +138,14 @@ export class Descriptor extends Resource {
     const limit = length > BigInt(MAX_FILE_READ_BYTES) ? MAX_FILE_READ_BYTES : Number(length);
     const buffer = new Uint8Array(limit);
     const position = positionOf(offset);
-    const count = fileOperation(() => readSync(this.#handle.fd, buffer, 0, limit, position));
+    const count = fileOperation(() => readSync(this.#fd, buffer, 0, limit, position));
     return [buffer.subarray(0, count), count < limit];
   }
 
   write(buffer: Uint8Array, offset: bigint): bigint {
     this.#requireFile("write");
     const position = positionOf(offset);
-    return BigInt(
-      fileOperation(() => writeSync(this.#handle.fd, buffer, 0, buffer.length, position)),
-    );
+    return BigInt(fileOperation(() => writeSync(this.#fd, buffer, 0, buffer.length, position)));
   }
 
   stat() {
@@ -172,12 +171,12 @@ export class Descriptor extends Resource {
 
   createDirectoryAt(path: string): void {
     this.#requireMutable();
-    fileOperation(() => createDirectory(this.#handle.fd, path));
+    fileOperation(() => createDirectory(this.#fd, path));
   }
 
   statAt(flags: PathFlags, path: string) {
     this.#requireDirectory();
-    return descriptorStat(fileOperation(() => statPath(this.#handle.fd, path, flags)));
+    return descriptorStat(fileOperation(() => statPath(this.#fd, path, flags)));
   }
 
   setTimesAt(
@@ -189,8 +188,8 @@ export class Descriptor extends Resource {
     this.#requireMutable();
     const times = { access, modification, nowNs: this.scope.clock.realtimeNs() };
     fileOperation(() => {
-      const stats = statPath(this.#handle.fd, path, flags);
-      atPath(this.#handle.fd, path, flags, ({ hostPath }) => setPathTimes(hostPath, stats, times));
+      const stats = statPath(this.#fd, path, flags);
+      atPath(this.#fd, path, flags, ({ hostPath }) => setPathTimes(hostPath, stats, times));
     });
   }
 
@@ -216,7 +215,7 @@ export class Descriptor extends Resource {
     const exclusive = openFlags.create === true && openFlags.exclusive === true;
     const follow = { symlinkFollow: flags.symlinkFollow === true && !exclusive };
     return fileOperation(() => {
-      const { fd, kind } = atPath(this.#handle.fd, path, follow, (resolved) =>
+      const { fd, kind } = atPath(this.#fd, path, follow, (resolved) =>
         openPath(resolved, openFlags, wanted),
       );
       const handle = this.#files.handle(fd);
@@ -237,12 +236,12 @@ export class Descriptor extends Resource {
 
   readlinkAt(path: string): string {
     this.#requireDirectory();
-    return fileOperation(() => readLink(this.#handle.fd, path));
+    return fileOperation(() => readLink(this.#fd, path));
   }
 
   removeDirectoryAt(path: string): void {
     this.#requireMutable();
-    fileOperation(() => removeDirectory(this.#handle.fd, path));
+    fileOperation(() => removeDirectory(this.#fd, path));
   }
 
   renameAt(oldPath: string, target: Descriptor, newPath: string): void {
@@ -253,33 +252,38 @@ export class Descriptor extends Resource {
 
   symlinkAt(oldPath: string, newPath: string): void {
     this.#requireMutable();
-    fileOperation(() => makeSymlink(this.#handle.fd, oldPath, newPath));
+    fileOperation(() => makeSymlink(this.#fd, oldPath, newPath));
   }
 
   unlinkFileAt(path: string): void {
     this.#requireMutable();
-    fileOperation(() => unlinkFile(this.#handle.fd, path));
+    fileOperation(() => unlinkFile(this.#fd, path));
   }
 
   metadataHashAt(flags: PathFlags, path: string) {
     this.#requireDirectory();
-    return metadataHash(fileOperation(() => statPath(this.#handle.fd, path, flags)));
+    return metadataHash(fileOperation(() => statPath(this.#fd, path, flags)));
   }
 
   protected override released(): void {
     this.#handle.release();
   }
 
+  get #fd(): number {
+    this.#requireLive();
+    return this.#handle.fd;
+  }
+
   get #selfPath(): string {
-    return `/proc/self/fd/${this.#handle.fd}`;
+    return `/proc/self/fd/${this.#fd}`;
   }
 
   #stats() {
-    return fstatSync(this.#handle.fd, { bigint: true });
+    return fstatSync(this.#fd, { bigint: true });
   }
 
   #pair(oldPath: string, target: Descriptor, newPath: string) {
-    return { from: this.#handle.fd, oldPath, to: target.#handle.fd, newPath };
+    return { from: this.#fd, oldPath, to: target.#fd, newPath };
   }
 
   #open(open: () => number): FileHandle {
@@ -287,12 +291,19 @@ export class Descriptor extends Resource {
     return this.#files.handle(fileOperation(open));
   }
 
+  /** Once it is closed, the number may be another file's. */
+  #requireLive(): void {
+    if (!this.live) throw new GuestTrap("a descriptor was used after it was dropped");
+  }
+
   #requireFile(access: "read" | "write"): void {
+    this.#requireLive();
     if (this.#kind === "directory") throw new FileError("is-directory");
     if (this.#flags[access] !== true) throw new FileError("bad-descriptor");
   }
 
   #requireDirectory(): void {
+    this.#requireLive();
     if (this.#kind !== "directory") throw new FileError("not-directory");
   }
 

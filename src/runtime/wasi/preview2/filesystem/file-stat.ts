@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { BigIntStats } from "node:fs";
 import { datetimeOf, nanosecondsOf, type Datetime } from "../clocks.ts";
 
@@ -51,7 +50,7 @@ export function descriptorStat(stats: BigIntStats) {
  * number of it.
  */
 export function metadataHash(stats: BigIntStats): { lower: bigint; upper: bigint } {
-  const digest = createHash("sha256")
+  const digest = new Bun.CryptoHasher("sha256")
     .update(`${stats.dev} ${stats.ino} ${stats.birthtimeNs}`)
     .digest();
   return { lower: digest.readBigUInt64LE(0), upper: digest.readBigUInt64LE(8) };

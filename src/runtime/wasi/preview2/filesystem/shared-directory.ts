@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from "node:fs";
+import type { Owned } from "../io/instance-scope.ts";
 import type { WorkerPreopen } from "../../worker-protocol.ts";
 
 /** Files and directories an instance may have open, beyond those it was given. */
@@ -25,13 +26,12 @@ export class SharedDirectory {
 /** An open file that its descriptor and its streams share: the last one closes it. */
 export class FileHandle {
   readonly fd: number;
-  readonly #onClose: (() => void) | undefined;
+  readonly #close: () => void;
   #users = 1;
 
-  /** Without `onClose` somebody else closes the file. */
-  constructor(fd: number, onClose?: () => void) {
+  constructor(fd: number, close: () => void) {
     this.fd = fd;
-    this.#onClose = onClose;
+    this.#close = close;
   }
 
   retain(): this {
@@ -41,26 +41,33 @@ export class FileHandle {
 
   release(): void {
     this.#users--;
-    if (this.#users > 0 || this.#onClose === undefined) return;
-    closeSync(this.fd);
-    this.#onClose();
+    if (this.#users === 0) this.#close();
   }
 }
 
-/** Counts what one instance has open. */
-export class OpenFileBudget {
-  #open = 0;
+/** What one instance has open; its end closes what is left. */
+export class OpenFiles implements Owned {
+  readonly #open = new Set<number>();
 
-  get open(): number {
-    return this.#open;
+  get count(): number {
+    return this.#open.size;
   }
 
   get exhausted(): boolean {
-    return this.#open >= MAX_OPEN_FILES;
+    return this.#open.size >= MAX_OPEN_FILES;
   }
 
+  /** Takes over an open file. */
   handle(fd: number): FileHandle {
-    this.#open++;
-    return new FileHandle(fd, () => this.#open--);
+    this.#open.add(fd);
+    return new FileHandle(fd, () => this.#close(fd));
+  }
+
+  end(): void {
+    for (const fd of this.#open) this.#close(fd);
+  }
+
+  #close(fd: number): void {
+    if (this.#open.delete(fd)) closeSync(fd);
   }
 }

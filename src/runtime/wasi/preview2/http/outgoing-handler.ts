@@ -59,9 +59,14 @@ function send(
     firstByteTimeoutMs: milliseconds(options?.firstByteTimeout()),
     betweenBytesTimeoutMs: milliseconds(options?.betweenBytesTimeout()),
   });
-  const future = new FutureIncomingResponse(scope, exchange);
-  exchange.start();
-  return future;
+  try {
+    const future = new FutureIncomingResponse(scope, exchange);
+    exchange.start();
+    return future;
+  } catch (error) {
+    exchange.abort();
+    throw error;
+  }
 }
 
 /** Where it goes, if it may. Throws HttpError. */

@@ -16,6 +16,7 @@ export interface Owned {
 export class InstanceScope {
   readonly clock: HostClock;
   readonly #owned = new Set<Owned>();
+  readonly #last: Owned[] = [];
   readonly #waits = new Set<(reason: Error) => void>();
   #heldBytes = 0;
   #spins = 0;
@@ -45,6 +46,11 @@ export class InstanceScope {
       throw new GuestTrap(`the instance holds ${MAX_RESOURCES} resources, more are not allowed`);
     }
     this.#owned.add(owned);
+  }
+
+  /** Ends it after all resources, of which it is none. */
+  endLast(owned: Owned): void {
+    this.#last.push(owned);
   }
 
   release(owned: Owned): void {
@@ -117,5 +123,6 @@ export class InstanceScope {
     for (const abort of this.#waits) abort(reason);
     for (const owned of [...this.#owned].reverse()) owned.end();
     this.#owned.clear();
+    for (const owned of this.#last) owned.end();
   }
 }

@@ -1,5 +1,3 @@
-import { isIPv4, isIPv6 } from "node:net";
-
 export type AddressFamily = "ipv4" | "ipv6";
 export type Ipv4Address = readonly [number, number, number, number];
 export type Ipv6Address = readonly number[];
@@ -21,6 +19,8 @@ export type IpSocketAddress =
     };
 
 const IPV6_GROUPS = 8;
+const IPV4 = /^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/;
+const IPV6_LETTERS = /^[0-9a-f:.]*:[0-9a-f:.]*$/i;
 
 /** As it is written: `10.0.0.1`, `fd00::1`. */
 export function formatIp({ tag, val }: IpAddress): string {
@@ -32,11 +32,11 @@ export function formatIp({ tag, val }: IpAddress): string {
 
 /** Undefined for what is no address. */
 export function parseIp(text: string): IpAddress | undefined {
-  if (isIPv4(text)) {
+  if (IPV4.test(text)) {
     const [a = 0, b = 0, c = 0, d = 0] = text.split(".").map(Number);
-    return { tag: "ipv4", val: [a, b, c, d] };
+    return [a, b, c, d].some((part) => part > 255) ? undefined : { tag: "ipv4", val: [a, b, c, d] };
   }
-  if (!isIPv6(text) || text.includes("%")) return undefined;
+  if (!IPV6_LETTERS.test(text) || !URL.canParse(`http://[${text}]`)) return undefined;
   const canonical = new URL(`http://[${text}]`).hostname.slice(1, -1);
   const [before = "", after] = canonical.split("::");
   const head = groupsOf(before);
