@@ -249,7 +249,9 @@ class TableProxy implements Proxy {
   #scheduleRebuild(): void {
     if (this.#rebuildPending || !this.#synced) return;
     this.#rebuildPending = true;
-    this.#options.clock.after(REBUILD_DELAY_MS, () => {
+    // Who waits for an endpoint waits for nothing else.
+    const delayMs = this.#sleepers.count > 0 ? 0 : REBUILD_DELAY_MS;
+    this.#options.clock.after(delayMs, () => {
       this.#rebuildPending = false;
       this.#rebuild();
     });
