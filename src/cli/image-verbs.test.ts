@@ -118,7 +118,8 @@ describe("image verbs", () => {
     expect([...hosts]).toEqual(["registry.example"]);
 
     out = "";
-    const name = `registry.example/team/app@${outside.registry.repositories.resolve("team/app", "v1")}`;
+    const digest = outside.registry.repositories.resolve("team/app", "v1");
+    const name = `registry.example/team/app@${digest}`;
     await verbs.imageInspect(name, { dataDir: root, output: "json" });
     expect(JSON.parse(out)).toMatchObject({ name, kind: "component" });
   });
@@ -167,6 +168,7 @@ describe("image verbs", () => {
     const inspect = (what: string) => verbs.imageInspect(what, { dataDir: root, output: "text" });
     writeFileSync(file("text"), "hello");
     expect(await failure(inspect(file("text")))).toContain("text is not WebAssembly");
+    expect(await failure(inspect("./nothing"))).toContain("there is no file ./nothing");
     expect(await failure(inspect("nothing:v1"))).toContain("nothing:v1 is not at its registry");
     expect(await failure(inspect(root))).toContain("is neither a file nor an OCI image layout");
     expect(await failure(verbs.imageBuild(file("absent"), PLAIN))).toContain("there is no file");

@@ -87,6 +87,7 @@ async function describe(
       throw error instanceof ImageError ? new CommandError(`${what} is ${error.message}`) : error;
     }
   }
+  if (/^[./]|\.(wasm|tar|oci)$/.test(what)) throw new CommandError(`there is no file ${what}`);
   const reference = parseReference(what);
   if (reference.host === undefined) {
     return describeImage(await fetchContent(clusterSender(options.connect(where)), reference));

@@ -189,7 +189,7 @@ describe("runProgram", () => {
 
   test("runProgram reads the flags of kubun image", async () => {
     const { calls } = await run(
-      "image build app.wasm -o out --tag v1 --annotation a=1 --annotation b=2=3 --target a:b/c".split(
+      "image build app.wasm -o out --tag v1 --annotation a=1 --annotation b=2= --target a:b".split(
         " ",
       ),
     );
@@ -198,8 +198,8 @@ describe("runProgram", () => {
         "imageBuild",
         "app.wasm",
         {
-          annotations: { a: "1", b: "2=3" },
-          target: "a:b/c",
+          annotations: { a: "1", b: "2=" },
+          target: "a:b",
           output: "out",
           tag: "v1",
         },

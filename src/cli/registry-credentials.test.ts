@@ -5,7 +5,7 @@ const none = async (): Promise<undefined> => undefined;
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 
 describe("registryCredentials", () => {
-  test("registryCredentials finds a registry by name or URL, a password may have colons", async () => {
+  test("registryCredentials finds a registry by name or URL", async () => {
     const config = JSON.stringify({
       auths: {
         "https://index.docker.io/v1/": { auth: base64("me:a:b") },

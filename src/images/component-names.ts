@@ -13,8 +13,8 @@ const CORE_MODULE = 0x11;
 
 /**
  * The names at the outermost level of a component, without its types and without what is nested in
- * it. Throws ImageError `unsupported` for what is no component binary. Source: the component model's
- * Binary.md, sections "Component Definitions" and "Import and Export Definitions".
+ * it. Throws ImageError `unsupported` for what is no component binary. Source: the component
+ * model's Binary.md, sections "Component Definitions" and "Import and Export Definitions".
  */
 export function componentNames(bytes: Uint8Array): WasmNames {
   const imports: string[] = [];

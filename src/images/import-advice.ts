@@ -8,7 +8,7 @@ import type { WasmInspection } from "./wasm-inspection.ts";
 
 /** What somebody should know of an import before a pod has it. */
 export interface ImportAdvice {
-  /** `refused`: no pod starts with it. `needs-grant`: its calls fail until the pod is granted it. */
+  /** `refused`: no pod starts with it. `needs-grant`: calls fail until a pod is granted it. */
   readonly verdict: "refused" | "needs-grant";
   /** Names as in {@link WasmInspection.imports} or exports; those of one reason are together. */
   readonly names: readonly string[];

@@ -18,8 +18,6 @@ export { openImageStore } from "./image-store.ts";
 export type { ImageStore, ImageStoreOptions } from "./image-store.ts";
 export { formatReference, parseReference } from "./reference.ts";
 export type { Reference } from "./reference.ts";
-export { componentNames } from "./component-names.ts";
-export type { WasmNames } from "./component-names.ts";
 export { importAdvice } from "./import-advice.ts";
 export type { ImportAdvice } from "./import-advice.ts";
 export { wasmArtifact } from "./wasm-artifact.ts";

@@ -19,8 +19,8 @@ export async function pushContent(
   const { repository } = reference;
   const wanted = reference.digest ?? content.manifest.digest;
   if (wanted !== content.manifest.digest) {
-    const message = `${formatReference(reference)}: the image has digest ${content.manifest.digest}`;
-    throw new ImageError("digest-mismatch", message);
+    const why = `the image has digest ${content.manifest.digest}`;
+    throw new ImageError("digest-mismatch", `${formatReference(reference)}: ${why}`);
   }
   for (const { digest, bytes } of content.blobs) {
     const existing = await send(`/v2/${repository}/blobs/${digest}`, { method: "HEAD" });

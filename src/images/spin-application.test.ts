@@ -65,7 +65,7 @@ describe("images that Spin pushed", () => {
     throw new Error("was not refused");
   }
 
-  test("resolveImage takes the layer of a Spin application's one component as the module", async () => {
+  test("resolveImage takes a Spin application's one component as the module", async () => {
     const component = {
       env: { LANG: "en" },
       config: { title: "The {{ name }}", secret: "{{ token }}" },
@@ -80,7 +80,7 @@ describe("images that Spin pushed", () => {
     expect(image.config).toEqual({ env: ["LANG=en", "title=The shop"] });
   });
 
-  test("resolveImage understands the first form too, the application as configuration", async () => {
+  test("resolveImage understands the first form too, in the configuration", async () => {
     const config = { mediaType: SPIN_APPLICATION, bytes: json(application(STANDARD)) };
     await push(config, [{ mediaType: SPIN_LAYER, bytes: STANDARD }]);
     expect((await store.pull("shop:v1", { signal })).kind).toBe("wasm");

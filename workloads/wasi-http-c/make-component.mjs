@@ -14,6 +14,8 @@ _setPreopens({ "/": "/" });
 const tools = await import(join(transpile, "dist", "wasm-tools.js"));
 
 const binary = new Uint8Array(await readFile(core));
-const adapter = new Uint8Array(await readFile(join(jco, "lib", "wasi_snapshot_preview1.reactor.wasm")));
+const adapter = new Uint8Array(
+  await readFile(join(jco, "lib", "wasi_snapshot_preview1.reactor.wasm")),
+);
 const embedded = await tools.componentEmbed({ binary, witPath: await realpath(witPath), world });
 await writeFile(output, await tools.componentNew(embedded, [["wasi_snapshot_preview1", adapter]]));
