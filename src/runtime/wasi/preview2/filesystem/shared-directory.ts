@@ -49,10 +49,6 @@ export class FileHandle {
 export class OpenFiles implements Owned {
   readonly #open = new Set<number>();
 
-  get count(): number {
-    return this.#open.size;
-  }
-
   get exhausted(): boolean {
     return this.#open.size >= MAX_OPEN_FILES;
   }

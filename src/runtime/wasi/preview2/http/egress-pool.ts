@@ -24,14 +24,6 @@ export class EgressPool {
     this.#clock = clock;
   }
 
-  get active(): number {
-    return this.#active;
-  }
-
-  get idle(): number {
-    return this.#idle.length;
-  }
-
   /** Throws connection-limit-reached. Each is followed by one {@link leave}. */
   enter(): void {
     if (this.#active >= MAX_OUTGOING_REQUESTS) {

@@ -105,11 +105,6 @@ export class FutureValue<Value> implements PollSource {
     return { tag: "ok", val: { tag: "ok", val: show(outcome.val) } };
   }
 
-  /** The value nobody took yet. */
-  get untaken(): Value | undefined {
-    return this.#outcome?.tag === "ok" && !this.#taken ? this.#outcome.val : undefined;
-  }
-
   ready(): boolean {
     return this.#outcome !== undefined;
   }
