@@ -20,7 +20,7 @@ import { ResponseParser, type ResponseEvents, type ResponseHead } from "./respon
 /** Waited for a response's head, and between its bytes, when the guest says nothing. */
 export const DEFAULT_TIMEOUT_MS = 600_000;
 
-/** Methods that may be sent again when a kept connection turns out to be closed (RFC 9110, 9.2.2). */
+/** What may be sent again when a kept connection turns out to be closed (RFC 9110, 9.2.2). */
 const IDEMPOTENT = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
 
 export interface ExchangeOptions {

@@ -161,7 +161,7 @@ describe("response-outparam", () => {
     expect(await received).toHaveLength(MAX_WRITE_BYTES + 1);
   });
 
-  test("response-outparam answers what came of it: an error, nothing, the end of the guest", async () => {
+  test("response-outparam tells an error, nothing, the end of the guest", async () => {
     using fixture = openHost();
     const failing = arrive(fixture);
     ResponseOutparam.set(failing.out, { tag: "err", val: { tag: "connection-timeout" } });

@@ -152,7 +152,8 @@ describe("outgoing-handler", () => {
 
   test("outgoing-handler reads chunks and trailers, byte by byte", async () => {
     const answer =
-      "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" +
+      "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" +
+      "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" +
       "3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nsum: 5\r\n\r\n";
     using egress = serveEgress((_text, peer) => {
       for (const byte of Buffer.from(answer)) peer.write(Buffer.of(byte));
