@@ -4,7 +4,7 @@ import type { ContainerRuntime } from "../runtime/index.ts";
 import { ResourceUsage, SAMPLE_INTERVAL_MS } from "./resource-usage.ts";
 import { resourceMetrics, statsSummary } from "./stats-api.ts";
 
-test("ResourceUsage: tells processor time as a rate, from the start of a container on", async () => {
+test("ResourceUsage: tells processor time as a rate, from the very start on", async () => {
   const clock = new ManualClock();
   const startedAt = clock.now();
   let cpuNanoseconds = 0;

@@ -79,7 +79,8 @@ function script(): (line: string) => string {
           ],
         };
         const told = plan.conditions.map(({ reason, status }) => `${reason}=${status}`).join(" ");
-        return `${current} -> ${plan.desired}${plan.reason === "" ? "" : ` (${plan.reason})`}: ${told}`;
+        const why = plan.reason === "" ? "" : ` (${plan.reason})`;
+        return `${current} -> ${plan.desired}${why}: ${told}`;
       }
     }
   };

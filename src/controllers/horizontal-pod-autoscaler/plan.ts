@@ -101,8 +101,10 @@ function found(): Condition {
 function ableToScale({ stabilized, replicas }: Bounded, current: number): Condition {
   if (stabilized !== undefined) {
     const reason = stabilized === "up" ? "ScaleUpStabilized" : "ScaleDownStabilized";
-    const which = stabilized === "up" ? "lower" : "higher";
-    const message = `recent recommendations were ${which} than current one, applying the ${which === "lower" ? "lowest" : "highest"} recent recommendation`;
+    const [were, applied] = stabilized === "up" ? ["lower", "lowest"] : ["higher", "highest"];
+    const message =
+      `recent recommendations were ${were} than current one, ` +
+      `applying the ${applied} recent recommendation`;
     return condition("AbleToScale", "True", reason, message);
   }
   if (replicas !== current) {

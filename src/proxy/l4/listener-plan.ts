@@ -12,7 +12,8 @@ export interface ListenerSpec {
 
 /**
  * Where to listen for this table. A Service without an endpoint has no listener, so that connecting
- * to it is refused by the system, unless somebody is woken for it. Where two claim one address, the one that sorts first has it.
+ * to it is refused by the system, unless somebody is woken for it. Where two claim one address, the
+ * one that sorts first has it.
  */
 export function desiredListeners(
   table: RoutingTable,

@@ -24,7 +24,10 @@ const NOTHING = Buffer.alloc(0);
  */
 type ClientState = "head" | "body" | "waiting" | "tunnel" | "lingering" | "closed";
 
-/** One client, of Ingress or a pod's worker: reads its requests one after another and writes the answers. */
+/**
+ * One client, of Ingress or a pod's worker: reads its requests one after another and writes the
+ * answers.
+ */
 export class ClientConnection {
   readonly #context: HttpContext;
   readonly router: RequestRouter;

@@ -138,7 +138,7 @@ describe("l7", () => {
       expect(one.text.endsWith("\r\n\r\n")).toBe(true);
     });
 
-    test("IngressServer goes on with a body that waited when the next connection is pooled", async () => {
+    test("IngressServer goes on with a body that waited, on a pooled connection", async () => {
       server.close();
       const slow: (() => void)[] = [];
       states = new EndpointStates(wallClock);
