@@ -192,16 +192,21 @@ describe("images of workloads", () => {
     TEST_TIMEOUT_MS,
   );
 
-  test.skipIf(Bun.which("skopeo") === null)(
-    "skopeo copies what kubun image build writes into the cluster (skipped without skopeo)",
+  test(
+    "a layout that kubun image build writes is copied by skopeo, or where there is none by kubun",
     async () => {
       for (const form of ["oci", "oci-archive"]) {
         const output = join(temporary, form === "oci" ? "layout" : "layout.tar");
         const built = await image("build", COMPONENT, "-o", output, "--tag", "v1");
-        const copy = [`${form}:${output}:v1`, `docker://${host}/copied/${form}:v1`];
-        const credentials = ["--dest-creds", "me:secret", "--dest-tls-verify=false"];
-        const { exitCode, stderr } = await runCommand(["skopeo", "copy", ...credentials, ...copy]);
-        expect(exitCode === 0 ? "" : stderr).toBe("");
+        const name = `${host}/copied/${form}:v1`;
+        if (Bun.which("skopeo") === null) {
+          await push(output, name);
+        } else {
+          const flags = ["--dest-creds", "me:secret", "--dest-tls-verify=false"];
+          const places = [`${form}:${output}:v1`, `docker://${name}`];
+          const { exitCode, stderr } = await runCommand(["skopeo", "copy", ...flags, ...places]);
+          expect(exitCode === 0 ? "" : stderr).toBe("");
+        }
         expect(outside.registry.repositories.tags(`copied/${form}`)?.get("v1")).toBe(
           digestIn(built.stdout),
         );
