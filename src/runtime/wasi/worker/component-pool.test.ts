@@ -4,6 +4,7 @@ import type { ComponentCode } from "./component-code.ts";
 import {
   ComponentPool,
   IDLE_INSTANCE_MS,
+  MAX_CALLS,
   MAX_WAITING_REQUESTS,
   type PooledInstance,
 } from "./component-pool.ts";
@@ -126,6 +127,19 @@ describe("ComponentPool", () => {
     // Whoever dropped it may still give it back: it is gone all the same.
     pool.give(first);
     expect(pool.size).toBe(1);
+  });
+
+  test("ComponentPool replaces an instance after many calls, not while it sends", async () => {
+    const pool = newPool();
+    const first = await take(pool);
+    first.calls = MAX_CALLS;
+    first.streams = 1;
+    pool.give(first);
+    expect(await take(pool)).toBe(first);
+    first.streams = 0;
+    pool.give(first);
+    expect([pool.size, closed]).toEqual([0, 1]);
+    expect(await take(pool)).not.toBe(first);
   });
 
   test("ComponentPool tells who waits why no instance could be made, and tries again", async () => {

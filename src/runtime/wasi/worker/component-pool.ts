@@ -19,6 +19,10 @@ export interface ComponentPoolOptions {
 export interface PooledInstance {
   readonly instance: ComponentInstance;
   readonly host: PreviewTwoInstance;
+  /** Calls it has served. */
+  calls: number;
+  /** Answers of it that are still on their way to a client. */
+  streams: number;
 }
 
 type Taker = (taken: PooledInstance | Error) => void;
@@ -27,6 +31,11 @@ type Taker = (taken: PooledInstance | Error) => void;
 export const MAX_WAITING_REQUESTS = 1024;
 /** An instance that was not needed for so long is let go, except for the last. */
 export const IDLE_INSTANCE_MS = 30_000;
+/**
+ * After so many calls an instance is replaced. Guests in languages with a garbage collector forget
+ * to drop handles, request after request, and an instance may have only so many.
+ */
+export const MAX_CALLS = 1000;
 
 /**
  * The instances of a component. They are made when all others are busy, up to the limits, and let
@@ -81,6 +90,7 @@ export class ComponentPool {
   /** Gives an instance back that can serve another call. */
   give(pooled: PooledInstance): void {
     if (!this.#busy.has(pooled)) return;
+    if (pooled.calls >= MAX_CALLS && pooled.streams === 0) return this.drop(pooled);
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker(pooled);
     this.#busy.delete(pooled);
@@ -127,7 +137,8 @@ export class ComponentPool {
   async #make(): Promise<PooledInstance> {
     const host = this.#options.host.instance();
     try {
-      return { instance: await this.#options.code.instantiate(host.imports), host };
+      const instance = await this.#options.code.instantiate(host.imports);
+      return { instance, host, calls: 0, streams: 0 };
     } catch (error) {
       host.close();
       throw error;

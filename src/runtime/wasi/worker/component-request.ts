@@ -84,6 +84,7 @@ export class ComponentRequest {
     const { pool, entry } = this.#options;
     // The deadline may have passed while the request waited for an instance.
     if (this.#answered) return pool.give(taken);
+    taken.calls++;
     const { request, responseOut, response } = taken.host.incoming(this.#incoming());
     response.then(
       (outgoing) => this.#answerWith(outgoing),
@@ -117,7 +118,10 @@ export class ComponentRequest {
       const { stream, cut, done } = observed(body, () => this.#moved(), SILENT);
       this.#cut = cut;
       this.#moved();
+      const taken = this.#taken;
+      if (taken !== undefined) taken.streams++;
       void done.then(() => {
+        if (taken !== undefined) taken.streams--;
         this.#cut = undefined;
         this.#checkOver();
       });
