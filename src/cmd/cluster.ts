@@ -175,11 +175,7 @@ function apiUrl({ advertiseAddress }: Ground, { api }: Doors): string {
 }
 
 /** Builds the server tower and answers requests from here on. */
-function serveControlPlane(
-  server: Server,
-  images: ServerImages,
-  parts: () => Parts,
-): ControlPlane {
+function serveControlPlane(server: Server, images: ServerImages, parts: () => Parts): ControlPlane {
   const { flags, ground, ranges, doors, store } = server;
   const { nodeName, directory } = ground;
   const tokens = createComponentTokens({ adminToken: doors.credentials.adminToken, nodeName });
