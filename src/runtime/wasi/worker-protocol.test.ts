@@ -39,6 +39,7 @@ const COMPONENT_SPEC: WorkerSpec = {
     instances: 8,
     requestTimeoutMs: 30_000,
     accessLog: true,
+    freshInstances: true,
     egressPath: "/e.sock",
   },
 };

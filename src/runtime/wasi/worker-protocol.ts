@@ -45,6 +45,8 @@ export interface WorkerComponent {
   readonly requestTimeoutMs: number;
   /** One line a request in the container's log. */
   readonly accessLog: boolean;
+  /** Every request gets an instance of its own. */
+  readonly freshInstances: boolean;
   /** The Unix socket of the pod's way out; without it every outgoing call is refused. */
   readonly egressPath?: string;
 }
@@ -281,6 +283,7 @@ function parseComponent(value: unknown): WorkerComponent {
     instances: count(component["instances"], "spec.component.instances"),
     requestTimeoutMs: count(component["requestTimeoutMs"], "spec.component.requestTimeoutMs"),
     accessLog: component["accessLog"] === true,
+    freshInstances: component["freshInstances"] === true,
     ...(egressPath === undefined
       ? {}
       : { egressPath: text(egressPath, "spec.component.egressPath") }),

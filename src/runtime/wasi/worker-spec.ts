@@ -42,13 +42,11 @@ function componentOf(
   record: ContainerRecord,
 ): WorkerComponent | undefined {
   if (record.componentDirectory === undefined) return undefined;
-  const { grants, instances, requestTimeoutMs, accessLog } = componentSettings(sandbox.annotations);
+  const { grants, ...settings } = componentSettings(sandbox.annotations);
   return {
     directory: record.componentDirectory,
     grants,
-    instances,
-    requestTimeoutMs,
-    accessLog,
+    ...settings,
     ...(grants.allowedHosts.length === 0 ? {} : { egressPath: directory.egressPath(sandbox) }),
   };
 }

@@ -5,6 +5,7 @@ import {
   ALLOWED_HOSTS_ANNOTATION,
   componentSettings,
   formatAllowedHost,
+  INSTANCE_REUSE_ANNOTATION,
   INSTANCES_ANNOTATION,
   isAllowed,
   KEYVALUE_STORES_ANNOTATION,
@@ -35,6 +36,7 @@ describe("componentSettings", () => {
       instances: 64,
       requestTimeoutMs: 30_000,
       accessLog: false,
+      freshInstances: false,
     });
   });
 
@@ -79,19 +81,21 @@ describe("componentSettings", () => {
     expect(hosts(many.slice(1).join(","))).toHaveLength(MAX_ALLOWED_HOSTS);
   });
 
-  test("componentSettings reads stores, instances, timeout and access log", () => {
+  test("componentSettings reads stores, instances, timeout, access log and reuse", () => {
     expect(
       componentSettings({
         [KEYVALUE_STORES_ANNOTATION]: "default, counters",
         [INSTANCES_ANNOTATION]: "8",
         [REQUEST_TIMEOUT_ANNOTATION]: "1m1.5s",
         [ACCESS_LOG_ANNOTATION]: "true",
+        [INSTANCE_REUSE_ANNOTATION]: "false",
       }),
     ).toEqual({
       grants: { allowedHosts: [], keyvalueStores: ["default", "counters"] },
       instances: 8,
       requestTimeoutMs: 61_500,
       accessLog: true,
+      freshInstances: true,
     });
   });
 

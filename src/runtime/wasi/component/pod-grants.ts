@@ -6,6 +6,7 @@ export const KEYVALUE_STORES_ANNOTATION = "kubun.dev/keyvalue-stores";
 export const INSTANCES_ANNOTATION = "kubun.dev/instances";
 export const REQUEST_TIMEOUT_ANNOTATION = "kubun.dev/request-timeout";
 export const ACCESS_LOG_ANNOTATION = "kubun.dev/access-log";
+export const INSTANCE_REUSE_ANNOTATION = "kubun.dev/instance-reuse";
 
 export const OUTGOING_SCHEMES = ["http", "https", "tcp", "udp"] as const;
 export type OutgoingScheme = (typeof OUTGOING_SCHEMES)[number];
@@ -33,6 +34,8 @@ export interface ComponentSettings {
   readonly instances: number;
   readonly requestTimeoutMs: number;
   readonly accessLog: boolean;
+  /** Every request gets an instance of its own. */
+  readonly freshInstances: boolean;
 }
 
 export const NO_GRANTS: PodGrants = { allowedHosts: [], keyvalueStores: [] };
@@ -80,7 +83,8 @@ export function componentSettings(
     },
     instances: instancesOf(annotations[INSTANCES_ANNOTATION]),
     requestTimeoutMs: requestTimeoutOf(annotations[REQUEST_TIMEOUT_ANNOTATION]),
-    accessLog: accessLogOf(annotations[ACCESS_LOG_ANNOTATION]),
+    accessLog: truthOf(annotations, ACCESS_LOG_ANNOTATION) ?? false,
+    freshInstances: truthOf(annotations, INSTANCE_REUSE_ANNOTATION) === false,
   };
 }
 
@@ -186,10 +190,14 @@ function durationMs(text: string): number | undefined {
   return Math.round(sum);
 }
 
-function accessLogOf(text: string | undefined): boolean {
-  if (text === undefined || text === "false") return false;
-  if (text === "true") return true;
-  throw refused(ACCESS_LOG_ANNOTATION, text, 'want "true" or "false"');
+function truthOf(
+  annotations: Readonly<Record<string, string>>,
+  annotation: string,
+): boolean | undefined {
+  const text = annotations[annotation];
+  if (text === undefined) return undefined;
+  if (text === "true" || text === "false") return text === "true";
+  throw refused(annotation, text, 'want "true" or "false"');
 }
 
 function entriesOf(

@@ -34,6 +34,7 @@ describe("component worker", () => {
         instances: 4,
         requestTimeoutMs: 5000,
         accessLog: false,
+        freshInstances: false,
         ...changes.component,
       },
     });
@@ -116,6 +117,41 @@ describe("component worker", () => {
     expect((await worker.fetch("/n")).status).toBe(500);
     expect(worker.log).toContain("GET /n: ");
     expect(worker.log).not.toContain("wasm trap");
+  });
+
+  test("component worker: a guest that answers once in its life gets fresh instances", async () => {
+    await start("service", { component: { instances: 2 } });
+    for (const body of ["one", "two", "three", "four"]) {
+      expect(await text("/o", { method: "POST", body })).toBe(body);
+    }
+    const many = Array.from({ length: 8 }, () => text("/o", { method: "POST", body: "more" }));
+    expect(new Set(await Promise.all(many))).toEqual(new Set(["more"]));
+    expect(worker.said).toHaveLength(1);
+    expect(worker.said[0]).toContain("kubun.dev/instance-reuse");
+  });
+
+  test("component worker: requests at once find out that instances answer once", async () => {
+    await start("service", { component: { instances: 4 } });
+    for (let turn = 0; turn < 3; turn++) {
+      const many = Array.from({ length: 20 }, () => text("/o", { method: "POST", body: "more" }));
+      expect(new Set(await Promise.all(many))).toEqual(new Set(["more"]));
+    }
+  });
+
+  test("component worker: fresh instances from the start when the pod asks for them", async () => {
+    await start("service", { component: { freshInstances: true } });
+    expect([await text("/c"), await text("/c"), await text("/c")]).toEqual(["1", "1", "1"]);
+    expect((await (await stream("/d3")).text()).length).toBe(36);
+    expect(await text("/e", { method: "POST", body: "x".repeat(300_000) })).toHaveLength(300_000);
+    await eventually(async () => (await status()).connections === 0);
+    expect(worker.log).toBe("");
+  });
+
+  test("component worker: a failure that is not the reuse's fault ends no reuse", async () => {
+    await start("service", { component: { instances: 1 } });
+    expect(await text("/o", { method: "POST", body: "x" })).toBe("x");
+    expect((await worker.fetch("/t")).status).toBe(500);
+    expect([await text("/c"), await text("/c")]).toEqual(["1", "2"]);
   });
 
   test("component worker: a request past its deadline is answered 504", async () => {

@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import type { HostClock } from "../host/host-clock.ts";
+import { INSTANCE_REUSE_ANNOTATION } from "../component/pod-grants.ts";
 import { createPreviewTwo } from "../preview2/create-preview-two.ts";
 import type { PreviewTwo } from "../preview2/preview-two.ts";
 import {
@@ -22,6 +23,9 @@ import { backtrace } from "./guest-end.ts";
 /** Looks that prove, within one deadline, that the event loop still runs. */
 const BEATS_PER_DEADLINE = 4;
 const ACCESS_LOG_STREAM = "stdout";
+const FRESH_ONLY_NOTE =
+  "an instance of this component fails at its second request: from now on each request has one of " +
+  `its own (annotation ${INSTANCE_REUSE_ANNOTATION}: "false" says so from the start)`;
 
 /** The style `component` for wasi:http: an HTTP server before a pool of instances. */
 export class ComponentGuest implements Guest {
@@ -53,6 +57,7 @@ export class ComponentGuest implements Guest {
       clock,
       instances: spec.component.instances,
       memoryLimitBytes: spec.memoryLimitBytes,
+      freshInstances: spec.component.freshInstances,
     });
   }
 
@@ -127,6 +132,7 @@ export class ComponentGuest implements Guest {
         this.#moves++;
       },
       onFailure: (reason, instance) => this.#noteFailure(request, reason, instance),
+      onFreshOnly: () => this.#log.note(FRESH_ONLY_NOTE),
     });
     void served.over.then(() => {
       this.#requests--;

@@ -6,6 +6,7 @@ import {
   IDLE_INSTANCE_MS,
   MAX_CALLS,
   MAX_WAITING_REQUESTS,
+  SPARE_INSTANCES,
   type PooledInstance,
 } from "./component-pool.ts";
 
@@ -46,7 +47,13 @@ describe("ComponentPool", () => {
     [made, closed, failure] = [0, 0, undefined];
   });
 
-  function newPool(limits: { instances?: number; memoryLimitBytes?: number } = {}): ComponentPool {
+  function newPool(
+    limits: {
+      instances?: number;
+      memoryLimitBytes?: number;
+      freshInstances?: boolean;
+    } = {},
+  ): ComponentPool {
     const code = {
       instantiate: async () => {
         made++;
@@ -67,6 +74,7 @@ describe("ComponentPool", () => {
       clock,
       instances: limits.instances ?? 4,
       memoryLimitBytes: limits.memoryLimitBytes,
+      freshInstances: limits.freshInstances ?? false,
     });
   }
 
@@ -140,6 +148,41 @@ describe("ComponentPool", () => {
     pool.give(first);
     expect([pool.size, closed]).toEqual([0, 1]);
     expect(await take(pool)).not.toBe(first);
+  });
+
+  test("ComponentPool gives only fresh instances when asked to, some made ahead", async () => {
+    const pool = newPool({ freshInstances: true });
+    const first = await take(pool);
+    first.calls = 1;
+    pool.give(first);
+    await Promise.resolve();
+    expect([closed, made, pool.size]).toEqual([1, 1 + SPARE_INSTANCES, SPARE_INSTANCES]);
+    expect((await take(pool)).calls).toBe(0);
+    expect([pool.learn("works"), pool.reuse]).toEqual([false, "never"]);
+  });
+
+  test("ComponentPool keeps an instance that served its call until its answer is out", async () => {
+    const pool = newPool({ freshInstances: true });
+    const first = await take(pool);
+    [first.calls, first.streams] = [1, 1];
+    pool.give(first);
+    expect(closed).toBe(0);
+    pool.streamed(first);
+    expect(closed).toBe(1);
+  });
+
+  test("ComponentPool ends the used instances when one is suspected, until that is refuted", async () => {
+    const pool = newPool();
+    const [first, sending, fresh] = [await take(pool), await take(pool), await take(pool)];
+    [first.calls, sending.calls, sending.streams] = [1, 1, 1];
+    for (const one of [first, sending, fresh]) pool.give(one);
+    pool.learn("suspect");
+    expect([closed, pool.size]).toEqual([1, 2]);
+    pool.learn("untried");
+    pool.streamed(sending);
+    expect(await take(pool)).toBe(sending);
+    expect(await take(pool)).toBe(fresh);
+    expect([pool.learn("works"), pool.learn("never"), pool.reuse]).toEqual([true, false, "works"]);
   });
 
   test("ComponentPool tells who waits why no instance could be made, and tries again", async () => {

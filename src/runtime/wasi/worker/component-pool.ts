@@ -13,7 +13,15 @@ export interface ComponentPoolOptions {
    * one.
    */
   readonly memoryLimitBytes: number | undefined;
+  /** Every call gets an instance of its own. */
+  readonly freshInstances: boolean;
 }
+
+/**
+ * Whether an instance may serve another call. `untried`: none has yet; `suspect`: one has failed at
+ * it, and until it is known whether that was the cause, only fresh ones are given; `never`: it was.
+ */
+export type Reuse = "untried" | "suspect" | "works" | "never";
 
 /** One instance with its side of the host; it serves one call at a time. */
 export interface PooledInstance {
@@ -23,6 +31,8 @@ export interface PooledInstance {
   calls: number;
   /** Answers of it that are still on their way to a client. */
   streams: number;
+  /** Its call returned and it may serve no other, but an answer is still on its way. */
+  lingering: boolean;
 }
 
 type Taker = (taken: PooledInstance | Error) => void;
@@ -36,6 +46,8 @@ export const IDLE_INSTANCE_MS = 30_000;
  * to drop handles, request after request, and an instance may have only so many.
  */
 export const MAX_CALLS = 1000;
+/** Instances made ahead of need when each serves one call only. */
+export const SPARE_INSTANCES = 2;
 
 /**
  * The instances of a component. They are made when all others are busy, up to the limits, and let
@@ -49,9 +61,31 @@ export class ComponentPool {
   readonly #takers: Taker[] = [];
   #making = 0;
   #sweeping = false;
+  #reuse: Reuse;
 
   constructor(options: ComponentPoolOptions) {
     this.#options = options;
+    this.#reuse = options.freshInstances ? "never" : "untried";
+  }
+
+  get reuse(): Reuse {
+    return this.#reuse;
+  }
+
+  /**
+   * What a call on a used instance has shown; what was shown for good is not taken back. Tells
+   * whether it is new.
+   */
+  learn(reuse: Reuse): boolean {
+    if (this.#reuse === "works" || this.#reuse === "never" || this.#reuse === reuse) return false;
+    this.#reuse = reuse;
+    if (!this.#onlyFresh) return true;
+    for (const { pooled } of this.#idle.splice(0)) {
+      this.#busy.add(pooled);
+      this.give(pooled);
+    }
+    this.#makeSpares();
+    return true;
   }
 
   get size(): number {
@@ -90,7 +124,10 @@ export class ComponentPool {
   /** Gives an instance back that can serve another call. */
   give(pooled: PooledInstance): void {
     if (!this.#busy.has(pooled)) return;
-    if (pooled.calls >= MAX_CALLS && pooled.streams === 0) return this.drop(pooled);
+    const spent = this.#onlyFresh && pooled.calls > 0;
+    pooled.lingering = spent && pooled.streams > 0;
+    if (pooled.lingering) return;
+    if (spent || (pooled.calls >= MAX_CALLS && pooled.streams === 0)) return this.drop(pooled);
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker(pooled);
     this.#busy.delete(pooled);
@@ -103,6 +140,13 @@ export class ComponentPool {
     if (!this.#busy.delete(pooled)) return;
     pooled.host.close();
     this.#makeWanted();
+    this.#makeSpares();
+  }
+
+  /** An answer of the instance is out; one that may serve no other call is ended. */
+  streamed(pooled: PooledInstance): void {
+    pooled.streams--;
+    if (pooled.lingering && pooled.streams === 0) this.give(pooled);
   }
 
   /** Makes the first instance, so that the first request does not wait for it. */
@@ -111,8 +155,19 @@ export class ComponentPool {
     if (taken !== undefined) this.give(taken);
   }
 
-  #makeWanted(): void {
-    while (this.#making < this.#takers.length && this.#mayMake()) {
+  get #onlyFresh(): boolean {
+    return this.#reuse === "suspect" || this.#reuse === "never";
+  }
+
+  /** After the turn, so that the answer that has just been given goes out before. */
+  #makeSpares(): void {
+    if (this.#reuse !== "never") return;
+    this.#options.clock.nextTurn(() => this.#makeWanted(SPARE_INSTANCES - this.#idle.length));
+  }
+
+  #makeWanted(spares = 0): void {
+    const wanted = this.#takers.length + Math.max(0, spares);
+    while (this.#making < wanted && this.#mayMake()) {
       this.#making++;
       void this.#make().then(
         (pooled) => this.#made(pooled),
@@ -138,7 +193,7 @@ export class ComponentPool {
     const host = this.#options.host.instance();
     try {
       const instance = await this.#options.code.instantiate(host.imports);
-      return { instance, host, calls: 0, streams: 0 };
+      return { instance, host, calls: 0, streams: 0, lingering: false };
     } catch (error) {
       host.close();
       throw error;

@@ -2,6 +2,7 @@ import type { HostClock } from "../host/host-clock.ts";
 import type { IncomingHttp, OutgoingHttp } from "../preview2/preview-two.ts";
 import { AnswerRefused, hasBody, headOf, incomingOf } from "./component-messages.ts";
 import type { ComponentPool, PooledInstance } from "./component-pool.ts";
+import { LentBody } from "./lent-body.ts";
 
 export interface RequestOptions {
   readonly pool: ComponentPool;
@@ -13,6 +14,8 @@ export interface RequestOptions {
   readonly onMove: () => void;
   /** A guest failed or was given up; the reason is for the container's log. */
   readonly onFailure: (reason: unknown, instance: PooledInstance | undefined) => void;
+  /** It was found that an instance of this component serves one request only. */
+  readonly onFreshOnly: () => void;
 }
 
 interface IncomingHandler {
@@ -45,6 +48,11 @@ export class ComponentRequest {
   #answered = false;
   #guestDone = false;
   #failed = false;
+  readonly #body: LentBody | undefined;
+  /** The instance served before and none did so well yet: what fails may fail because of that. */
+  #onTrial = false;
+  /** It failed on trial, and is given to a fresh instance. */
+  #retrying = false;
   /** Breaks a body off that is on its way to the client. */
   #cut: ((reason: Error) => void) | undefined;
 
@@ -52,6 +60,7 @@ export class ComponentRequest {
     this.#request = request;
     this.#options = options;
     this.#movedNs = options.clock.monotonicNs();
+    if (request.body !== null) this.#body = new LentBody(request.body, () => this.#moved());
     this.#watchDeadline(options.timeoutMs);
     void this.#serve();
   }
@@ -66,48 +75,65 @@ export class ComponentRequest {
   }
 
   async #serve(): Promise<void> {
+    await this.#attempt();
+    if (this.#retrying) await this.#attempt();
+    this.#guestDone = true;
+    this.#checkOver();
+  }
+
+  async #attempt(): Promise<void> {
     const { pool } = this.#options;
     try {
       const given = pool.take();
-      if (given === undefined) this.#refuse(503, "too many requests wait for this pod");
-      else this.#taken = given instanceof Promise ? await given : given;
-      if (this.#taken !== undefined) await this.#enter(this.#taken);
+      if (given === undefined) {
+        if (this.#retrying) pool.learn("untried");
+        return this.#refuse(503, "too many requests wait for this pod");
+      }
+      this.#taken = given instanceof Promise ? await given : given;
+      await this.#enter(this.#taken);
     } catch (error) {
       this.#fail(error);
-      if (this.#taken !== undefined) pool.drop(this.#taken);
+      if (this.#taken !== undefined) this.#drop(this.#taken);
     }
-    this.#guestDone = true;
-    this.#checkOver();
+  }
+
+  #drop(taken: PooledInstance): void {
+    // What the instance still says is about this attempt, not about the next.
+    if (this.#onTrial && this.#retrying) this.#taken = undefined;
+    this.#onTrial = false;
+    this.#options.pool.drop(taken);
   }
 
   async #enter(taken: PooledInstance): Promise<void> {
     const { pool, entry } = this.#options;
     // The deadline may have passed while the request waited for an instance.
     if (this.#answered) return pool.give(taken);
+    this.#onTrial = taken.calls > 0 && pool.reuse !== "works" && !this.#retrying;
+    if (!this.#onTrial) this.#body?.settle();
     taken.calls++;
     const { request, responseOut, response } = taken.host.incoming(this.#incoming());
     response.then(
-      (outgoing) => this.#answerWith(outgoing),
-      (error: unknown) => this.#fail(error),
+      (outgoing) => (this.#taken === taken ? this.#answerWith(outgoing) : cancel(outgoing.body)),
+      (error: unknown) => this.#taken === taken && this.#fail(error),
     );
     await (taken.instance.exports[entry] as IncomingHandler).handle(request, responseOut);
     for (let turn = 0; !this.#answered && turn < TURNS_UNTIL_ANSWER; turn++) await this.#nextTurn();
     if (!this.#answered) this.#fail(new AnswerRefused("the guest returned without an answer"));
+    if (this.#onTrial && this.#retrying) return this.#drop(taken);
     // What it wrote may still be on its way: meanwhile the instance serves another request.
     pool.give(taken);
   }
 
   #incoming(): IncomingHttp {
     const incoming = incomingOf(this.#request);
-    const { body } = incoming;
-    if (body === undefined) return incoming;
-    return { ...incoming, body: observed(body, () => this.#moved()).stream };
+    return { ...incoming, body: this.#body?.lend() };
   }
 
   #answerWith({ status, headers, body }: OutgoingHttp): void {
     if (this.#answered) return cancel(body);
     try {
       const head = headOf(status, headers);
+      this.#learnFromAnswer();
       if (!hasBody(this.#request.method, status)) {
         cancel(body);
         return this.#settle(new Response(null, head));
@@ -121,7 +147,7 @@ export class ComponentRequest {
       const taken = this.#taken;
       if (taken !== undefined) taken.streams++;
       void done.then(() => {
-        if (taken !== undefined) taken.streams--;
+        if (taken !== undefined) this.#options.pool.streamed(taken);
         this.#cut = undefined;
         this.#checkOver();
       });
@@ -135,12 +161,44 @@ export class ComponentRequest {
 
   /** What the client gets of a failure depends on whether the head of the answer is out. */
   #fail(error: unknown): void {
+    if (this.#mayRetry(error)) return;
     // What follows from a failure is not told as another one.
     if (!this.#failed) this.#options.onFailure(error, this.#taken);
     this.#failed = true;
     if (this.#answered) this.#cut?.(error instanceof Error ? error : new Error(String(error)));
     else if (error instanceof DeadlinePassed) this.#refuse(504, "the request took too long");
     else this.#refuse(500, "the guest failed");
+  }
+
+  /**
+   * Some guests serve one request in their life, such as listeners for `fetch` events. Until a used
+   * instance has answered once, a request that one fails is served again by a fresh one, unless its
+   * body is gone.
+   */
+  #mayRetry(error: unknown): boolean {
+    const { pool } = this.#options;
+    if (this.#answered || error instanceof DeadlinePassed || !this.#onTrial) {
+      if (this.#retrying) pool.learn("untried");
+      return false;
+    }
+    if (this.#body?.touched === true) {
+      this.#body.settle();
+      this.#learnNever();
+      return false;
+    }
+    this.#retrying = true;
+    pool.learn("suspect");
+    return true;
+  }
+
+  #learnFromAnswer(): void {
+    this.#body?.settle();
+    if (this.#onTrial) this.#options.pool.learn("works");
+    else if (this.#retrying) this.#learnNever();
+  }
+
+  #learnNever(): void {
+    if (this.#options.pool.learn("never")) this.#options.onFreshOnly();
   }
 
   #refuse(status: number, text: string): void {

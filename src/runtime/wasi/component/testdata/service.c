@@ -95,6 +95,7 @@ static void answer(handle request, handle stream, char what, unsigned amount) {
       while (amount-- > 0 && say(stream, "data: drop\n\n", 12)) wait_ms(20);
       break;
     case 'e':
+    case 'o':
       echo(request, stream);
       break;
     case 'c': { // which call of this instance it is
@@ -122,6 +123,8 @@ EXPORT("wasi:http/incoming-handler@0.2.12#handle") void serve(handle request, ha
   for (size_t at = 2; path.some && at < path.length; at++) amount = amount * 10 + path.text[at] - '0';
   if (what == 't') __builtin_trap();
   if (what == 'n') return request_drop(request); // no answer
+  static unsigned served;
+  if (what == 'o' && served++ > 0) return request_drop(request); // answers once in its life
   if (what == 'w') wait_ms(amount);
   if (what == 'm') { // all memory there is, and then some
     while (__builtin_wasm_memory_grow(0, 16) != (size_t)-1) {}
