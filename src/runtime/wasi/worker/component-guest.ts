@@ -24,8 +24,8 @@ import { backtrace } from "./guest-end.ts";
 const BEATS_PER_DEADLINE = 4;
 const ACCESS_LOG_STREAM = "stdout";
 const FRESH_ONLY_NOTE =
-  "an instance of this component fails at its second request: from now on each request has one of " +
-  `its own (annotation ${INSTANCE_REUSE_ANNOTATION}: "false" says so from the start)`;
+  "an instance of this component fails at its second request: from now on each request has one " +
+  `of its own (annotation ${INSTANCE_REUSE_ANNOTATION}: "false" says so from the start)`;
 
 /** The style `component` for wasi:http: an HTTP server before a pool of instances. */
 export class ComponentGuest implements Guest {

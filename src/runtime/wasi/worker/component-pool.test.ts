@@ -171,7 +171,7 @@ describe("ComponentPool", () => {
     expect(closed).toBe(1);
   });
 
-  test("ComponentPool ends the used instances when one is suspected, until that is refuted", async () => {
+  test("ComponentPool gives only fresh instances while it suspects the used ones", async () => {
     const pool = newPool();
     const [first, sending, fresh] = [await take(pool), await take(pool), await take(pool)];
     [first.calls, sending.calls, sending.streams] = [1, 1, 1];

@@ -7,6 +7,8 @@ import { Resource } from "../io/resource.ts";
 export const MAX_FIELDS = 1024;
 /** Bytes of the names and values of one collection. */
 export const MAX_FIELDS_BYTES = 128 * 1024;
+/** What one field takes beyond its bytes, about: it counts as held for the instance. */
+export const FIELD_OVERHEAD_BYTES = 64;
 
 /** `header-error` of wasi:http/types. */
 export type HeaderError = { readonly tag: "invalid-syntax" | "forbidden" | "immutable" };
@@ -54,6 +56,7 @@ export class Fields extends Resource {
   readonly #shared: HttpHeaders;
   readonly #immutable: boolean;
   #bytes = 0;
+  #held = 0;
 
   /** Without arguments: empty and mutable, as the guest's constructor makes it. */
   constructor(
@@ -120,15 +123,20 @@ export class Fields extends Resource {
   }
 
   clone(): Fields {
-    return new Fields(this.scope, [...this.list]);
+    const clone = new Fields(this.scope, this.#shared);
+    if (this.#entries !== undefined) clone.#replace([...this.#entries]);
+    return clone;
   }
 
   protected override released(): void {
-    this.scope.letGo(this.#bytes);
-    this.#bytes = 0;
+    this.scope.letGo(this.#held);
+    this.#held = 0;
   }
 
-  /** Takes the fields out of it; the guest has it no more. */
+  /**
+   * Takes the fields out of it; the guest has it no more. Who keeps them for the guest has to
+   * `hold` their {@link heldBytesOf}.
+   */
   take(): HttpHeaders {
     this.surrender();
     this.released();
@@ -159,10 +167,19 @@ export class Fields extends Resource {
     if (bytes > MAX_FIELDS_BYTES) {
       throw new GuestTrap(`fields of more than ${MAX_FIELDS_BYTES} bytes`);
     }
-    if (bytes > this.#bytes) this.scope.hold(bytes - this.#bytes);
-    else this.scope.letGo(this.#bytes - bytes);
+    const held = bytes + count * FIELD_OVERHEAD_BYTES;
+    if (held > this.#held) this.scope.hold(held - this.#held);
+    else this.scope.letGo(this.#held - held);
     this.#bytes = bytes;
+    this.#held = held;
   }
+}
+
+/** What a list of fields counts as, where it is held for an instance. */
+export function heldBytesOf(fields: HttpHeaders): number {
+  let bytes = 0;
+  for (const field of fields) bytes += sizeOf(field) + FIELD_OVERHEAD_BYTES;
+  return bytes;
 }
 
 function isNamed([name]: Field, lower: string): boolean {

@@ -3,7 +3,7 @@ import { plainFailure } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
 import { Resource } from "../io/resource.ts";
 import type { BodyPipe } from "./body-pipe.ts";
-import { Fields } from "./fields.ts";
+import { Fields, heldBytesOf } from "./fields.ts";
 import { declaredLength, OutgoingBody } from "./outgoing-body.ts";
 import {
   isPathWithQuery,
@@ -28,6 +28,7 @@ export interface RequestParts {
 /** The resource `outgoing-request` of wasi:http/types. */
 export class OutgoingRequest extends Resource {
   readonly #headers: HttpHeaders;
+  #heldBytes: number;
   #method: Method = { tag: "get" };
   #scheme: Scheme | undefined;
   #authority: string | undefined;
@@ -38,6 +39,8 @@ export class OutgoingRequest extends Resource {
   constructor(scope: InstanceScope, headers: Fields) {
     super(scope);
     this.#headers = headers.take();
+    this.#heldBytes = heldBytesOf(this.#headers);
+    scope.hold(this.#heldBytes);
   }
 
   body(): OutgoingBody {
@@ -63,6 +66,9 @@ export class OutgoingRequest extends Resource {
 
   setPathWithQuery(text: string | undefined): void {
     if (text !== undefined && !isPathWithQuery(text)) throw plainFailure();
+    const longer = (text?.length ?? 0) - (this.#pathWithQuery?.length ?? 0);
+    this.scope.hold(longer);
+    this.#heldBytes += longer;
     this.#pathWithQuery = text;
   }
 
@@ -91,6 +97,7 @@ export class OutgoingRequest extends Resource {
   /** Takes it from the guest. */
   take(): RequestParts {
     this.surrender();
+    this.released();
     return {
       method: methodName(this.#method) ?? "GET",
       scheme: this.#scheme,
@@ -99,6 +106,11 @@ export class OutgoingRequest extends Resource {
       headers: this.#headers,
       body: this.#pipe,
     };
+  }
+
+  protected override released(): void {
+    this.scope.letGo(this.#heldBytes);
+    this.#heldBytes = 0;
   }
 }
 

@@ -3,7 +3,7 @@ import { GuestError, plainFailure } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
 import { Resource } from "../io/resource.ts";
 import { bodyAtHand, readableOf, type BodyPipe } from "./body-pipe.ts";
-import { Fields } from "./fields.ts";
+import { Fields, heldBytesOf } from "./fields.ts";
 import { HttpError, type ErrorCode } from "./http-error.ts";
 import { declaredLength, OutgoingBody } from "./outgoing-body.ts";
 
@@ -14,6 +14,7 @@ const NOTHING = new Uint8Array();
 /** The resource `outgoing-response` of wasi:http/types. */
 export class OutgoingResponse extends Resource {
   readonly #headers: Fields["list"];
+  #heldBytes: number;
   #status = 200;
   #pipe: BodyPipe | undefined;
 
@@ -21,6 +22,8 @@ export class OutgoingResponse extends Resource {
   constructor(scope: InstanceScope, headers: Fields) {
     super(scope);
     this.#headers = headers.take();
+    this.#heldBytes = heldBytesOf(this.#headers);
+    scope.hold(this.#heldBytes);
   }
 
   statusCode(): number {
@@ -47,6 +50,7 @@ export class OutgoingResponse extends Resource {
   /** Takes it from the guest; resolves when it is known whether the body is short. */
   async deliver(): Promise<OutgoingHttp> {
     this.surrender();
+    this.released();
     const head = { status: this.#status, headers: this.#headers };
     const pipe = this.#pipe;
     if (pipe === undefined) return { ...head, body: NOTHING };
@@ -57,6 +61,11 @@ export class OutgoingResponse extends Resource {
     const body = pipe.take() ?? NOTHING;
     if (end.trailers === undefined) return { ...head, body };
     return { ...head, body, trailers: Promise.resolve(end.trailers) };
+  }
+
+  protected override released(): void {
+    this.scope.letGo(this.#heldBytes);
+    this.#heldBytes = 0;
   }
 }
 
