@@ -150,7 +150,7 @@ class AutoscalerController {
   /** A sentence when the target has no scale, or is not there. */
   async #scaleOf(autoscaler: Autoscaler): Promise<Scale | string> {
     const path = scalePath(autoscaler);
-    const { kind = "", name = "" } = autoscaler.spec?.scaleTargetRef ?? {};
+    const { kind, name } = autoscaler.spec?.scaleTargetRef ?? NO_TARGET;
     if (path === undefined) return `no kind ${kind} has a scale here`;
     const answer = await this.#context.client.raw(path);
     if (answer.ok) return (await answer.json()) as Scale;
@@ -204,8 +204,10 @@ type Told = Partial<Omit<NonNullable<Autoscaler["status"]>, "conditions">> & {
   readonly conditions: readonly Condition[];
 };
 
+const NO_TARGET = { kind: "", name: "" };
+
 function scalePath({ metadata, spec }: Autoscaler): string | undefined {
-  const { kind = "", name = "" } = spec?.scaleTargetRef ?? {};
+  const { kind, name } = spec?.scaleTargetRef ?? NO_TARGET;
   return SCALABLE[kind]
     ?.replace("NS", encodeURIComponent(metadata.namespace ?? ""))
     .replace("NAME", encodeURIComponent(name));

@@ -20,7 +20,7 @@ function script(): (line: string) => string {
   let behavior = {};
   let history = NONE;
   return (line) => {
-    const [verb, ...words] = line.split(" ");
+    const [verb = "", ...words] = line.split(" ");
     switch (verb) {
       case "target":
         target = { type: words[0] as "value", amount: Number(words[1]) };

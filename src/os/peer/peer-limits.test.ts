@@ -151,7 +151,7 @@ describe("limits of the link", () => {
         {
           open: (socket) => void (tunnel.socket = socket),
           data: () => undefined,
-          error: (socket) => void socket.terminate(),
+          error: (socket) => socket.terminate(),
           connectError: (_socket, error) => void (tunnel.failure = error.message),
         },
         ANY_PEER,

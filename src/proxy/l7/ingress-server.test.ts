@@ -145,7 +145,8 @@ describe("l7", () => {
       const near = createEndpointDial({ endpointSocket: (ip: string): string => unixPath(ip) });
       const dial: EndpointDial = (endpoint, data, handler) => {
         if (endpoint.ip !== "10.0.0.1") return near(endpoint, data, handler);
-        slow.push(() => handler.connectError?.({ data } as Socket<typeof data>, new Error("no")));
+        const fail = () => handler.connectError?.({ data } as Socket<typeof data>, new Error("no"));
+        slow.push(() => void fail());
         return "far";
       };
       server = new IngressServer({ clock: wallClock, logger: silentLogger, states, dial });
@@ -394,8 +395,7 @@ describe("l7", () => {
       const web = backend("10.0.0.1", { onOpen: (connection) => connection.socket.pause() });
       endpoints("10.0.0.1");
       const one = await client();
-      const fields = `Host: a\r\nContent-Length: ${total}\r\n`;
-      one.write(`POST /web HTTP/1.1\r\n${fields}\r\n`);
+      one.write(`POST /web HTTP/1.1\r\nHost: a\r\nContent-Length: ${total}\r\n\r\n`);
       one.write(Buffer.alloc(total, "y"));
       let before = -1;
       await eventually(() => {

@@ -27,7 +27,7 @@ export function dialTls<Data>(
   const failed = (socket: Socket<Data>, error: Error): void => {
     if (state !== "connecting") return;
     state = "failed";
-    handler.connectError?.(socket, error);
+    void handler.connectError?.(socket, error);
     socket.terminate();
   };
   const socket: SocketHandler<Data> = {
@@ -36,7 +36,7 @@ export function dialTls<Data>(
     handshake(opened, success, error) {
       if (success && error == null) {
         state = "open";
-        handler.open?.(opened);
+        void handler.open?.(opened);
         return;
       }
       // The library's own faults are of the protocol; what else there is concerns the certificate.
@@ -45,7 +45,7 @@ export function dialTls<Data>(
       failed(opened, new TlsDialError(code, error?.message ?? "the handshake failed"));
     },
     close(closed, error) {
-      if (state === "open") handler.close?.(closed, error);
+      if (state === "open") void handler.close?.(closed, error);
       else failed(closed, new TlsDialError("tls-protocol-error", "closed during the handshake"));
     },
     connectError: failed,

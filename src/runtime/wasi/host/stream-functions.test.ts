@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../../../lib/testing/eventually.ts";
-import { MAX_CONNECTIONS, RECEIVE_HIGH_WATER, type ConnectionSocket } from "./connection.ts";
+import { MAX_CONNECTIONS, RECEIVE_HIGH_WATER } from "./connection.ts";
 import { MAX_BACKLOG } from "./listener.ts";
 import { startProbe, type ProbeRun } from "./testing/run-probe.ts";
 
@@ -98,14 +98,14 @@ describe("sockets", () => {
     function peerOf(run: ProbeRun) {
       const nothing = () => 0;
       const connection = run.host.listeners[0]?.connected({
-        write: (bytes: unknown) => (bytes as Uint8Array).length,
+        write: (bytes: Uint8Array) => bytes.length,
         pause: nothing,
         resume: nothing,
         shutdown: nothing,
         terminate: nothing,
         end: nothing,
         flush: nothing,
-      } as unknown as ConnectionSocket);
+      });
       if (connection === undefined) throw new Error("the connection was not taken");
       return connection;
     }

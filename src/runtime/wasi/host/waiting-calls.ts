@@ -58,7 +58,7 @@ export function waitingImports(
     return promise;
   });
   const { exports } = new WebAssembly.Instance(switchboard, { now, host: { wait } });
-  return exports as Record<string, WebAssembly.ImportValue>;
+  return exports;
 }
 
 const HEADER = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
