@@ -91,15 +91,8 @@ export class EgressRouter implements RequestRouter {
   async #outside(request: Forward, name: string): Promise<RequestTarget> {
     const found = await this.#options.outside.lookup(name);
     if (found.type === "failed") return lookupFailed(name, found.code);
-    // Who may ask an address by its number, or for localhost, was granted just that.
-    const literal = found.addresses[0] === name || name === "localhost";
-    const usable = literal
-      ? found.addresses
-      : found.addresses.filter((ip) => !isMachineAddress(ip));
-    if (usable.length === 0) {
-      const message = `${name} leads to this machine itself (${found.addresses.join(", ")})`;
-      return refused(403, message, "destination-ip-prohibited");
-    }
+    const usable = usableAddresses(request.host, found.addresses);
+    if (usable.length === 0) return prohibited(name, found.addresses);
     const { port } = request;
     const endpoints = usable.map((ip) => ({ key: `${ip}:${port}`, ip, port }));
     return this.#fixed(request, endpoints);
@@ -128,8 +121,25 @@ export class EgressRouter implements RequestRouter {
     if (known !== undefined) return { type: "answer", value: { addresses: known } };
     const found = await outside.lookup(host);
     if (found.type === "failed") return lookupFailed(host, found.code);
-    return { type: "answer", value: { addresses: found.addresses } };
+    // Whoever asks is about to dial what is answered, which nobody looks at again.
+    const usable = usableAddresses(host, found.addresses);
+    if (usable.length === 0) return prohibited(host, found.addresses);
+    return { type: "answer", value: { addresses: usable } };
   }
+}
+
+/**
+ * What a pod that was granted `host` may reach of its addresses. Who may ask an address by its
+ * number, or for localhost, was granted just that; any other name does not lead to the machine.
+ */
+function usableAddresses(host: string, addresses: readonly string[]): readonly string[] {
+  if (host === "localhost" || addresses[0] === host) return addresses;
+  return addresses.filter((ip) => !isMachineAddress(ip));
+}
+
+function prohibited(name: string, addresses: readonly string[]): RequestTarget {
+  const message = `${name} leads to this machine itself (${addresses.join(", ")})`;
+  return refused(403, message, "destination-ip-prohibited");
 }
 
 function connectLimit({ connectMs }: Forward): { readonly connectMs?: number } {

@@ -314,6 +314,9 @@ describe("EgressServer", () => {
     expect(await ask("db.shop.svc")).toBe('200 {"addresses":["10.0.1.1","10.0.1.2"]}');
     expect(await ask("API.example.com")).toBe('200 {"addresses":["192.0.2.1"]}');
     expect(await ask("10.1.2.3")).toBe('200 {"addresses":["10.1.2.3"]}');
+    // Nobody looks again at what is dialled: a name outside does not lead to this machine here too.
+    expect(await ask("example.com")).toBe("403 destination-ip-prohibited");
+    expect(await ask("localhost")).toBe('200 {"addresses":["127.0.0.1"]}');
     expect(await ask("nothing.example")).toBe("502 dns-error");
     expect(await ask("no.shop.svc.cluster.local")).toBe("502 dns-error");
   });
