@@ -39,6 +39,7 @@ export class ComponentGuest implements Guest {
   #requests = 0;
   #moves = 0;
   #beating = false;
+  #starting = false;
 
   constructor(
     spec: WorkerSpec & { readonly component: WorkerComponent },
@@ -90,12 +91,19 @@ export class ComponentGuest implements Guest {
   /** Ends by itself only when the component cannot be instantiated even once. */
   async run(): Promise<GuestEnd> {
     this.#watch.start(this.#spec, this.#component.requestTimeoutMs);
+    // Its start functions compute as well, and no request could tell.
+    this.#starting = true;
+    this.#watch.enter();
+    this.#beat();
     try {
       await this.#pool.warm();
     } catch (error) {
       this.#log.note(backtrace(error));
       const message = `the component cannot be instantiated: ${messageOf(error)}`;
       return { exitCode: EXIT_CANNOT_RUN, reason: "ContainerCannotRun", message };
+    } finally {
+      this.#starting = false;
+      this.#watch.leave();
     }
     return new Promise(() => undefined);
   }
@@ -150,7 +158,7 @@ export class ComponentGuest implements Guest {
     this.#clock.after(intervalMs, () => {
       this.#beating = false;
       this.#watch.beat();
-      if (this.#requests > 0) this.#beat();
+      if (this.#requests > 0 || this.#starting) this.#beat();
     });
   }
 

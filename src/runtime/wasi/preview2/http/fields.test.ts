@@ -105,6 +105,28 @@ describe("Fields", () => {
     }
   });
 
+  test("Fields given to messages are held until these are gone, and so are their paths", () => {
+    const value = new Uint8Array(MAX_FIELDS_BYTES / 2).fill(97);
+    const already = "bytes for the instance already";
+    using responses = openHost();
+    const given = httpTypes(responses.instance);
+    const respond = () => new given.OutgoingResponse(given.Fields.fromList([["a", value]]));
+    expect(() => Array.from({ length: MAX_RESOURCES }, respond)).toThrow(already);
+    using requests = openHost();
+    const { Fields, OutgoingRequest } = httpTypes(requests.instance);
+    const ask = () => new OutgoingRequest(new Fields()).setPathWithQuery(`/${"a".repeat(8000)}`);
+    expect(() => Array.from({ length: MAX_RESOURCES }, ask)).toThrow(already);
+    using fields = openHost();
+    const { Fields: Small } = httpTypes(fields.instance);
+    const many = () => Small.fromList(Array.from({ length: MAX_FIELDS }, () => ["a", bytesOf("")]));
+    expect(() => Array.from({ length: MAX_RESOURCES }, many)).toThrow(already);
+    using fine = openHost();
+    const ok = httpTypes(fine.instance);
+    for (let round = 0; round < 600; round++) {
+      new ok.OutgoingResponse(ok.Fields.fromList([["a", value]]))[Symbol.dispose]();
+    }
+  });
+
   test("An instance may hold so many resources, and one more ends it", () => {
     using fixture = openHost();
     const { Fields } = httpTypes(fixture.instance);
