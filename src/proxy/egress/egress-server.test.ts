@@ -194,6 +194,11 @@ describe("EgressServer", () => {
     serve("shop/api", { type: "ExternalName", externalName: "example.com" });
     expect(await get("api")).toBe("403 destination-ip-prohibited");
     expect(asked).toEqual(["example.com"]);
+    // The pod was granted the Service's name, and not this machine.
+    serve("shop/self", { type: "ExternalName", externalName: "localhost" });
+    serve("shop/number", { type: "ExternalName", externalName: "127.0.0.1" });
+    expect(await get("self")).toBe("403 destination-ip-prohibited");
+    expect(await get("number")).toBe("403 destination-ip-prohibited");
   });
 
   test("EgressServer: what the policy refuses is never looked at", async () => {
