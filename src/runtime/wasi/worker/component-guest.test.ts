@@ -147,6 +147,14 @@ describe("component worker", () => {
     expect(worker.log).toBe("");
   });
 
+  test("component worker: a head without a body ends with its fresh instance", async () => {
+    await start("service", { component: { freshInstances: true } });
+    const answer = await worker.fetch("/h");
+    expect([answer.status, await answer.text()]).toEqual([200, ""]);
+    expect((await worker.fetch("/t")).status).toBe(500);
+    await eventually(async () => (await status()).connections === 0);
+  });
+
   test("component worker: a failure that is not the reuse's fault ends no reuse", async () => {
     await start("service", { component: { instances: 1 } });
     expect(await text("/o", { method: "POST", body: "x" })).toBe("x");

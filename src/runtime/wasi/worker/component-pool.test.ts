@@ -161,26 +161,16 @@ describe("ComponentPool", () => {
     expect([pool.learn("works"), pool.reuse]).toEqual([false, "never"]);
   });
 
-  test("ComponentPool keeps an instance that served its call until its answer is out", async () => {
-    const pool = newPool({ freshInstances: true });
-    const first = await take(pool);
-    [first.calls, first.streams] = [1, 1];
-    pool.give(first);
-    expect(closed).toBe(0);
-    pool.streamed(first);
-    expect(closed).toBe(1);
-  });
-
   test("ComponentPool gives only fresh instances while it suspects the used ones", async () => {
     const pool = newPool();
-    const [first, sending, fresh] = [await take(pool), await take(pool), await take(pool)];
-    [first.calls, sending.calls, sending.streams] = [1, 1, 1];
-    for (const one of [first, sending, fresh]) pool.give(one);
+    const [used, busy, fresh] = [await take(pool), await take(pool), await take(pool)];
+    [used.calls, busy.calls] = [1, 1];
+    for (const one of [used, fresh]) pool.give(one);
     pool.learn("suspect");
     expect([closed, pool.size]).toEqual([1, 2]);
     pool.learn("untried");
-    pool.streamed(sending);
-    expect(await take(pool)).toBe(sending);
+    pool.give(busy);
+    expect(await take(pool)).toBe(busy);
     expect(await take(pool)).toBe(fresh);
     expect([pool.learn("works"), pool.learn("never"), pool.reuse]).toEqual([true, false, "works"]);
   });

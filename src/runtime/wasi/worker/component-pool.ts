@@ -31,8 +31,6 @@ export interface PooledInstance {
   calls: number;
   /** Answers of it that are still on their way to a client. */
   streams: number;
-  /** Its call returned and it may serve no other, but an answer is still on its way. */
-  lingering: boolean;
 }
 
 type Taker = (taken: PooledInstance | Error) => void;
@@ -124,10 +122,9 @@ export class ComponentPool {
   /** Gives an instance back that can serve another call. */
   give(pooled: PooledInstance): void {
     if (!this.#busy.has(pooled)) return;
-    const spent = this.#onlyFresh && pooled.calls > 0;
-    pooled.lingering = spent && pooled.streams > 0;
-    if (pooled.lingering) return;
-    if (spent || (pooled.calls >= MAX_CALLS && pooled.streams === 0)) return this.drop(pooled);
+    // What its guest finished still goes out, and what it did not it never will.
+    if (this.#onlyFresh && pooled.calls > 0) return this.drop(pooled);
+    if (pooled.calls >= MAX_CALLS && pooled.streams === 0) return this.drop(pooled);
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker(pooled);
     this.#busy.delete(pooled);
@@ -141,12 +138,6 @@ export class ComponentPool {
     pooled.host.close();
     this.#makeWanted();
     this.#makeSpares();
-  }
-
-  /** An answer of the instance is out; one that may serve no other call is ended. */
-  streamed(pooled: PooledInstance): void {
-    pooled.streams--;
-    if (pooled.lingering && pooled.streams === 0) this.give(pooled);
   }
 
   /** Makes the first instance, so that the first request does not wait for it. */
@@ -193,7 +184,7 @@ export class ComponentPool {
     const host = this.#options.host.instance();
     try {
       const instance = await this.#options.code.instantiate(host.imports);
-      return { instance, host, calls: 0, streams: 0, lingering: false };
+      return { instance, host, calls: 0, streams: 0 };
     } catch (error) {
       host.close();
       throw error;

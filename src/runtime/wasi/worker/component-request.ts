@@ -147,7 +147,7 @@ export class ComponentRequest {
       const taken = this.#taken;
       if (taken !== undefined) taken.streams++;
       void done.then(() => {
-        if (taken !== undefined) this.#options.pool.streamed(taken);
+        if (taken !== undefined) taken.streams--;
         this.#cut = undefined;
         this.#checkOver();
       });

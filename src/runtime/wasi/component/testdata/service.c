@@ -141,6 +141,7 @@ EXPORT("wasi:http/incoming-handler@0.2.12#handle") void serve(handle request, ha
   response_body(response, &body);
   body_write(body.value, &stream);
   outparam_set(out, 0, response, 0, 0, 0, 0, 0, 0);
+  if (what == 'h') return; // a head only, of which nothing is dropped
   answer(request, stream.value, what, amount);
   output_drop(stream.value);
   body_finish(body.value, 0, 0, ignored);

@@ -49,8 +49,15 @@ export class OutgoingBody extends Resource {
     body.pipe.end({ kind: "finished", trailers: list });
   }
 
-  /** Dropped unfinished: whoever reads it must see that it is not whole. */
+  /**
+   * Dropped unfinished: whoever reads it must see that it is not whole. A guest that returned and
+   * wrote nothing, as StarlingMonkey does when its listener throws, had only a head to say.
+   */
   protected override released(): void {
+    const silent = this.#written === 0 && this.#declared === undefined;
+    if (this.scope.closed && this.#kind === "response" && silent) {
+      return this.pipe.end({ kind: "finished", trailers: undefined });
+    }
     const reason = new HttpError({ tag: "HTTP-response-incomplete" });
     this.pipe.end({ kind: "broken", reason });
   }

@@ -30,6 +30,11 @@ export class InstanceScope {
     return this.#owned.size;
   }
 
+  /** The instance ended, or is about to. */
+  get closed(): boolean {
+    return this.#closed !== undefined;
+  }
+
   get heldBytes(): number {
     return this.#heldBytes;
   }
