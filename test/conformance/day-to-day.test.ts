@@ -178,7 +178,6 @@ describe("kubectl, day to day", () => {
   });
 
   test("kubectl says clearly what is not there yet", async () => {
-    expect(await refused("top", "nodes")).toContain("Metrics API not available");
     expect(await refused("create", "token", "default")).toContain("not supported");
     const path = file("plain.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: plain}}");
     expect(await refused("apply", "--server-side", "-f", path)).toContain("not available");

@@ -4,7 +4,7 @@ import type { ServicePort } from "../routing/routing-table.ts";
 import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
 import { Outlet } from "../net/outlet.ts";
-import type { Sleepers, Waiting } from "../wake/sleepers.ts";
+import { MAX_HOLDS, type Sleepers, type Waiting } from "../wake/sleepers.ts";
 import type { ClientAffinity } from "./client-affinity.ts";
 
 /** Endpoints tried for one connection. */
@@ -47,7 +47,7 @@ export class Splice implements Waiting {
   #attemptSide: SpliceSide | undefined;
   #cancelTimeout: CancelTimer | undefined;
   #closed = false;
-  #held = false;
+  #holds = 0;
   #cancelHold: (() => void) | undefined;
 
   constructor(context: SpliceContext, client: Socket<SpliceSide>, portKey: string) {
@@ -143,10 +143,9 @@ export class Splice implements Waiting {
     this.#cancelTimeout = clock.after(CONNECT_TIMEOUT_MS, () => this.#refused());
   }
 
-  /** Waits once for a Deployment that sleeps. Nothing was read from the client yet. */
+  /** Waits for a Deployment that sleeps. Nothing was read from the client yet. */
   #waits(port: ServicePort): boolean {
-    if (this.#held) return false;
-    this.#held = true;
+    if (this.#holds++ >= MAX_HOLDS) return false;
     const result = this.#context.sleepers?.hold(port, 0, this);
     if (result?.type !== "held") return false;
     this.#cancelHold = result.cancel;

@@ -11,7 +11,7 @@ import type { PortTarget, RequestTarget } from "./request-target.ts";
 import { parseResponseHead } from "./response-head.ts";
 import { ResponseRelay } from "./response-relay.ts";
 import type { ServicePort } from "../routing/routing-table.ts";
-import type { Waiting } from "../wake/sleepers.ts";
+import { MAX_HOLDS, type Waiting } from "../wake/sleepers.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
 
 /** Endpoints, or connections to one, that are tried for a request. */
@@ -33,7 +33,7 @@ export class Exchange implements UpstreamUser, Waiting {
   readonly #idempotent: boolean;
   #target: PortTarget | undefined;
   #aborted = false;
-  #held = false;
+  #holds = 0;
   #cancelHold: (() => void) | undefined;
   #tried: Set<string> | undefined;
   #attempts = 0;
@@ -237,11 +237,10 @@ export class Exchange implements UpstreamUser, Waiting {
     });
   }
 
-  /** Waits once for a Deployment that sleeps, when nothing of the request is gone yet. */
+  /** Waits for a Deployment that sleeps, when nothing of the request is gone yet. */
   #waits(port: ServicePort | undefined): boolean {
     const { sleepers } = this.#context;
-    if (port === undefined || this.#held || this.#bodyStreamed) return false;
-    this.#held = true;
+    if (port === undefined || this.#bodyStreamed || this.#holds++ >= MAX_HOLDS) return false;
     const bytes = this.#head.end - this.#head.start + this.#firstBody.length;
     const result = sleepers?.hold(port, bytes, this);
     switch (result?.type) {

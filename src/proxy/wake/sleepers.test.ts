@@ -52,8 +52,8 @@ describe("Sleepers", () => {
     return { onReady: () => told.push("ready"), onLate: () => told.push("late") };
   }
 
-  function awaken(): void {
-    builder.setEndpointSlice(slice("d/web", { port: 8080 }, { "10.0.0.1": "ready" }));
+  function awaken(ip = "10.0.0.1"): void {
+    builder.setEndpointSlice(slice("d/web", { port: 8080 }, { [ip]: "ready" }));
   }
 
   test("Sleepers: ask for one replica, and again while somebody waits", async () => {
@@ -190,6 +190,25 @@ describe("Sleepers", () => {
       update();
       for (const each of all) await each.sees("awake");
       expect(held.count).toBe(0);
+    });
+
+    test("Sleepers: who meets a pod that ends waits again", async () => {
+      const { held, update, ingressPort } = front();
+      const all = [
+        await client({ port: ingressPort }),
+        await client({ hostname: CLUSTER_IP, port: 18_080 }),
+      ];
+      for (const ip of ["10.0.0.1", "10.0.0.2"]) {
+        await eventually(() => held.count === 2);
+        awaken(ip);
+        update();
+      }
+      await eventually(() => held.count === 2);
+      const pod = new RawServer(join(directory, "pod"), answering(ok("awake")));
+      close.push(() => pod.close());
+      awaken("10.0.0.3");
+      update();
+      for (const each of all) await each.sees("awake");
     });
 
     test("Sleepers: at the limit a request gets 503, a connection a reset", async () => {

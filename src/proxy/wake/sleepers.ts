@@ -7,6 +7,8 @@ export const WAKES_ANNOTATION = "kubun.dev/wakes-deployment";
 
 /** How long a request or connection waits for an endpoint. */
 export const HOLD_MS = 30_000;
+/** How often one request or connection waits: the pods of a Deployment go one by one. */
+export const MAX_HOLDS = 4;
 /** Requests and connections that wait for one port of a Service; further ones are refused. */
 export const MAX_HELD_PER_PORT = 512;
 /** In all. */
