@@ -151,7 +151,7 @@ describe("wasi:random, wasi:config, wasi:logging, wasi:keyvalue", () => {
       expect(refusal(() => open("mine"))).toEqual({ tag: "access-denied" });
     }
     expect(fixture.notes).toHaveLength(2);
-    expect(fixture.notes[0]).toContain("kubun.dev/keyvalue-stores");
+    expect(fixture.notes[0]).toContain("no keyvalue store");
     for (let index = 0; index < 2 * MAX_DENIAL_NOTES; index++) refusal(() => open(`s${index}`));
     expect(fixture.notes).toHaveLength(MAX_DENIAL_NOTES);
   });

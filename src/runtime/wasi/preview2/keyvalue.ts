@@ -1,4 +1,3 @@
-import { KEYVALUE_STORES_ANNOTATION } from "../component/pod-grants.ts";
 import type { InstanceContext, Interfaces } from "./instance-context.ts";
 import { GuestError } from "./io/guest-error.ts";
 import { Resource } from "./io/resource.ts";
@@ -14,16 +13,12 @@ class Bucket extends Resource {}
 class Cas extends Resource {}
 
 /**
- * wasi:keyvalue: there is no store behind it yet, so that `open` answers access-denied, and says
- * in the log which annotation is missing, or that it would not help.
+ * wasi:keyvalue: there is no store behind it yet, so that `open` answers access-denied, and says so
+ * in the log: an annotation would not help.
  */
-export function keyvalueInterfaces({ options, shared }: InstanceContext): Interfaces {
+export function keyvalueInterfaces({ shared }: InstanceContext): Interfaces {
   const open = (name: string): never => {
-    if (!options.grants.keyvalueStores.includes(name)) {
-      shared.denials.tell("wasi:keyvalue/store", name, KEYVALUE_STORES_ANNOTATION);
-    } else {
-      shared.denials.unavailable("wasi:keyvalue/store", name, "this node has no keyvalue store");
-    }
+    shared.denials.unavailable("wasi:keyvalue/store", name, "this node has no keyvalue store");
     throw new GuestError<KeyvalueError>({ tag: "access-denied" });
   };
   const closed = (): never => {

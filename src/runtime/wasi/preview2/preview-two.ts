@@ -14,8 +14,6 @@ export interface PreviewTwoOptions {
   readonly grants: PodGrants;
   /** Unix socket of the way out of the pod; absent: every outgoing call is refused. */
   readonly egressPath?: string;
-  /** Unix socket of the keyvalue store; absent: its interfaces answer access-denied. */
-  readonly keyvaluePath?: string;
   /** Writes one line into the container's log. */
   note(line: string): void;
 }
