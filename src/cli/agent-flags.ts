@@ -3,6 +3,7 @@ import {
   directory,
   joinToken,
   logLevel,
+  maxPods,
   nodeName,
   parseFlags,
   port,
@@ -24,6 +25,8 @@ export interface AgentFlags {
   readonly token?: string;
   readonly nodeName?: string;
   readonly nodeIp?: string;
+  /** Pods this node takes; by its memory when absent. */
+  readonly maxPods?: number;
   /** Where Services with node ports and Ingress listen. */
   readonly bindAddress: string;
   /** Where Ingress listens; 0 picks a free port. */
@@ -41,6 +44,7 @@ const shape = {
   token: joinToken.optional(),
   nodeName: nodeName.optional(),
   nodeIp: reachableAddress.optional(),
+  maxPods: maxPods.optional(),
   bindAddress: address,
   httpPort: port.optional(),
   peerPort: port.optional(),

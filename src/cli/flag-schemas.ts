@@ -14,6 +14,8 @@ export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 
 const MAX_PORT = 65_535;
 const MAX_SECONDS = 2 ** 31 - 1;
+/** A node has a /20 of addresses, less its first and its last. */
+const MOST_PODS_A_NODE = 4094;
 const MIN_CERTIFICATE_MS = 10_000;
 const MAX_CERTIFICATE_MS = 10 * 365 * 24 * 60 * 60 * 1000;
 const DNS_NAME =
@@ -91,6 +93,14 @@ export const seconds = z.coerce
   .transform(Number)
   .refine((value) => value <= MAX_SECONDS)
   .describe(`a number of seconds from 0 to ${MAX_SECONDS}`);
+
+/** What a node tells as its capacity for pods; the range of addresses of a node ends there too. */
+export const maxPods = z.coerce
+  .string()
+  .regex(/^\d{1,4}$/)
+  .transform(Number)
+  .refine((value) => value >= 1 && value <= MOST_PODS_A_NODE)
+  .describe(`a number of pods from 1 to ${MOST_PODS_A_NODE}`);
 
 /** Gives the origin alone: "https://192.0.2.7:6443". */
 export const serverUrl = z

@@ -64,6 +64,7 @@ export function machineOptions(command: Command): Command {
   return command
     .option("--node-name <name>", "the node's name (the machine's)")
     .option("--node-ip <address>", "the node's address that others are told")
+    .option("--max-pods <number>", "pods this node takes (one for 10 MiB of memory, 110 or more)")
     .option("--peer-port <port>", "for the cluster's other machines (10250, or free if taken)")
     .option("--peer-address <host>", "under which the others reach the peer port");
 }

@@ -97,6 +97,7 @@ describe("parseServerFlags", () => {
     ],
     ["a node name with an empty part", { nodeName: "a..b" }, "at most 63, each part between dots"],
     ["a node address for everybody", { nodeIp: "0.0.0.0" }, '--node-ip "0.0.0.0"'],
+    ["more pods than addresses", { maxPods: "4095" }, "give a number of pods from 1 to 4094"],
     [
       "a duration without a unit",
       { nodeMonitorGracePeriod: "40" },

@@ -11,6 +11,7 @@ import {
   flagOf,
   joinToken,
   logLevel,
+  maxPods,
   nodeName,
   parseFlags,
   port,
@@ -61,6 +62,8 @@ export interface ServerFlags {
   readonly peerAddress?: string;
   readonly nodeName?: string;
   readonly nodeIp?: string;
+  /** Pods this node takes; by its memory when absent. */
+  readonly maxPods?: number;
   /** How long a node may be silent before it counts as lost. */
   readonly nodeMonitorGracePeriodMs?: number;
   /** How long pods stay on a node that is not ready, or out of reach, unless they say otherwise. */
@@ -94,6 +97,7 @@ const shape = {
   peerAddress: reachableHost.optional(),
   nodeName: nodeName.optional(),
   nodeIp: reachableAddress.optional(),
+  maxPods: maxPods.optional(),
   nodeMonitorGracePeriod: durationMs.optional(),
   defaultNotReadyTolerationSeconds: seconds.optional(),
   defaultUnreachableTolerationSeconds: seconds.optional(),
@@ -196,6 +200,7 @@ export function formatServerFlags(flags: ServerFlags): string[] {
     peerAddress: flags.peerAddress,
     nodeName: flags.nodeName,
     nodeIp: flags.nodeIp,
+    maxPods: flags.maxPods,
     nodeMonitorGracePeriod: graceMs === undefined ? undefined : `${graceMs}ms`,
     defaultNotReadyTolerationSeconds: flags.defaultNotReadyTolerationSeconds,
     defaultUnreachableTolerationSeconds: flags.defaultUnreachableTolerationSeconds,

@@ -229,6 +229,7 @@ function createParts(
     client,
     images,
     nodeAddress: advertiseAddress,
+    ...(flags.maxPods === undefined ? {} : { maxPods: flags.maxPods }),
     peerAddress: `${ground.peerHost}:${link.port}`,
     proxy: () => proxy,
   });

@@ -252,6 +252,7 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
     images,
     client: controlPlane.clientOf("kubelet"),
     nodeAddress: flags.nodeIp ?? advertiseAddress,
+    ...(flags.maxPods === undefined ? {} : { maxPods: flags.maxPods }),
     peerAddress: `${ground.peerHost}:${doors.peers.port}`,
     proxy: () => proxy,
   });

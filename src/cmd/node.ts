@@ -26,6 +26,8 @@ export interface NodeOptions {
   readonly peerAddress: string;
   /** The range of a node that brings its own; others are given one. */
   readonly podCidr?: string;
+  /** Pods the node takes; by its memory when absent. */
+  readonly maxPods?: number;
   /** What components go out through; made after the node, which it sends requests to. */
   readonly proxy?: () => Pick<Proxy, "openEgress">;
 }
@@ -68,7 +70,7 @@ export function createLocalNode(options: NodeOptions): LocalNode {
     nodeAddress: options.nodeAddress,
     peerAddress: options.peerAddress,
     ...(podCidr === undefined ? {} : { podCidr }),
-    capacity: measureCapacity(directory),
+    capacity: measureCapacity(directory, options.maxPods),
     kubeletVersion: GIT_VERSION,
     machine: {
       architecture: process.arch === "x64" ? "amd64" : process.arch,
@@ -132,11 +134,12 @@ export function podCidrOfFirstNode(clusterCidr: string): string {
   return `${base}/${Math.max(Number(bits), NODE_PREFIX_LENGTH)}`;
 }
 
-function measureCapacity(directory: DataDirectory): NodeCapacity {
+function measureCapacity(directory: DataDirectory, maxPods: number | undefined): NodeCapacity {
   const disk = statfsSync(directory.path);
   return {
     cpuMillis: availableParallelism() * 1000,
     memoryBytes: totalmem(),
     ephemeralStorageBytes: disk.blocks * disk.bsize,
+    ...(maxPods === undefined ? {} : { maxPods }),
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Pod } from "../api/index.ts";
-import { refuseAdmission } from "./admission.ts";
+import { maxPodsOf, refuseAdmission } from "./admission.ts";
 import { qosClassOf } from "./qos-class.ts";
 
 type Resources = NonNullable<NonNullable<Pod["spec"]>["containers"][number]["resources"]>;
@@ -22,6 +22,16 @@ const NODE = {
   name: "node-1",
   capacity: { cpuMillis: 1000, memoryBytes: 1024, ephemeralStorageBytes: 0, maxPods: 3 },
 };
+
+describe("maxPodsOf", () => {
+  test("maxPodsOf: goes by memory unless the node was told", () => {
+    const capacity = { cpuMillis: 1000, ephemeralStorageBytes: 0 };
+    const byMemory = (gib: number): number =>
+      maxPodsOf({ ...capacity, memoryBytes: gib * 1024 ** 3 });
+    expect([0.5, 8, 1024].map(byMemory)).toEqual([110, 819, 4094]);
+    expect(maxPodsOf({ ...capacity, memoryBytes: 0, maxPods: 7 })).toBe(7);
+  });
+});
 
 describe("refuseAdmission", () => {
   test("refuseAdmission: adds up requests, init containers by their largest", () => {

@@ -2,7 +2,18 @@ import type { Pod } from "../api/index.ts";
 import { parseQuantity } from "../apimachinery/index.ts";
 import type { NodeCapacity } from "./kubelet-options.ts";
 
-export const DEFAULT_MAX_PODS = 110;
+/** What every node takes, as in Kubernetes. */
+export const LEAST_MAX_PODS = 110;
+/** What a /20 of addresses has room for; a node gets no more. */
+export const MOST_MAX_PODS = 4094;
+/** A small WASM pod with its worker takes less; the rest of a machine's memory is for others. */
+const MEMORY_PER_POD_BYTES = 10 * 1024 * 1024;
+
+/** The pods a node takes: as it was told, or by its memory, so that 8 GiB are good for 819. */
+export function maxPodsOf({ maxPods, memoryBytes }: NodeCapacity): number {
+  const byMemory = Math.floor(memoryBytes / MEMORY_PER_POD_BYTES);
+  return maxPods ?? Math.min(Math.max(byMemory, LEAST_MAX_PODS), MOST_MAX_PODS);
+}
 
 export interface Refusal {
   readonly reason: string;
@@ -27,7 +38,7 @@ export function refuseAdmission(
   if (wrongOs !== undefined) {
     return { reason: "NodeAffinity", message: "Pod was rejected: node(s) didn't match selector" };
   }
-  const maxPods = capacity.maxPods ?? DEFAULT_MAX_PODS;
+  const maxPods = maxPodsOf(capacity);
   if (others.length >= maxPods) return exhausted("pods", 1, others.length, maxPods);
   const checks: [string, (pod: Pod) => number, number][] = [
     ["cpu", (one) => requested(one, "cpu", "milli"), capacity.cpuMillis],

@@ -6,7 +6,7 @@ export interface NodeCapacity {
   readonly cpuMillis: number;
   readonly memoryBytes: number;
   readonly ephemeralStorageBytes: number;
-  /** Default 110. */
+  /** Default: by memory, 110 at least. */
   readonly maxPods?: number;
 }
 

@@ -1,7 +1,7 @@
 import type { Node, NodeCondition, NodeStatus } from "../api/index.ts";
 import { rfc3339 } from "../apimachinery/index.ts";
 import type { ImageStatus } from "../runtime/index.ts";
-import { DEFAULT_MAX_PODS } from "./admission.ts";
+import { maxPodsOf } from "./admission.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
 
 /** Images named in the node's status, the largest first, as Kubernetes does. */
@@ -80,12 +80,12 @@ export function nodeFacts(options: KubeletOptions, images: readonly ImageStatus[
 }
 
 function resourceList({ capacity }: KubeletOptions): Record<string, string> {
-  const { cpuMillis, memoryBytes, ephemeralStorageBytes, maxPods } = capacity;
+  const { cpuMillis, memoryBytes, ephemeralStorageBytes } = capacity;
   return {
     cpu: cpuMillis % 1000 === 0 ? `${cpuMillis / 1000}` : `${cpuMillis}m`,
     memory: `${Math.floor(memoryBytes / KIBI)}Ki`,
     "ephemeral-storage": `${Math.floor(ephemeralStorageBytes / KIBI)}Ki`,
-    pods: `${maxPods ?? DEFAULT_MAX_PODS}`,
+    pods: `${maxPodsOf(capacity)}`,
   };
 }
 
