@@ -1,4 +1,4 @@
-import type { RequestHead } from "../l7/request-head.ts";
+import type { RequestHead } from "../../lib/index.ts";
 
 /** What a pod asks of the proxy with one request. */
 export type EgressRequest =

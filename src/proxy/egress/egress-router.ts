@@ -1,5 +1,5 @@
+import type { RequestHead } from "../../lib/index.ts";
 import type { EgressErrorCode } from "../l7/egress-error.ts";
-import type { RequestHead } from "../l7/request-head.ts";
 import type { RequestRouter, RequestTarget } from "../l7/request-target.ts";
 import type { EndpointStates } from "../net/endpoint-states.ts";
 import type { Endpoint, ServicePort } from "../routing/routing-table.ts";

@@ -1,9 +1,8 @@
 import type { Socket, SocketHandler } from "bun";
-import type { CancelTimer, Clock } from "../../lib/index.ts";
+import { Outlet, type CancelTimer, type Clock } from "../../lib/index.ts";
 import type { ServicePort } from "../routing/routing-table.ts";
 import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
-import { Outlet } from "../net/outlet.ts";
 import { MAX_HOLDS, type Sleepers, type Waiting } from "../wake/sleepers.ts";
 import type { ClientAffinity } from "./client-affinity.ts";
 

@@ -1,13 +1,19 @@
 import type { Socket, SocketHandler } from "bun";
-import { Outlet } from "../net/outlet.ts";
-import { BODY_MALFORMED, BodyReader } from "./body-reader.ts";
+import {
+  BODY_MALFORMED,
+  BodyReader,
+  HEAD_TOO_LARGE,
+  HeadReader,
+  NEED_MORE,
+  Outlet,
+  isFault,
+  parseRequestHead,
+  type RequestHead,
+} from "../../lib/index.ts";
 import { Exchange } from "./exchange.ts";
-import { HEAD_TOO_LARGE, HeadReader, NEED_MORE } from "./head-reader.ts";
 import type { EgressErrorCode } from "./egress-error.ts";
 import { forwardedLines, jsonResponse, plainResponse } from "./head-writer.ts";
 import { MAX_REQUEST_HEAD_BYTES, type HttpContext } from "./http-context.ts";
-import { isFault } from "./message-head.ts";
-import { parseRequestHead, type RequestHead } from "./request-head.ts";
 import type { RequestRouter } from "./request-target.ts";
 
 /** Bytes a client may send ahead of its turn before its socket is no longer read. */

@@ -1,14 +1,19 @@
-import type { CancelTimer } from "../../lib/index.ts";
+import {
+  HEAD_TOO_LARGE,
+  NEED_MORE,
+  isFault,
+  isIdempotent,
+  parseResponseHead,
+  type CancelTimer,
+  type RequestHead,
+  type Side,
+} from "../../lib/index.ts";
 import type { EndpointState } from "../net/endpoint-states.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import type { EgressErrorCode } from "./egress-error.ts";
-import { HEAD_TOO_LARGE, NEED_MORE } from "./head-reader.ts";
 import { writeRequestHead } from "./head-writer.ts";
 import type { HttpContext } from "./http-context.ts";
-import { isFault, type Side } from "./message-head.ts";
-import { isIdempotent, type RequestHead } from "./request-head.ts";
 import type { PortTarget, RequestTarget } from "./request-target.ts";
-import { parseResponseHead } from "./response-head.ts";
 import { ResponseRelay } from "./response-relay.ts";
 import type { ServicePort } from "../routing/routing-table.ts";
 import { MAX_HOLDS, type Waiting } from "../wake/sleepers.ts";

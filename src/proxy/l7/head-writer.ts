@@ -1,7 +1,5 @@
+import { EGRESS_ERROR, type RequestHead, type ResponseHead } from "../../lib/index.ts";
 import type { EgressErrorCode } from "./egress-error.ts";
-import { EGRESS_ERROR } from "./field-names.ts";
-import type { RequestHead } from "./request-head.ts";
-import type { ResponseHead } from "./response-head.ts";
 
 const CRLF = "\r\n";
 const EMPTY_LINE = 2;
@@ -26,6 +24,9 @@ export function writeRequestHead(head: RequestHead, forwarded: Buffer, target: B
   if (head.upgrade !== "") {
     const lines = `Connection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n`;
     at += target.write(lines, at, "latin1");
+  } else if (head.fields.trailersWelcome && head.version === 11) {
+    // They pass as they come, for this proxy follows bodies and does not decode them.
+    at += target.write("Connection: TE\r\nTE: trailers\r\n", at, "latin1");
   }
   return at + target.write(CRLF, at, "latin1");
 }

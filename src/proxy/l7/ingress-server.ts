@@ -1,10 +1,10 @@
 import type { TCPSocketListener } from "bun";
+import type { RequestHead } from "../../lib/index.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
 import { routeRequest } from "../routing/request-route.ts";
 import type { RoutingTable } from "../routing/routing-table.ts";
 import { clientHandler, type ClientConnection } from "./client-connection.ts";
 import { HttpFront, type HttpFrontOptions } from "./http-front.ts";
-import type { RequestHead } from "./request-head.ts";
 import type { RequestRouter, RequestTarget } from "./request-target.ts";
 
 export interface IngressServerOptions extends HttpFrontOptions {

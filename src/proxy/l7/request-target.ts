@@ -1,8 +1,7 @@
+import type { RequestHead, Side } from "../../lib/index.ts";
 import type { EndpointStates } from "../net/endpoint-states.ts";
 import type { ServicePort } from "../routing/routing-table.ts";
 import type { EgressErrorCode } from "./egress-error.ts";
-import type { Side } from "./message-head.ts";
-import type { RequestHead } from "./request-head.ts";
 
 /** Where a request goes, or why it goes nowhere. */
 export type RequestTarget =

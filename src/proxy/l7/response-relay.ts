@@ -1,8 +1,11 @@
-import { BodyReader, type ContentSink } from "./body-reader.ts";
+import {
+  BodyReader,
+  type ContentSink,
+  type RequestHead,
+  type ResponseHead,
+} from "../../lib/index.ts";
 import { writeResponseHead } from "./head-writer.ts";
 import type { HttpContext } from "./http-context.ts";
-import type { RequestHead } from "./request-head.ts";
-import type { ResponseHead } from "./response-head.ts";
 
 type Write = (bytes: Uint8Array) => void;
 

@@ -1,9 +1,8 @@
 import type { Socket, SocketHandler } from "bun";
+import { HeadReader, Outlet } from "../../lib/index.ts";
 import type { EndpointState } from "../net/endpoint-states.ts";
-import { Outlet } from "../net/outlet.ts";
 import { TlsDialError } from "../net/tls-dial.ts";
 import type { EgressErrorCode } from "./egress-error.ts";
-import { HeadReader } from "./head-reader.ts";
 
 /** What a connection to an endpoint tells whoever uses it at the moment. */
 export interface UpstreamUser {

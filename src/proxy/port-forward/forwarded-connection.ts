@@ -1,5 +1,5 @@
 import type { Socket, SocketHandler } from "bun";
-import { Outlet } from "../net/outlet.ts";
+import { Outlet } from "../../lib/index.ts";
 
 /** What a forwarded connection does to the streams it belongs to. */
 export interface ForwardedStreams {

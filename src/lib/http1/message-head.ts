@@ -29,6 +29,8 @@ export interface Fields {
   /** Value of Upgrade; empty when absent. */
   upgrade: string;
   expectContinue: boolean;
+  /** TE says that trailers are welcome. */
+  trailersWelcome: boolean;
   /** Value of Host; undefined when absent. */
   host: string | undefined;
   /** Pairs start, end of field lines not to be passed on, in rising order. */
@@ -55,11 +57,11 @@ export const TOKEN = Uint8Array.from({ length: 256 }, (_, byte) =>
 );
 
 /**
- * Whose messages are read: of the `ingress`, where a client is not believed who asked; or of a
- * pod's `egress`, where a worker tells the proxy what to do, and what is said about who asked is
- * the pod's own affair.
+ * Whose messages are read: of the `ingress`, where a client is not believed who asked; of a pod's
+ * `egress`, where a worker tells the proxy what to do, and what is said about who asked is the
+ * pod's own affair; or of the `pod` itself, which the proxy told who asked.
  */
-export type Side = "ingress" | "egress";
+export type Side = "ingress" | "egress" | "pod";
 
 /**
  * Reads the field lines bytes[from, end), where `end` is behind the empty line. Refuses whatever
@@ -80,6 +82,7 @@ export function scanFields(
     upgradeNominated: false,
     upgrade: "",
     expectContinue: false,
+    trailersWelcome: false,
     host: undefined,
     removals: NO_REMOVALS as number[],
     egress: undefined,
@@ -115,7 +118,7 @@ export function scanFields(
 }
 
 function isPassedOn(kind: FieldKind, side: Side): boolean {
-  return kind === (side === "ingress" ? "egress" : "forwarded");
+  return kind === "egress" ? side !== "egress" : kind === "forwarded" && side !== "ingress";
 }
 
 interface FieldLine {
@@ -153,6 +156,10 @@ function readKnown(fields: Fields, kind: FieldKind, line: FieldLine): HeadFault 
     case "egress":
       fields.egress ??= new Map();
       fields.egress.set(nameOf(line), valueOf(line));
+      remove(fields, line.start, line.lineEnd);
+      return undefined;
+    case "te":
+      fields.trailersWelcome ||= /(^|,)\s*trailers\s*(,|$)/i.test(valueOf(line));
       remove(fields, line.start, line.lineEnd);
       return undefined;
     case "hop-by-hop":
@@ -218,6 +225,35 @@ function isRemoved(removals: readonly number[], start: number): boolean {
 function remove(fields: Fields, start: number, end: number): void {
   if (fields.removals === NO_REMOVALS) fields.removals = [start, end];
   else fields.removals.push(start, end);
+}
+
+/** A field's name as it was sent, and its value's bytes, which are those of the head. */
+export type FieldEntry = readonly [name: string, value: Buffer];
+
+/**
+ * The field lines bytes[from, end), which were checked before, without those to be removed; `end`
+ * is behind the last line.
+ */
+export function fieldEntries(
+  bytes: Buffer,
+  from: number,
+  end: number,
+  removals: readonly number[] = NO_REMOVALS,
+): FieldEntry[] {
+  const entries: FieldEntry[] = [];
+  let removal = 0;
+  for (let at = from; at < end;) {
+    const lineEnd = bytes.indexOf(LF, at) + 1;
+    if (removals[removal] === at) {
+      removal += 2;
+    } else {
+      const nameEnd = bytes.indexOf(COLON, at);
+      const [start, stop] = trimmed({ bytes, start: at, nameEnd, valueEnd: lineEnd - 2, lineEnd });
+      entries.push([bytes.toString("latin1", at, nameEnd), bytes.subarray(start, stop)]);
+    }
+    at = lineEnd;
+  }
+  return entries;
 }
 
 function trimmed(line: FieldLine): [number, number] {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { randomInteger, SeededRandom } from "../../lib/index.ts";
+import { randomInteger, SeededRandom } from "../random.ts";
 import { BODY_MALFORMED, BodyReader } from "./body-reader.ts";
 import { HEAD_MALFORMED, HEAD_TOO_LARGE, HeadReader, NEED_MORE } from "./head-reader.ts";
-import { isFault, type Framing } from "./message-head.ts";
+import { fieldEntries, isFault, type Framing, type Side } from "./message-head.ts";
 import { parseRequestHead, type RequestHead } from "./request-head.ts";
 import { parseResponseHead } from "./response-head.ts";
 
@@ -90,6 +90,32 @@ describe("parseRequestHead", () => {
   });
 });
 
+describe("fieldEntries", () => {
+  const fields = (side: Side): string[] => {
+    const text =
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Real-Ip: 1.2.3.4\r\nX-Kubun-Scheme: https\r\n" +
+      "Connection: x-drop, TE\r\nX-Drop: 1\r\nTE: gzip, trailers\r\nX-Keep: \t yes \r\n\r\n";
+    const bytes = Buffer.from(text, "latin1");
+    const head = parseRequestHead(bytes, 0, bytes.length, side);
+    if (isFault(head)) throw new Error(head.message);
+    expect(head.fields.trailersWelcome).toBe(true);
+    return fieldEntries(bytes, head.fieldsStart, head.end - 2, head.fields.removals).map(
+      ([name, value]) => `${name}=${value.toString("latin1")}`,
+    );
+  };
+
+  test("fieldEntries are those that may travel on, by whose side it is", () => {
+    expect(fields("pod")).toEqual([
+      "Host=a",
+      "X-Real-Ip=1.2.3.4",
+      "X-Kubun-Scheme=https",
+      "X-Keep=yes",
+    ]);
+    expect(fields("ingress")).toEqual(["Host=a", "X-Kubun-Scheme=https", "X-Keep=yes"]);
+    expect(fields("egress")).toEqual(["Host=a", "X-Real-Ip=1.2.3.4", "X-Keep=yes"]);
+  });
+});
+
 describe("parseResponseHead", () => {
   function framing(text: string, method = "GET"): Framing["type"] | number {
     const bytes = Buffer.from(text.replaceAll("\n", "\r\n"), "latin1");
@@ -123,6 +149,24 @@ describe("BodyReader", () => {
     expect(chunked("5;a=b\r\nhello\r\n0\r\nX: y\r\n\r\nrest")).toBe(25);
     expect(chunked("00A\r\n0123456789\r\n0\r\n\r\n")).toBe(22);
     expect(chunked("5\r\nhel")).toBe(NEED_MORE - 10);
+  });
+
+  test("BodyReader keeps the trailers of a body when they are wanted", () => {
+    const bytes = Buffer.from("1\r\na\r\n0\r\nSum:  7 \r\nX-B:\r\n\r\nGET", "latin1");
+    for (const step of [1, 3, bytes.length]) {
+      const reader = new BodyReader({ type: "chunked" }, { keepTrailers: true });
+      for (let at = 0; at < bytes.length && !reader.done; at += step) {
+        reader.consume(bytes.subarray(at, at + step), 0);
+      }
+      const trailers = reader.trailers?.map(([name, value]) => [name, value.toString("latin1")]);
+      expect(trailers).toEqual([
+        ["Sum", "7"],
+        ["X-B", ""],
+      ]);
+    }
+    const none = new BodyReader({ type: "chunked" }, { keepTrailers: true });
+    none.consume(Buffer.from("0\r\n\r\n"), 0);
+    expect([none.done, none.trailers]).toEqual([true, undefined]);
   });
 
   test.each([

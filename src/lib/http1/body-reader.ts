@@ -1,4 +1,4 @@
-import { TOKEN, type Framing } from "./message-head.ts";
+import { fieldEntries, TOKEN, type FieldEntry, type Framing } from "./message-head.ts";
 
 /** What {@link BodyReader.consume} answers when the body breaks the chunked grammar. */
 export const BODY_MALFORMED = -1;
@@ -41,11 +41,21 @@ export class BodyReader {
   #digits = 0;
   #lineBytes = 0;
   #trailerBytes = 0;
+  readonly #kept: number[] | undefined;
 
-  constructor(framing: Framing) {
+  /** `keepTrailers`: what follows a chunked body is wanted afterwards. */
+  constructor(framing: Framing, options: { readonly keepTrailers?: boolean } = {}) {
+    if (options.keepTrailers === true) this.#kept = [];
     this.#framing = framing.type;
     this.#remaining = framing.type === "length" ? framing.bytes : 0;
     this.done = framing.type === "none";
+  }
+
+  /** The trailers that were kept, once the body is done; undefined for none. */
+  get trailers(): FieldEntry[] | undefined {
+    if (this.#kept === undefined || this.#kept.length === 0) return undefined;
+    const lines = Buffer.from(this.#kept);
+    return fieldEntries(lines, 0, lines.length);
   }
 
   /** The offset behind the part of `chunk` that belongs to the body, or BODY_MALFORMED. */
@@ -79,8 +89,10 @@ export class BodyReader {
         if (this.#remaining === 0) this.#state = "data-cr";
         continue;
       }
-      const next = this.#step(this.#state, chunk[at] ?? 0);
+      const byte = chunk[at] ?? 0;
+      const next = this.#step(this.#state, byte);
       if (next === undefined) return BODY_MALFORMED;
+      if (this.#kept !== undefined && isTrailerByte(this.#state, next)) this.#kept.push(byte);
       this.#state = next;
       at++;
     }
@@ -133,6 +145,11 @@ export class BodyReader {
   #trailer(next: ChunkState, allowed: boolean): ChunkState | undefined {
     return allowed && ++this.#trailerBytes <= MAX_TRAILER_BYTES ? next : undefined;
   }
+}
+
+/** The empty line that ends all is none of them. */
+function isTrailerByte(state: ChunkState, next: ChunkState): boolean {
+  return state.startsWith("trailer-") && next !== "end-lf";
 }
 
 function isText(byte: number): boolean {

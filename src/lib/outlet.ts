@@ -1,20 +1,30 @@
-import type { Socket } from "bun";
-
 /** Bytes one outlet holds for a slow reader before it gives the connection up. */
 export const MAX_HELD_BYTES = 4 * 1024 * 1024;
+
+/** What of a socket is written to. */
+export interface OutletSocket {
+  /** How many bytes were taken; -1 from a socket that is closed. */
+  write(bytes: Uint8Array): number;
+  /** Ends the writing side. */
+  shutdown(): void;
+  /** Closes it. */
+  end(): void;
+  /** Resets it. */
+  terminate(): void;
+}
 
 /**
  * The writing side of a socket. Whoever feeds it stops reading its source when {@link write} says
  * false, so that what is held stays at about one read; the limit is for a source that does not.
  */
 export class Outlet {
-  readonly #socket: Socket<unknown>;
+  readonly #socket: OutletSocket;
   readonly #maxHeldBytes: number;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #finishing: "no" | "half" | "whole" = "no";
 
-  constructor(socket: Socket<unknown>, options: { readonly maxHeldBytes?: number } = {}) {
+  constructor(socket: OutletSocket, options: { readonly maxHeldBytes?: number } = {}) {
     this.#socket = socket;
     this.#maxHeldBytes = options.maxHeldBytes ?? MAX_HELD_BYTES;
   }

@@ -7,6 +7,7 @@ export type FieldKind =
   | "hop-by-hop"
   | "host"
   | "forwarded"
+  | "te"
   | "transfer-encoding"
   | "upgrade";
 
@@ -28,7 +29,7 @@ const KINDS: Readonly<Record<FieldKind, readonly string[]>> = {
   "content-length": ["content-length"],
   egress: ["x-kubun-scheme", "x-kubun-connect-timeout-ms", "x-kubun-resolve", EGRESS_ERROR],
   expect: ["expect"],
-  "hop-by-hop": ["keep-alive", "proxy-connection", "te", "proxy"],
+  "hop-by-hop": ["keep-alive", "proxy-connection", "proxy"],
   host: ["host"],
   forwarded: [
     "forwarded",
@@ -38,6 +39,7 @@ const KINDS: Readonly<Record<FieldKind, readonly string[]>> = {
     "x-forwarded-proto",
     "x-real-ip",
   ],
+  te: ["te"],
   "transfer-encoding": ["transfer-encoding"],
   upgrade: ["upgrade"],
 };
