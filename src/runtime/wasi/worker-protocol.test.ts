@@ -35,6 +35,8 @@ const COMPONENT_SPEC: WorkerSpec = {
         { scheme: "*", host: "*", port: "*" },
       ],
       keyvalueStores: ["default"],
+      sqliteDatabases: [{ name: "default", path: "/data/app.db" }],
+      blobContainers: [{ name: "default", path: "/data/blobs" }],
     },
     instances: 8,
     requestTimeoutMs: 30_000,

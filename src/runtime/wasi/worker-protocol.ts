@@ -6,7 +6,7 @@
  * zod costs 25 ms of a 10 ms start (measured, Bun 1.4.5).
  */
 
-import type { AllowedHost, PodGrants } from "./component/pod-grants.ts";
+import type { AllowedHost, PodGrants, VolumeGrant } from "./component/pod-grants.ts";
 
 /** A directory the guest finds open at start. `hostPath` must be an existing directory. */
 export interface WorkerPreopen {
@@ -51,6 +51,16 @@ export interface WorkerComponent {
   readonly egressPath?: string;
 }
 
+/** How a container shares its process with others; see ADR 0012. */
+export interface SharedSeat {
+  /** Guests the process holds at most. The same for all of a process. */
+  readonly capacity: number;
+  /** `namespace/pod/container`: how a guest that hurt its neighbours is named to them. */
+  readonly name: string;
+  /** A guest that computes for longer without letting its neighbours run ends the process. */
+  readonly blockLimitMs: number;
+}
+
 /** Everything a worker needs to run one container. */
 export interface WorkerSpec {
   readonly containerId: string;
@@ -71,38 +81,57 @@ export interface WorkerSpec {
   readonly wagi?: WagiLimits;
   /** Set exactly when the style is `component`. */
   readonly component?: WorkerComponent;
+  /** Without it the process is this container's alone, and ends with it. */
+  readonly shared?: SharedSeat;
 }
 
-/** Supervisor → worker. */
+/** Supervisor → worker. A container is named, because a process may hold several. */
 export type WorkerRequest =
   | { readonly type: "start"; readonly spec: WorkerSpec }
-  | { readonly type: "status" }
-  | { readonly type: "stop"; readonly gracePeriodMs: number };
+  | { readonly type: "status"; readonly containerId: string }
+  /** Without a grace period the guest is ended at once, as SIGKILL ends a process. */
+  | { readonly type: "stop"; readonly containerId: string; readonly gracePeriodMs: number };
 
 /** Whether the TCP facade of a port is bound; the Unix socket always is once started. */
 export type FacadeStatus =
   | { readonly port: number; readonly bound: true }
   | { readonly port: number; readonly bound: false; readonly error: string };
 
-export type WorkerPhase = "warm" | "running" | "draining";
+/** `absent`: the process does not hold the container, no longer or not yet. */
+export type WorkerPhase = "absent" | "running" | "draining";
 
 export interface WorkerStatus {
   readonly type: "status";
+  readonly containerId: string;
   readonly phase: WorkerPhase;
   /** Open connections of the guest, those not yet accepted included. */
   readonly connections: number;
-  /** Size of the guest's linear memory; 0 while warm. */
+  /** Size of the guest's linear memory. */
   readonly memoryBytes: number;
+  /** Time the guest itself computed, where it shares its process. */
+  readonly cpuNanoseconds: number;
   readonly facade: readonly FacadeStatus[];
 }
 
-/** Worker → supervisor. `error` answers a line that is not a {@link WorkerRequest}. */
+/** Worker → supervisor. */
 export type WorkerReply =
-  | { readonly type: "started"; readonly facade: readonly FacadeStatus[] }
-  | { readonly type: "failed"; readonly reason: "ContainerCannotRun"; readonly message: string }
+  | {
+      readonly type: "started";
+      readonly containerId: string;
+      readonly facade: readonly FacadeStatus[];
+    }
+  | {
+      readonly type: "failed";
+      readonly containerId: string;
+      readonly reason: "ContainerCannotRun";
+      readonly message: string;
+    }
   | WorkerStatus
-  | { readonly type: "stopping" }
-  | { readonly type: "error"; readonly message: string };
+  | { readonly type: "stopping"; readonly containerId: string }
+  /** Unasked: a guest ended in a process that lives on, and its result file is there. */
+  | { readonly type: "ended"; readonly containerId: string }
+  /** Answers a line that is not a {@link WorkerRequest}, or one that makes no sense now. */
+  | { readonly type: "error"; readonly containerId?: string; readonly message: string };
 
 export type WorkerEndReason = "Completed" | "Error" | "OOMKilled" | "ContainerCannotRun";
 
@@ -116,8 +145,9 @@ export interface WorkerResult {
   readonly finishedAt: string;
 }
 
-/** Exit codes that are not the guest's own. */
-/** A wagi request that computed past its deadline, as timeout(1) says it. */
+// Exit codes that are not the guest's own.
+
+/** It computed past its deadline and blocked its process, as timeout(1) says it. */
 export const EXIT_BLOCKED = 124;
 export const EXIT_CANNOT_RUN = 128;
 export const EXIT_TRAP = 134;
@@ -146,9 +176,13 @@ export function parseWorkerRequest(line: string): WorkerRequest {
     case "start":
       return { type: "start", spec: parseSpec(message["spec"]) };
     case "status":
-      return { type: "status" };
+      return { type: "status", containerId: text(message["containerId"], "containerId") };
     case "stop":
-      return { type: "stop", gracePeriodMs: count(message["gracePeriodMs"], "gracePeriodMs") };
+      return {
+        type: "stop",
+        containerId: text(message["containerId"], "containerId"),
+        gracePeriodMs: count(message["gracePeriodMs"], "gracePeriodMs"),
+      };
     default:
       throw new WorkerProtocolError(
         `type is ${JSON.stringify(message["type"])}: want start, status or stop`,
@@ -160,30 +194,43 @@ export function parseWorkerRequest(line: string): WorkerRequest {
 export function parseWorkerReply(line: string): WorkerReply {
   const message = record(parseJson(line), "reply");
   const type = message["type"];
+  if (type === "error") return parseError(message);
+  const containerId = text(message["containerId"], "containerId");
   switch (type) {
     case "started":
-      return { type, facade: list(message["facade"], "facade").map(parseFacade) };
+      return { type, containerId, facade: list(message["facade"], "facade").map(parseFacade) };
     case "stopping":
-      return { type };
+    case "ended":
+      return { type, containerId };
     case "failed":
       return {
         type,
+        containerId,
         reason: oneOf(message["reason"], ["ContainerCannotRun"], "reason"),
         message: text(message["message"], "message"),
       };
-    case "error":
-      return { type, message: text(message["message"], "message") };
     case "status":
       return {
         type,
-        phase: oneOf(message["phase"], ["warm", "running", "draining"], "phase"),
+        containerId,
+        phase: oneOf(message["phase"], ["absent", "running", "draining"], "phase"),
         connections: count(message["connections"], "connections"),
         memoryBytes: count(message["memoryBytes"], "memoryBytes"),
+        cpuNanoseconds: count(message["cpuNanoseconds"], "cpuNanoseconds"),
         facade: list(message["facade"], "facade").map(parseFacade),
       };
     default:
       throw new WorkerProtocolError(`type is ${JSON.stringify(type)}: want a worker's reply`);
   }
+}
+
+function parseError(message: Readonly<Record<string, unknown>>): WorkerReply {
+  const { containerId } = message;
+  return {
+    type: "error",
+    message: text(message["message"], "message"),
+    ...(containerId === undefined ? {} : { containerId: text(containerId, "containerId") }),
+  };
 }
 
 /** Reads a result file. Throws {@link WorkerProtocolError}. */
@@ -223,6 +270,16 @@ function parseSpec(value: unknown): WorkerSpec {
     resultPath: text(spec["resultPath"], "spec.resultPath"),
     ...(wagi === undefined ? {} : { wagi: parseWagi(wagi) }),
     ...(style === "component" ? { component: parseComponent(spec["component"]) } : {}),
+    ...(spec["shared"] === undefined ? {} : { shared: parseSeat(spec["shared"]) }),
+  };
+}
+
+function parseSeat(value: unknown): SharedSeat {
+  const seat = record(value, "spec.shared");
+  return {
+    capacity: count(seat["capacity"], "spec.shared.capacity"),
+    name: text(seat["name"], "spec.shared.name"),
+    blockLimitMs: count(seat["blockLimitMs"], "spec.shared.blockLimitMs"),
   };
 }
 
@@ -279,6 +336,12 @@ function parseComponent(value: unknown): WorkerComponent {
       keyvalueStores: list(grants["keyvalueStores"], "spec.component.grants.keyvalueStores").map(
         (name) => text(name, "spec.component.grants.keyvalueStores[]"),
       ),
+      sqliteDatabases: list(grants["sqliteDatabases"], "spec.component.grants.sqliteDatabases").map(
+        parseVolumeGrant,
+      ),
+      blobContainers: list(grants["blobContainers"], "spec.component.grants.blobContainers").map(
+        parseVolumeGrant,
+      ),
     },
     instances: count(component["instances"], "spec.component.instances"),
     requestTimeoutMs: count(component["requestTimeoutMs"], "spec.component.requestTimeoutMs"),
@@ -297,6 +360,14 @@ function parseAllowedHost(value: unknown): AllowedHost {
     scheme: oneOf(scheme, ["http", "https", "tcp", "udp", "*"], `${name}.scheme`),
     host: text(host, `${name}.host`),
     port: port === "*" ? port : count(port, `${name}.port`),
+  };
+}
+
+function parseVolumeGrant(value: unknown): VolumeGrant {
+  const { name, path } = record(value, "spec.component.grants[][]");
+  return {
+    name: text(name, "spec.component.grants[][].name"),
+    path: text(path, "spec.component.grants[][].path"),
   };
 }
 

@@ -10,7 +10,10 @@ import {
   isAllowed,
   KEYVALUE_STORES_ANNOTATION,
   MAX_ALLOWED_HOSTS,
+  BLOB_CONTAINERS_ANNOTATION,
+  MAX_VOLUME_GRANTS,
   NO_GRANTS,
+  SQLITE_DATABASES_ANNOTATION,
   REQUEST_TIMEOUT_ANNOTATION,
 } from "./pod-grants.ts";
 
@@ -38,6 +41,32 @@ describe("componentSettings", () => {
       accessLog: false,
       freshInstances: false,
     });
+  });
+
+  test("componentSettings reads which parts of volumes names stand for", () => {
+    const { grants } = componentSettings({
+      [SQLITE_DATABASES_ANNOTATION]: "default=/data/app.db, audit=/logs/a=b.db",
+      [BLOB_CONTAINERS_ANNOTATION]: "default=/data/blobs",
+    });
+    expect(grants.sqliteDatabases).toEqual([
+      { name: "default", path: "/data/app.db" },
+      { name: "audit", path: "/logs/a=b.db" },
+    ]);
+    expect(grants.blobContainers).toEqual([{ name: "default", path: "/data/blobs" }]);
+  });
+
+  test.each([
+    ["/data/app.db", "want name=/path"],
+    ["default=data/app.db", "want name=/path"],
+    ["default=/data/../app.db", "want name=/path"],
+    ["default=/data/./app.db", "want name=/path"],
+    ["default=/data/", "want name=/path"],
+    ["a b=/data/app.db", "want name=/path"],
+    ["a=/data/1.db,a=/data/2.db", "each name may be given once"],
+    [Array.from({ length: MAX_VOLUME_GRANTS + 1 }, (_, n) => `n${n}=/a`).join(), "at most 64"],
+  ])("componentSettings refuses %p as a part of a volume", (value, why) => {
+    expect(refusal(SQLITE_DATABASES_ANNOTATION, value)).toContain(why);
+    expect(refusal(BLOB_CONTAINERS_ANNOTATION, value)).toContain(why);
   });
 
   test("componentSettings reads every form of a host", () => {

@@ -3,6 +3,8 @@ import { RuntimeError } from "../../runtime.ts";
 /** Annotations of a pod that grant its components what a PodSpec has no field for. */
 export const ALLOWED_HOSTS_ANNOTATION = "kubun.dev/allowed-outgoing-hosts";
 export const KEYVALUE_STORES_ANNOTATION = "kubun.dev/keyvalue-stores";
+export const SQLITE_DATABASES_ANNOTATION = "kubun.dev/sqlite-databases";
+export const BLOB_CONTAINERS_ANNOTATION = "kubun.dev/blob-containers";
 export const INSTANCES_ANNOTATION = "kubun.dev/instances";
 export const REQUEST_TIMEOUT_ANNOTATION = "kubun.dev/request-timeout";
 export const ACCESS_LOG_ANNOTATION = "kubun.dev/access-log";
@@ -20,11 +22,22 @@ export interface AllowedHost {
   readonly port: number | "*";
 }
 
+/** A name that guests know, and what of their volumes it stands for. */
+export interface VolumeGrant {
+  readonly name: string;
+  /** As the guest sees it, such as `/data/app.db`: absolute, without `..`. */
+  readonly path: string;
+}
+
 /** What a pod may do beyond its own files and sockets; nothing by default. */
 export interface PodGrants {
   readonly allowedHosts: readonly AllowedHost[];
   /** Names of the stores that wasi:keyvalue may open. */
   readonly keyvalueStores: readonly string[];
+  /** Databases that Spin's sqlite may open, each a file in a volume. */
+  readonly sqliteDatabases: readonly VolumeGrant[];
+  /** Containers of wasi:blobstore, each a directory in a volume. */
+  readonly blobContainers: readonly VolumeGrant[];
 }
 
 /** How a pod's components run, as its annotations say. */
@@ -38,13 +51,20 @@ export interface ComponentSettings {
   readonly freshInstances: boolean;
 }
 
-export const NO_GRANTS: PodGrants = { allowedHosts: [], keyvalueStores: [] };
+export const NO_GRANTS: PodGrants = {
+  allowedHosts: [],
+  keyvalueStores: [],
+  sqliteDatabases: [],
+  blobContainers: [],
+};
 export const DEFAULT_INSTANCES = 64;
 export const MAX_INSTANCES = 1024;
 export const DEFAULT_REQUEST_TIMEOUT_MS = 30_000;
 export const MAX_REQUEST_TIMEOUT_MS = 24 * 3_600_000;
 export const MAX_ALLOWED_HOSTS = 256;
 export const MAX_KEYVALUE_STORES = 64;
+/** Entries of one annotation that names parts of volumes. */
+export const MAX_VOLUME_GRANTS = 64;
 
 const DEFAULT_PORTS: Readonly<Record<OutgoingScheme, number | undefined>> = {
   http: 80,
@@ -57,6 +77,9 @@ const ENTRY = /^([a-z]+):\/\/(\[[0-9a-f:.]+\]|[^:/[\]@?#]+)(?::(\d{1,5}|\*))?\/?
 const HOST_NAME =
   /^(\*|(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*)$/;
 const STORE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const VOLUME_NAME = /^[a-z0-9]([a-z0-9_.-]{0,61}[a-z0-9])?$/i;
+const VOLUME_PATH = /^(\/[^/\0]+)+$/;
+const MAX_VOLUME_PATH_LENGTH = 1024;
 const MAX_HOST_LENGTH = 253;
 const DURATION_UNITS_MS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -80,6 +103,8 @@ export function componentSettings(
       keyvalueStores: entriesOf(annotations, KEYVALUE_STORES_ANNOTATION, MAX_KEYVALUE_STORES).map(
         parseStore,
       ),
+      sqliteDatabases: volumeGrantsOf(annotations, SQLITE_DATABASES_ANNOTATION),
+      blobContainers: volumeGrantsOf(annotations, BLOB_CONTAINERS_ANNOTATION),
     },
     instances: instancesOf(annotations[INSTANCES_ANNOTATION]),
     requestTimeoutMs: requestTimeoutOf(annotations[REQUEST_TIMEOUT_ANNOTATION]),
@@ -198,6 +223,24 @@ function truthOf(
   if (text === undefined) return undefined;
   if (text === "true" || text === "false") return text === "true";
   throw refused(annotation, text, 'want "true" or "false"');
+}
+
+/** `default=/data/app.db, audit=/data/audit.db`. */
+function volumeGrantsOf(
+  annotations: Readonly<Record<string, string>>,
+  annotation: string,
+): VolumeGrant[] {
+  const grants = entriesOf(annotations, annotation, MAX_VOLUME_GRANTS).map((entry) => {
+    const [, name = "", path = ""] = /^([^=]*)=(.*)$/s.exec(entry) ?? [];
+    const named = VOLUME_NAME.test(name) && path.length <= MAX_VOLUME_PATH_LENGTH;
+    const dotted = path.split("/").some((part) => part === "." || part === "..");
+    if (named && VOLUME_PATH.test(path) && !dotted) return { name, path };
+    const form = "name=/path of a mounted volume, without . and .., such as default=/data/app.db";
+    throw refused(annotation, entry, `want ${form}`);
+  });
+  const twice = grants.find(({ name }, index) => grants.findIndex((g) => g.name === name) < index);
+  if (twice === undefined) return grants;
+  throw refused(annotation, twice.name, "each name may be given once");
 }
 
 function entriesOf(

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { NO_GRANTS } from "../component/pod-grants.ts";
 import { ProcExit } from "../host/errno.ts";
 import { MAX_DENIAL_NOTES } from "./denial-notes.ts";
 import type { InputStream } from "./io/input-stream.ts";
@@ -140,7 +141,7 @@ describe("wasi:random, wasi:config, wasi:logging, wasi:keyvalue", () => {
   });
 
   test("wasi:keyvalue opens nothing, and says why once a store", () => {
-    using fixture = openHost({ grants: { allowedHosts: [], keyvalueStores: ["mine"] } });
+    using fixture = openHost({ grants: { ...NO_GRANTS, keyvalueStores: ["mine"] } });
     const open = imported<(name: string) => unknown>(
       fixture.instance,
       "wasi:keyvalue/store",

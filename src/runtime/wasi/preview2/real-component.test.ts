@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { NO_GRANTS } from "../component/pod-grants.ts";
 import { TranslatedComponents } from "../component/testing/translated.ts";
 import { SystemHostClock } from "../host/host-clock.ts";
 import { ComponentCode, type ComponentInstance } from "../worker/component-code.ts";
@@ -171,7 +172,7 @@ describe("A translated component", () => {
       return "done";
     });
     const allowedHosts = [{ scheme: "http", host: "store", port: 8080 } as const];
-    const grants = { allowedHosts, keyvalueStores: [] };
+    const grants = { ...NO_GRANTS, allowedHosts };
     using fixture = openHost({ egressPath: egress.path, grants });
     expect(await textAt("/fetch?http://store:8080/x", fixture)).toBe("200  answer");
     expect(egress.received[0]).toStartWith("POST /x HTTP/1.1\r\nhost: store:8080\r\n");

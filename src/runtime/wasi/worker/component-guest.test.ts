@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { eventually } from "../../../lib/testing/eventually.ts";
+import { NO_GRANTS } from "../component/pod-grants.ts";
 import { COMPONENTS, TranslatedComponents } from "../component/testing/translated.ts";
 import type { WorkerComponent, WorkerReply, WorkerSpec } from "../worker-protocol.ts";
 import { TestWorker } from "./testing/start-worker.ts";
@@ -30,7 +31,7 @@ describe("component worker", () => {
       style: "component",
       component: {
         directory,
-        grants: { allowedHosts: [], keyvalueStores: [] },
+        grants: NO_GRANTS,
         instances: 4,
         requestTimeoutMs: 5000,
         accessLog: false,

@@ -13,6 +13,7 @@ import {
   textOf,
   type HostFixture,
 } from "../testing/host-fixture.ts";
+import { NO_GRANTS } from "../../component/pod-grants.ts";
 import { EgressPool, MAX_OUTGOING_REQUESTS } from "./egress-pool.ts";
 import { IncomingBody } from "./incoming-body.ts";
 import type { FutureIncomingResponse } from "./incoming-response.ts";
@@ -20,8 +21,8 @@ import { OutgoingBody } from "./outgoing-body.ts";
 import type { OutgoingRequest, RequestOptions } from "./outgoing-request.ts";
 
 const grants = {
+  ...NO_GRANTS,
   allowedHosts: [{ scheme: "http", host: "store", port: 80 } as const],
-  keyvalueStores: [],
 };
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-a: b\r\n\r\nok";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { eventually } from "../../../../lib/testing/eventually.ts";
-import type { AllowedHost } from "../../component/pod-grants.ts";
+import { NO_GRANTS, type AllowedHost } from "../../component/pod-grants.ts";
 import { GuestTrap } from "../io/guest-error.ts";
 import { serveEgress } from "../testing/egress-server.ts";
 import {
@@ -23,7 +23,7 @@ const at = (port: number, address: readonly [number, number, number, number] = l
   ({ tag: "ipv4", val: { port, address } }) as const;
 
 function grant(...allowedHosts: AllowedHost[]) {
-  return { allowedHosts, keyvalueStores: [] };
+  return { ...NO_GRANTS, allowedHosts };
 }
 
 function sockets({ instance }: HostFixture) {

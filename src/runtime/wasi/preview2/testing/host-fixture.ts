@@ -1,3 +1,4 @@
+import { NO_GRANTS } from "../../component/pod-grants.ts";
 import { SystemHostClock } from "../../host/host-clock.ts";
 import type { OutputStream } from "../../host/streams.ts";
 import { createPreviewTwo } from "../create-preview-two.ts";
@@ -28,7 +29,7 @@ export function openHost(overrides: Partial<PreviewTwoOptions> = {}): HostFixtur
     stdout: collect(output.stdout),
     stderr: collect(output.stderr),
     clock: new SystemHostClock(),
-    grants: { allowedHosts: [], keyvalueStores: [] },
+    grants: NO_GRANTS,
     note: (line) => notes.push(line),
     ...overrides,
   });
