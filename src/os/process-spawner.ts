@@ -5,6 +5,7 @@ import type {
   ProcessUsage,
   SpawnedWorker,
   WorkerCommand,
+  WorkerSignal,
 } from "../runtime/index.ts";
 import { isSameProcess, processStartTime } from "./process-identity.ts";
 
@@ -114,7 +115,7 @@ function identify(pid: number): ProcessIdentity | undefined {
   return startTime === undefined ? undefined : { pid, startTime };
 }
 
-function kill(identity: ProcessIdentity, signal: "SIGTERM" | "SIGKILL"): boolean {
+function kill(identity: ProcessIdentity, signal: WorkerSignal): boolean {
   if (!isSameProcess(identity.pid, identity.startTime)) return false;
   try {
     process.kill(identity.pid, signal);

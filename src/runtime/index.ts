@@ -5,10 +5,13 @@ export type {
   ProcessUsage,
   SpawnedWorker,
   WorkerCommand,
+  WorkerSignal,
 } from "./process-spawner.ts";
 export { createWasiRuntime } from "./wasi/wasi-runtime.ts";
 export type { WasiRuntime, WasiRuntimeOptions } from "./wasi/wasi-runtime.ts";
 export type { EgressGate, EgressOptions } from "./wasi/component/egress-gate.ts";
+export { openProcessLimits } from "./wasi/limits/open-process-limits.ts";
+export type { ProcessGroup, ProcessLimits } from "./wasi/limits/process-limits.ts";
 export { isAllowed } from "./wasi/component/pod-grants.ts";
 export type { AllowedHost, OutgoingScheme } from "./wasi/component/pod-grants.ts";
 export { translateComponent } from "./wasi/component/translate-component.ts";

@@ -38,10 +38,13 @@ export interface ProcessSpawner {
   identify(pid: number): ProcessIdentity | undefined;
   isAlive(identity: ProcessIdentity): boolean;
   /** Verifies the start time, then signals. False: the process is gone. */
-  kill(identity: ProcessIdentity, signal: "SIGTERM" | "SIGKILL"): boolean;
+  kill(identity: ProcessIdentity, signal: WorkerSignal): boolean;
   /** Undefined when the process is gone. */
   usage(identity: ProcessIdentity): ProcessUsage | undefined;
 }
+
+/** To end a worker, or to stop it for a moment. */
+export type WorkerSignal = "SIGTERM" | "SIGKILL" | "SIGSTOP" | "SIGCONT";
 
 export interface ProcessUsage {
   readonly residentBytes: number;

@@ -123,8 +123,21 @@ export interface ContainerConfig {
   /** Absolute; lines have the CRI's log format. */
   readonly logPath: string;
   readonly memoryLimitBytes?: number;
+  /** Of the processor; without it the container is BestEffort. */
+  readonly resources?: ContainerResources;
   /** Kept with the container and given back by its status: the kubelet's own notes. */
   readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export type QosClass = "Guaranteed" | "Burstable" | "BestEffort";
+
+/** What a container asks for and may use at most; 1,000 is a whole processor. */
+export interface ContainerResources {
+  readonly qosClass: QosClass;
+  readonly cpuRequestMillis?: number;
+  readonly cpuLimitMillis?: number;
+  /** What the pod as a whole asks for. */
+  readonly podCpuRequestMillis: number;
 }
 
 export type ContainerState = "created" | "running" | "exited" | "unknown";
@@ -157,6 +170,18 @@ export interface ContainerStatus {
 export interface ContainerStats {
   readonly memoryBytes: number;
   readonly cpuNanoseconds: number;
+  /** Of a container with a processor limit. */
+  readonly throttling?: CpuThrottling;
+  /** What it said beyond its log rate; absent when that was nothing. */
+  readonly logBytesDropped?: number;
+}
+
+/** How often a processor limit held a container up, since its start. */
+export interface CpuThrottling {
+  /** Periods in which it wanted to run. */
+  readonly periods: number;
+  readonly throttledPeriods: number;
+  readonly throttledNanoseconds: number;
 }
 
 /** Without `podUid`: everything on the node. */

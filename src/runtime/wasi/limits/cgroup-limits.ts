@@ -1,0 +1,284 @@
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Clock, type Logger, sleep } from "../../../lib/index.ts";
+import type { ProcessIdentity } from "../../process-spawner.ts";
+import type { CpuThrottling } from "../../runtime.ts";
+import {
+  CGROUP_CONTROLLERS,
+  type CgroupController,
+  type CgroupFile,
+  processFiles,
+  shareFile,
+} from "./cgroup-files.ts";
+import type { CgroupHierarchies } from "./cgroup-hierarchies.ts";
+import type { ProcessGroup, ProcessLimits } from "./process-limits.ts";
+
+/** What all nodes of a machine have in common: `kubun/<node>/<QoS>/pod<uid>/<container>`. */
+export const CGROUP_PARENT = "kubun";
+/** A sweep of another node may remove a directory between its making and its first process. */
+const MAX_PLACE_ATTEMPTS = 3;
+/** A process that was just killed may still be counted: a cgroup is tried to be removed so often. */
+const MAX_REMOVE_ATTEMPTS = 10;
+
+export interface CgroupLimitsOptions {
+  readonly hierarchies: CgroupHierarchies;
+  /** Names this node among those of the machine; the same after a restart. */
+  readonly nodeId: string;
+  /** Of the machine: what pods together weigh against everything else there. */
+  readonly cpuMillis: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Limits by the kernel, in the shape the kubelet gives them. */
+export class CgroupLimits implements ProcessLimits {
+  readonly kind: ProcessLimits["kind"];
+  readonly #options: CgroupLimitsOptions;
+  readonly #node: string;
+  readonly #groups = new Map<string, ProcessGroup>();
+  /** What pods of a class ask for together, as it was written last. */
+  readonly #classRequests = new Map<string, number>();
+
+  constructor(options: CgroupLimitsOptions) {
+    this.#options = options;
+    this.kind = `cgroup ${options.hierarchies.version}`;
+    this.#node = join(CGROUP_PARENT, options.nodeId);
+  }
+
+  /** Makes what is there as long as the node is. Throws where cgroups cannot be written. */
+  async open(): Promise<void> {
+    const { version } = this.#options.hierarchies;
+    const share = shareFile(version, this.#options.cpuMillis);
+    if (version === "v2") await this.#delegate("");
+    for (const path of [CGROUP_PARENT, this.#node]) {
+      await this.#make(path, CGROUP_CONTROLLERS);
+      await this.#write(path, [share]);
+    }
+  }
+
+  async place(process: ProcessIdentity, group: ProcessGroup): Promise<void> {
+    const path = this.#pathOf(group);
+    this.#groups.set(path, group);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#place(process, group, path);
+      } catch (error) {
+        const { code } = error as { code?: string };
+        // No such process: it ended, and its container's end is told by others.
+        if (code === "ESRCH") return;
+        if (code === "ENOENT" && attempt < MAX_PLACE_ATTEMPTS) continue;
+        const what = { group: path, error: String(error) };
+        return this.#options.logger.warn("a process is not limited", what);
+      }
+    }
+  }
+
+  adopt(_process: ProcessIdentity, group: ProcessGroup): void {
+    this.#groups.set(this.#pathOf(group), group);
+  }
+
+  ranOutOfMemory(group: ProcessGroup): boolean {
+    const { version } = this.#options.hierarchies;
+    const name = version === "v1" ? "memory.oom_control" : "memory.events";
+    return (this.#counters("memory", group, name).get("oom_kill") ?? 0) > 0;
+  }
+
+  throttling(group: ProcessGroup): CpuThrottling | undefined {
+    if (group.resources.cpuLimitMillis === undefined) return undefined;
+    const counters = this.#counters("cpu", group, "cpu.stat");
+    const periods = counters.get("nr_periods");
+    if (periods === undefined) return undefined;
+    const microseconds = counters.get("throttled_usec") ?? 0;
+    return {
+      periods,
+      throttledPeriods: counters.get("nr_throttled") ?? 0,
+      throttledNanoseconds: counters.get("throttled_time") ?? microseconds * 1000,
+    };
+  }
+
+  async remove(group: ProcessGroup): Promise<void> {
+    const path = this.#pathOf(group);
+    this.#groups.delete(path);
+    try {
+      await this.#removeGroup(path);
+      const pod = dirname(path);
+      const shared = [...this.#groups.keys()].some((other) => dirname(other) === pod);
+      if (!shared) await this.#removeGroup(pod);
+      await this.#weighClass(group);
+    } catch (error) {
+      // The next start sweeps it.
+      this.#options.logger.warn("a cgroup stays", { group: path, error: String(error) });
+    }
+  }
+
+  async sweep(): Promise<void> {
+    try {
+      for (const root of this.#roots()) {
+        for (const node of await childrenOf(join(root, CGROUP_PARENT))) {
+          const path = join(CGROUP_PARENT, node);
+          if (path === this.#node) await this.#sweepTree(root, path);
+          // Others look after theirs; of those that are gone for ever nobody does.
+          else if (!(await hasProcesses(join(root, path)))) await removeTree(join(root, path));
+        }
+      }
+      for (const group of this.#groups.values()) await this.#weighClass(group);
+    } catch (error) {
+      this.#options.logger.warn("cgroups were not swept", { error: String(error) });
+    }
+  }
+
+  close(): void {
+    // Processes outlive the server, and their cgroups with them.
+  }
+
+  async #place(process: ProcessIdentity, group: ProcessGroup, path: string): Promise<void> {
+    const { version } = this.#options.hierarchies;
+    const files = processFiles(version, group.resources);
+    const used = [...new Set(files.map(({ controller }) => controller))];
+    const pod = dirname(path);
+    const parent = dirname(pod);
+    if (parent !== this.#node) await this.#make(parent, used);
+    await this.#make(pod, used);
+    await this.#write(pod, [shareFile(version, group.podCpuRequestMillis)]);
+    await this.#weighClass(group);
+    await this.#make(path, used);
+    await this.#write(path, files);
+    const moves = this.#roots(used).map((root) =>
+      writeFile(join(root, path, "cgroup.procs"), `${process.pid}`),
+    );
+    await Promise.all(moves);
+  }
+
+  /** Below a class its pods share what falls to it: the class weighs what they ask for together. */
+  async #weighClass({ qosClass }: ProcessGroup): Promise<void> {
+    if (qosClass === "Guaranteed") return;
+    const path = join(this.#node, qosClass.toLowerCase());
+    const requests = new Map<string, number>();
+    for (const [group, { qosClass: other, podCpuRequestMillis }] of this.#groups) {
+      if (other === qosClass) requests.set(dirname(group), podCpuRequestMillis);
+    }
+    const total = [...requests.values()].reduce((sum, one) => sum + one, 0);
+    if (this.#classRequests.get(path) === total || !this.#exists(path)) return;
+    this.#classRequests.set(path, total);
+    await this.#write(path, [shareFile(this.#options.hierarchies.version, total)]);
+  }
+
+  #exists(path: string): boolean {
+    const { cpu } = this.#options.hierarchies.roots;
+    return cpu !== undefined && existsSync(join(cpu, path));
+  }
+
+  #pathOf({ qosClass, podUid, name }: ProcessGroup): string {
+    const pod = `pod${safeName(podUid)}`;
+    const level = qosClass === "Guaranteed" ? [] : [qosClass.toLowerCase()];
+    return join(this.#node, ...level, pod, safeName(name));
+  }
+
+  /** One directory a hierarchy, and with v2 only one. */
+  #roots(controllers: readonly CgroupController[] = CGROUP_CONTROLLERS): string[] {
+    const { roots } = this.#options.hierarchies;
+    return [...new Set(controllers.flatMap((controller) => roots[controller] ?? []))];
+  }
+
+  async #make(path: string, controllers: readonly CgroupController[]): Promise<void> {
+    const { version } = this.#options.hierarchies;
+    for (const root of this.#roots(controllers)) {
+      await mkdir(join(root, path), { recursive: true });
+      // With v2 a cgroup has the controllers that its parent hands down.
+      if (version === "v2") await this.#delegate(dirname(path));
+    }
+  }
+
+  async #delegate(path: string): Promise<void> {
+    const { cpu = "" } = this.#options.hierarchies.roots;
+    const all = CGROUP_CONTROLLERS.map((controller) => `+${controller}`).join(" ");
+    await writeFile(join(cpu, path, "cgroup.subtree_control"), all);
+  }
+
+  async #write(path: string, files: readonly CgroupFile[]): Promise<void> {
+    const { roots } = this.#options.hierarchies;
+    for (const { controller, name, value } of files) {
+      const root = roots[controller];
+      if (root !== undefined) await writeFile(join(root, path, name), value);
+    }
+  }
+
+  /** `name value` lines. */
+  #counters(controller: CgroupController, group: ProcessGroup, name: string): Map<string, number> {
+    const root = this.#options.hierarchies.roots[controller] ?? "";
+    let text = "";
+    try {
+      text = readFileSync(join(root, this.#pathOf(group), name), "utf8");
+    } catch {
+      // The group is gone, or it never was: nothing was counted.
+    }
+    const lines = text.split("\n").map((line) => line.split(" "));
+    return new Map(lines.map(([key = "", value]) => [key, Number(value)]));
+  }
+
+  async #removeGroup(path: string): Promise<void> {
+    for (const root of this.#roots()) {
+      for (let attempt = 1; ; attempt++) {
+        const code = await removeEmpty(join(root, path));
+        if (code === undefined || code === "ENOENT") break;
+        if (attempt === MAX_REMOVE_ATTEMPTS) throw new Error(`${join(root, path)}: ${code}`);
+        await sleep(this.#options.clock, 2 ** attempt);
+      }
+    }
+  }
+
+  /** Removes what nobody knows; what still has processes stays, and is told. */
+  async #sweepTree(root: string, node: string): Promise<void> {
+    const known = [...this.#groups.keys()];
+    const visit = async (path: string): Promise<void> => {
+      for (const child of await childrenOf(join(root, path))) await visit(join(path, child));
+      if (path === node || known.some((group) => `${group}/`.startsWith(`${path}/`))) return;
+      const code = await removeEmpty(join(root, path));
+      if (code === "EBUSY") this.#options.logger.warn("a cgroup is in use", { path });
+    };
+    await visit(node);
+  }
+}
+
+/** The error's code, if it was not removed. */
+async function removeEmpty(directory: string): Promise<string | undefined> {
+  try {
+    await rmdir(directory);
+    return undefined;
+  } catch (error) {
+    return (error as { code?: string }).code ?? "unknown";
+  }
+}
+
+/** Cgroups below; what else stands there are the kernel's files. */
+async function childrenOf(directory: string): Promise<string[]> {
+  try {
+    const entries = await readdir(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch {
+    return []; // It went meanwhile.
+  }
+}
+
+async function hasProcesses(directory: string): Promise<boolean> {
+  try {
+    if ((await readFile(join(directory, "cgroup.procs"), "utf8")).trim() !== "") return true;
+  } catch {
+    return false; // It went meanwhile.
+  }
+  for (const child of await childrenOf(directory)) {
+    if (await hasProcesses(join(directory, child))) return true;
+  }
+  return false;
+}
+
+async function removeTree(directory: string): Promise<void> {
+  for (const child of await childrenOf(directory)) await removeTree(join(directory, child));
+  await removeEmpty(directory);
+}
+
+/** Names come from the API server and from us; none of them leads anywhere else, whatever it is. */
+function safeName(name: string): string {
+  return name.replace(/[^A-Za-z0-9_-]/g, "_");
+}
