@@ -8,7 +8,7 @@ import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { Client } from "../client/index.ts";
 import { createProcessSpawner, openFilesLimit } from "../os/index.ts";
 import type { Proxy } from "../proxy/index.ts";
-import { createWasiRuntime, isAllowed } from "../runtime/index.ts";
+import { createWasiRuntime, isAllowed, openProcessLimits } from "../runtime/index.ts";
 import type { EgressGate, WasiRuntime } from "../runtime/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { GIT_VERSION } from "./version.ts";
@@ -92,18 +92,29 @@ export function createRuntime(
 ): WasiRuntime {
   const { directory, podCidr, proxy, warmWorkers } = options;
   mkdirSync(directory.sockets, { recursive: true, mode: 0o700 });
+  const spawner = createProcessSpawner();
+  const logger = options.logger.child({ room: "runtime" });
+  const { clock } = options;
   return createWasiRuntime({
     stateDirectory: directory.runtime,
     socketDirectory: directory.sockets,
     images: options.images,
     ...(podCidr === undefined ? {} : { podCidr }),
-    spawner: createProcessSpawner(),
+    spawner,
+    openLimits: () =>
+      openProcessLimits({
+        stateDirectory: directory.runtime,
+        cpuMillis: availableParallelism() * 1000,
+        spawner,
+        clock,
+        logger,
+      }),
     workerCommand: [process.execPath, WORKER_ENTRY],
     translateCommand: [process.execPath, TRANSLATE_ENTRY],
     ...(proxy === undefined ? {} : { egress: egressThrough(proxy) }),
-    clock: options.clock,
+    clock,
     random: options.random,
-    logger: options.logger.child({ room: "runtime" }),
+    logger,
     ...(warmWorkers === undefined ? {} : { warmWorkers }),
   });
 }

@@ -5,7 +5,8 @@ import type { Clock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { createProcessSpawner, systemClock } from "../../os/index.ts";
 import { WasiFixture } from "./testing/wasi-fixture.ts";
-import { WORKER_OVERHEAD_BYTES, type WasiRuntime } from "./wasi-runtime.ts";
+import { WORKER_OVERHEAD_BYTES } from "./limits/process-limits.ts";
+import type { WasiRuntime } from "./wasi-runtime.ts";
 
 const FAKE_WORKER = [process.execPath, join(import.meta.dir, "testing", "fake-worker.ts")];
 

@@ -2,8 +2,15 @@ import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Clock, type Logger, sleep } from "../../lib/index.ts";
 import type { ProcessSpawner, ProcessUsage } from "../process-spawner.ts";
-import { type ContainerEventType, RuntimeError, type StopOptions } from "../runtime.ts";
+import {
+  type ContainerEventType,
+  type CpuThrottling,
+  RuntimeError,
+  type StopOptions,
+} from "../runtime.ts";
 import { ControlConnection } from "./control-connection.ts";
+import { containerGroup } from "./limits/container-group.ts";
+import type { ProcessLimits } from "./limits/process-limits.ts";
 import type { ContainerRecord, StateDirectory } from "./state-directory.ts";
 import type { WarmPool } from "./warm-pool.ts";
 import {
@@ -27,6 +34,7 @@ export interface ContainerProcessOptions {
   readonly directory: StateDirectory;
   readonly pool: WarmPool;
   readonly spawner: ProcessSpawner;
+  readonly limits: ProcessLimits;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called after the record changed and was saved. */
@@ -94,8 +102,11 @@ export class ContainerProcess {
       rmSync(unixPath, { force: true });
     }
     const cancel = this.#options.clock.after(START_TIMEOUT_MS, () => this.kill());
+    // The worker loads the module meanwhile: moving a process may take the kernel milliseconds.
+    const limited = this.#options.limits.place(worker.identity, containerGroup(this.#record));
     const reply = await worker.connection.start(spec).catch((error: Error) => error);
     cancel();
+    await limited;
     worker.spawned?.release();
     if (!(reply instanceof Error) && reply.type === "started") {
       const startedAt = this.#options.clock.now();
@@ -118,6 +129,7 @@ export class ContainerProcess {
     if (state === "exited" || worker === undefined) return;
     if (!this.#options.spawner.isAlive(worker.identity)) return this.#watch(worker);
     // Whoever removed its sockets left it deaf: neither requests nor orders would reach it.
+    this.#options.limits.adopt(worker.identity, containerGroup(this.#record));
     const reachable = existsSync(controlPath(this.#options.directory, worker.id));
     this.#connection = await this.#connect(worker);
     if (reachable && (state === "running" || (await this.#hasGuest()))) {
@@ -176,6 +188,10 @@ export class ContainerProcess {
     return this.#options.spawner.usage(worker.identity);
   }
 
+  throttling(): CpuThrottling | undefined {
+    return this.#options.limits.throttling(containerGroup(this.#record));
+  }
+
   /** Lets the worker run on without this server. */
   abandon(): void {
     this.#abandoned = true;
@@ -232,9 +248,12 @@ export class ContainerProcess {
     if (this.#abandoned) return;
     const finishedAt = Date.parse(result?.finishedAt ?? "") || this.#endedAt(worker);
     const exitCode = code ?? SIGKILL_EXIT_CODE;
-    const reason = this.#outOfMemory ? "OOMKilled" : (result?.reason ?? reasonOf(exitCode));
+    const group = containerGroup(this.#record);
+    const noMemory = this.#outOfMemory || (!result && this.#options.limits.ranOutOfMemory(group));
+    const reason = noMemory ? "OOMKilled" : (result?.reason ?? reasonOf(exitCode));
     const message = result?.message ?? this.#lastWords(worker, exitCode);
     forgetWorker(directory, worker.id);
+    void this.#options.limits.remove(group);
     this.#finish({ exitCode, reason, finishedAt }, message);
   }
 

@@ -29,6 +29,7 @@ import {
   imageRefOf,
   imageStatusOf,
 } from "./image-status.ts";
+import { noLimits, type ProcessLimits, WORKER_OVERHEAD_BYTES } from "./limits/process-limits.ts";
 import { type ContainerRecord, type SandboxRecord, StateDirectory } from "./state-directory.ts";
 import { WarmPool } from "./warm-pool.ts";
 import { forgetWorker, launchWorker } from "./worker-process.ts";
@@ -49,6 +50,8 @@ export interface WasiRuntimeOptions {
   readonly translateCommand?: readonly string[];
   /** The ways out of pods; without it no component reaches anything outside. */
   readonly egress?: EgressGate;
+  /** Keeps workers within their pods' limits; opened by `start`. Without it nothing does. */
+  readonly openLimits?: () => Promise<ProcessLimits>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -69,8 +72,6 @@ export const DEFAULT_WARM_WORKERS = 2;
 /** `wasi` runs a module as a program or a component, `wagi` a module once per HTTP request. */
 export const WASI_HANDLERS = ["wasi", "wagi"] as const;
 const MEMORY_CHECK_INTERVAL_MS = 10_000;
-/** What a worker needs beside its guest's memory; only far above it is a leak beyond the limit. */
-export const WORKER_OVERHEAD_BYTES = 256 * 1024 * 1024;
 
 /** The container runtime for WASI modules: one worker process a container. */
 export function createWasiRuntime(options: WasiRuntimeOptions): WasiRuntime {
@@ -93,6 +94,7 @@ class WorkerRuntime implements WasiRuntime {
   /** `ip:port` → socket, for running containers. */
   readonly #endpoints = new Map<string, string>();
   readonly #components: ComponentRuns;
+  #limits: ProcessLimits = noLimits;
   #memoryCheck: CancelTimer | undefined;
 
   constructor(options: WasiRuntimeOptions) {
@@ -119,6 +121,7 @@ class WorkerRuntime implements WasiRuntime {
   }
 
   async start(): Promise<void> {
+    this.#limits = (await this.#options.openLimits?.()) ?? noLimits;
     for (const sandbox of this.#directory.loadSandboxes()) {
       this.#sandboxes.set(sandbox.id, sandbox);
       this.#hold(sandbox);
@@ -127,6 +130,7 @@ class WorkerRuntime implements WasiRuntime {
     await Promise.all(records.map((record) => this.#adopt(record)));
     this.#sweep();
     this.#sweepComponents();
+    await this.#limits.sweep();
     this.#pool.open();
   }
 
@@ -141,6 +145,7 @@ class WorkerRuntime implements WasiRuntime {
     this.#pool.close();
     this.#components.close();
     for (const container of this.#containers.values()) container.abandon();
+    this.#limits.close();
   }
 
   async runPodSandbox(config: PodSandboxConfig): Promise<PodSandbox> {
@@ -270,9 +275,15 @@ class WorkerRuntime implements WasiRuntime {
   }
 
   async containerStats(containerId: string): Promise<ContainerStats | undefined> {
-    const usage = this.#container(containerId).usage();
+    const container = this.#container(containerId);
+    const usage = container.usage();
     if (usage === undefined) return undefined;
-    return { memoryBytes: usage.residentBytes, cpuNanoseconds: usage.cpuNanoseconds };
+    const throttling = container.throttling();
+    return {
+      memoryBytes: usage.residentBytes,
+      cpuNanoseconds: usage.cpuNanoseconds,
+      ...(throttling === undefined ? {} : { throttling }),
+    };
   }
 
   events(signal: AbortSignal): AsyncIterable<ContainerEvent> {
@@ -374,6 +385,7 @@ class WorkerRuntime implements WasiRuntime {
       directory: this.#directory,
       pool: this.#pool,
       spawner: this.#options.spawner,
+      limits: this.#limits,
       clock: this.#options.clock,
       logger: this.#options.logger,
       onChange: (type, changed) => this.#publish(type, changed),
