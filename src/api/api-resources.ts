@@ -37,6 +37,7 @@ import type {
 import type { CronJob, Job } from "./batch/v1/types.ts";
 import type { EndpointSlice } from "./discovery/v1/types.ts";
 import type { Event as K8sEvent } from "./events/v1/types.ts";
+import type { KeyValueStore } from "./kubun/v1/types.ts";
 import type { NodeMetrics, PodMetrics } from "./metrics/v1beta1/types.ts";
 import type { HorizontalPodAutoscaler as OldAutoscaler } from "./autoscaling/v1/types.ts";
 import type { HorizontalPodAutoscaler } from "./autoscaling/v2/types.ts";
@@ -82,6 +83,7 @@ const autoscalingV1 = inNamespaces("autoscaling");
 const clusterMetrics = inCluster("metrics.k8s.io", "v1beta1");
 const metrics = inNamespaces("metrics.k8s.io", "v1beta1");
 const events = inNamespaces("events.k8s.io");
+const kubun = inNamespaces("kubun.dev");
 
 export const COMPONENT_STATUSES = clusterCore<ComponentStatus>(
   "componentstatuses",
@@ -170,3 +172,4 @@ export const HORIZONTAL_POD_AUTOSCALERS_V1 = autoscalingV1<OldAutoscaler>(
 export const EVENTS_K8S_IO = events<K8sEvent>("events", "Event");
 export const NODE_METRICS = clusterMetrics<NodeMetrics>("nodes", "NodeMetrics");
 export const POD_METRICS = metrics<PodMetrics>("pods", "PodMetrics");
+export const KEY_VALUE_STORES = kubun<KeyValueStore>("keyvaluestores", "KeyValueStore");

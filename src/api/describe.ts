@@ -9,6 +9,7 @@ import coreDescriptions from "./core/v1/descriptions.json";
 import discoveryDescriptions from "./discovery/v1/descriptions.json";
 import eventsDescriptions from "./events/v1/descriptions.json";
 import { typeTable } from "./group-versions.ts";
+import kubunDescriptions from "./kubun/v1/descriptions.json";
 import metaDescriptions from "./meta/v1/descriptions.json";
 import networkingDescriptions from "./networking/v1/descriptions.json";
 import metricsDescriptions from "./metrics/v1beta1/descriptions.json";
@@ -34,6 +35,7 @@ const WORDS: Readonly<Record<string, Readonly<Record<string, TypeWords>>>> = {
   "core.v1": coreDescriptions,
   "discovery.v1": discoveryDescriptions,
   "events.v1": eventsDescriptions,
+  "kubun.v1": kubunDescriptions,
   "metrics.v1beta1": metricsDescriptions,
   "networking.v1": networkingDescriptions,
   "node.v1": nodeDescriptions,

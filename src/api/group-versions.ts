@@ -28,6 +28,9 @@ import { eventsKinds } from "./events/v1/kinds.ts";
 import eventsResources from "./events/v1/resources.json";
 import eventsTypes from "./events/v1/types.json";
 import type { KindTable } from "./kind-logic.ts";
+import { kubunKinds } from "./kubun/v1/kinds.ts";
+import kubunResources from "./kubun/v1/resources.json";
+import kubunTypes from "./kubun/v1/types.json";
 import { metricsKinds } from "./metrics/v1beta1/kinds.ts";
 import metricsResources from "./metrics/v1beta1/resources.json";
 import metricsTypes from "./metrics/v1beta1/types.json";
@@ -107,6 +110,7 @@ export const groupVersions: readonly GroupVersionData[] = [
   groupVersion("node.k8s.io", "node.v1", nodeResources, nodeKinds),
   groupVersion("discovery.k8s.io", "discovery.v1", discoveryResources, discoveryKinds),
   groupVersion("metrics.k8s.io", "metrics.v1beta1", metricsResources, metricsKinds),
+  groupVersion("kubun.dev", "kubun.v1", kubunResources, kubunKinds),
 ];
 
 /** Every type of the interface by its name ("core.v1.Pod"), in the notation of types.json. */
@@ -129,4 +133,5 @@ export const typeTable = {
   ...nodeTypes,
   ...discoveryTypes,
   ...metricsTypes,
+  ...kubunTypes,
 } as unknown as TypeTable;

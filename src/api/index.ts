@@ -10,6 +10,7 @@ export type {
   EndpointSlice,
   EndpointSliceList,
 } from "./discovery/v1/types.ts";
+export type * from "./kubun/v1/types.ts";
 export type * from "./meta/v1/types.ts";
 export type * from "./metrics/v1beta1/types.ts";
 export type * from "./networking/v1/types.ts";

@@ -1,5 +1,7 @@
 import type { ResourceDefinition } from "../api/index.ts";
 import type { Revision, Term } from "../store/index.ts";
+import { fencedKeyValues } from "./keyvalue/fenced-key-values.ts";
+import type { KeyValueStores } from "./keyvalue/keyvalue-stores.ts";
 import type { Registry } from "./registry.ts";
 import type { ResourceRegistry } from "./resource-registry.ts";
 
@@ -23,6 +25,10 @@ export class FencedRegistry implements Registry {
 
   get kubernetesServiceIp(): string {
     return this.#registry.kubernetesServiceIp;
+  }
+
+  get keyValues(): KeyValueStores {
+    return fencedKeyValues(this.#registry.keyValues, this.#term);
   }
 
   get present(): Registry["present"] {

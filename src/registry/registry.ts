@@ -5,6 +5,8 @@ import type { KeyValue, Revision, Store, Term } from "../store/index.ts";
 import { AddressPool } from "./address-pool.ts";
 import { DEFAULT_TOLERATIONS, type DefaultTolerations } from "./admission/pod-admission.ts";
 import { FencedRegistry } from "./fenced-registry.ts";
+import type { KeyValueStores } from "./keyvalue/keyvalue-stores.ts";
+import { ReplicatedKeyValues } from "./keyvalue/replicated-key-values.ts";
 import { Leading } from "./leading.ts";
 import type { ListRequest, ObjectList } from "./list-page.ts";
 import { definitionOf, Lookup } from "./lookup.ts";
@@ -39,6 +41,8 @@ export interface Registry {
   readonly serviceCidr: string;
   readonly kubernetesServiceIp: string;
   resource(definition: ResourceDefinition): ResourceRegistry;
+  /** Keys and values of components, which are no objects. */
+  readonly keyValues: KeyValueStores;
   /** What is here now, read synchronously and without asking whether it is the latest. */
   readonly present: PresentObjects;
   /** Keeps the observer in step with all objects of a kind until the store closes. */
@@ -71,11 +75,15 @@ class StoreRegistry implements Registry {
   readonly #leading: Leading;
   readonly #resources = new Map<ResourceDefinition, ResourceRegistry>();
   readonly kubernetesServiceIp: string;
+  readonly keyValues: KeyValueStores;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#lookup = new Lookup(options.store);
     this.#leading = new Leading({ ...options, lookup: this.#lookup });
+    const { store, clock } = options;
+    const own = { lookup: this.#lookup, leading: this.#leading };
+    this.keyValues = new ReplicatedKeyValues({ store, clock, ...own });
     this.kubernetesServiceIp = new AddressPool(options.serviceCidr, options.random).first;
   }
 
