@@ -12,6 +12,7 @@ import { servedGroupVersions } from "./discovery/plain-discovery.ts";
 import { answerCheck, answerHealth, type Checks } from "./health.ts";
 import { actingUser } from "./impersonation.ts";
 import { REVISION_HEADER } from "./front-proxy-headers.ts";
+import { isValueRead } from "./keyvalue/keyvalue-target.ts";
 import { JSON_MEDIA, type Media, Negotiator } from "./media-type.ts";
 import { NodeStats } from "./metrics-api/node-stats.ts";
 import { originOf, type RequestOrigin } from "./request-origin.ts";
@@ -168,7 +169,8 @@ class ApiServer {
         if (target.path === "/version") return await answerVersion(this.#options.version);
         return (await this.#discovery.answer(request, target.path, query)) ?? pathAnswer(target);
       }
-      if (!isLogText(target)) media = this.#negotiator.negotiate(request);
+      if (!isLogText(target) && !isValueRead(target, request.method))
+        media = this.#negotiator.negotiate(request);
       return await this.#run({ context, request, target, query, user, media }, verb);
     } catch (error) {
       const pretty = wantsPretty(request, queryOf(request.url));

@@ -1,4 +1,5 @@
 import { parseTarget, pathnameOf, queryOf, type ResourceTarget } from "./request-target.ts";
+import { isInStore, partOf } from "./keyvalue/keyvalue-target.ts";
 import { flagOf } from "./query-options.ts";
 
 /** Streams to a pod or a node, whatever their method. */
@@ -17,7 +18,8 @@ export function needsLeader(request: Request): boolean {
     case "OPTIONS":
       return false;
     default:
-      return !STREAMS.has(target.subresource) && !QUESTIONS.has(target.group);
+      if (STREAMS.has(target.subresource) || QUESTIONS.has(target.group)) return false;
+      return !(isInStore(target) && partOf(target) === "read");
   }
 }
 

@@ -235,12 +235,14 @@ test("nodeAuthorizer: what a pod needs is open while it is bound to the node", a
   expect((await pi("GET", path)).status).toBe(403);
 });
 
+const MIRROR = { "kubernetes.io/config.mirror": "hash" };
+
 test("restrictNode: a node shows its own pods as mirrors, and nothing else", async () => {
   const { pi, mac } = await twoNodes();
   const mirror = (changes: object = {}, spec: object = {}) => ({
     metadata: {
       name: "mirror-pi",
-      annotations: { "kubernetes.io/config.mirror": "hash" },
+      annotations: MIRROR,
       ownerReferences: [{ apiVersion: "v1", kind: "Node", name: "pi", uid: "u", controller: true }],
       ...changes,
     },
@@ -255,6 +257,10 @@ test("restrictNode: a node shows its own pods as mirrors, and nothing else", asy
     [mirror({ annotations: {} }), "can only create mirror pods"],
     [mirror({ ownerReferences: [] }), "one owner reference"],
     [mirror({}, { nodeName: "mac" }), "with spec.nodeName set to itself"],
+    [
+      mirror({ annotations: { ...MIRROR, "kubun.dev/keyvalue-stores": "s" } }),
+      "reference key-value stores",
+    ],
     [mirror({}, { serviceAccountName: "admin" }), "reference a service account"],
     [mirror({}, { volumes: [{ name: "s", secret: { secretName: "s" } }] }), "reference secrets"],
   ];

@@ -7,6 +7,7 @@ import {
 } from "../api/index.ts";
 import type { PresentObjects } from "../registry/index.ts";
 import { type Authorizer, type Decision, DENIED, type ResourceAttributes } from "./authorizer.ts";
+import { NODE_VERBS, StoreGrants } from "./keyvalue/store-access.ts";
 import { nodeRules } from "./rbac/component-roles.ts";
 import { ruleAllows } from "./rbac/rule-match.ts";
 import { podUses } from "./pod-references.ts";
@@ -23,11 +24,12 @@ const ALLOWED: Decision = { allowed: true, reason: "" };
  */
 export function nodeAuthorizer(present: PresentObjects): Authorizer {
   const rules = nodeRules();
+  const stores = new StoreGrants(present);
   return {
     decide(user, attributes) {
       const node = nodeNameOf(user);
       if (node === undefined || attributes.type === "path") return DENIED;
-      const own = ownershipOf(node, attributes, present);
+      const own = ownershipOf(node, attributes, { present, stores });
       if (own !== undefined) return own;
       return rules.some((rule) => ruleAllows(rule, attributes)) ? ALLOWED : DENIED;
     },
@@ -38,7 +40,7 @@ export function nodeAuthorizer(present: PresentObjects): Authorizer {
 function ownershipOf(
   node: string,
   attributes: ResourceAttributes,
-  present: PresentObjects,
+  { present, stores }: { readonly present: PresentObjects; readonly stores: StoreGrants },
 ): Decision | undefined {
   const { group, resource } = attributes;
   switch (group === "" ? resource : `${resource}.${group}`) {
@@ -59,6 +61,8 @@ function ownershipOf(
       return related(node, attributes, () => isAttached(node, attributes, present));
     case "leases.coordination.k8s.io":
       return leaseDecision(node, attributes);
+    case "keyvaluestores.kubun.dev":
+      return storeDecision(node, attributes, stores);
     case "csinodes.storage.k8s.io":
       return ownName(node, attributes);
     case "nodes":
@@ -93,6 +97,13 @@ function claimDecision(
     return refuse("can only get individual resources of this type, or update their status");
   }
   return related(node, attributes, () => isUsed(node, attributes, present));
+}
+
+/** The gate of a pod passes on what its components ask of the stores that its annotation names. */
+function storeDecision(node: string, attributes: ResourceAttributes, stores: StoreGrants) {
+  const { verb, namespace, name } = attributes;
+  if (!NODE_VERBS.has(verb)) return refuse("can only get, watch or update resources of this type");
+  return related(node, attributes, () => stores.has(node, namespace, name));
 }
 
 /** Another node's lease is nobody's business; a new one has no name in its path. */

@@ -1,4 +1,5 @@
 import type { Container, Pod, PodSpec, Volume } from "../api/index.ts";
+import { KEYVALUE_STORES_ANNOTATION } from "./keyvalue/store-access.ts";
 
 /** Whether a pod needs an object of its namespace to run: what its node must be able to read. */
 export function podUses(
@@ -23,6 +24,8 @@ export function podUses(
 
 /** What a pod refers to, for the message that refuses it; undefined when it stands alone. */
 export function podUsesAny({ metadata, spec }: Readonly<Pod>): string | undefined {
+  // A node that could write the annotation would grant itself what the store holds.
+  if ((metadata.annotations?.[KEYVALUE_STORES_ANNOTATION] ?? "") !== "") return "key-value stores";
   if (spec === undefined) return undefined;
   const some = (names: readonly (string | undefined)[]): boolean =>
     names.some((name) => name !== undefined && name !== "");

@@ -1,4 +1,5 @@
 import type { Attributes } from "./authorizer.ts";
+import { isInStore } from "./keyvalue/keyvalue-target.ts";
 
 /** What a path names. */
 export type RequestTarget =
@@ -69,7 +70,9 @@ export function attributesOf(
   query: URLSearchParams = NO_QUERY,
 ): Attributes {
   if (target.type === "path") return { type: "path", verb, path: target.path };
-  const { rest: _rest, watchPath: _watchPath, ...attributes } = target;
+  const { rest: _rest, watchPath: _watchPath, ...parts } = target;
+  // What is in a key-value store is the store's own: rules name no subresources of it.
+  const attributes = isInStore(target) ? { ...parts, subresource: "" } : parts;
   const fieldSelector = OF_COLLECTIONS.has(verb) ? query.get("fieldSelector") : null;
   if (fieldSelector === null) return { ...attributes, verb };
   // Who selects one name asks for one object, so that rules about names hold for watches too.

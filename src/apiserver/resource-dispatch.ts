@@ -1,5 +1,6 @@
 import { forbidden, groupResourceText, StatusError } from "../apimachinery/index.ts";
 import { assert, unreachable } from "../lib/index.ts";
+import { KEYVALUE_RESOURCE } from "../registry/index.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { answerComponentStatuses } from "./component-statuses.ts";
 import { deleteObject, deleteObjects } from "./delete-handler.ts";
@@ -14,6 +15,8 @@ import { podLog } from "./subresources/pod-log.ts";
 import { portForward } from "./subresources/port-forward.ts";
 import { answerMetrics } from "./metrics-api/metrics-handler.ts";
 import { METRICS_GROUP } from "./metrics-api/metrics-objects.ts";
+import { answerKeyValues } from "./keyvalue/keyvalue-handler.ts";
+import { isInStore, keyValueVerb } from "./keyvalue/keyvalue-target.ts";
 import { getScale, patchScale, replaceScale } from "./subresources/scale.ts";
 import { type WatchLines, watchObjects } from "./watch-handler.ts";
 import { createObject, replaceObject } from "./write-handler.ts";
@@ -29,6 +32,7 @@ export function verbOf(
   query: URLSearchParams,
 ): string | undefined {
   const collection = target.name === "";
+  if (isInStore(target)) return keyValueVerb(method, target, query);
   if (target.watchPath && method !== "GET" && method !== "HEAD") return undefined;
   switch (method) {
     case "GET":
@@ -55,8 +59,10 @@ export function dispatch(
   verb: string,
   lines: WatchLines,
 ): Promise<Response> | Response {
+  if (isInStore(api.target)) return answerKeyValues(api, verb);
   if (api.target.subresource !== "") return dispatchSubresource(api, verb);
   assertServed(api, verb);
+  if (api.definition.resource === KEYVALUE_RESOURCE.resource) return answerKeyValues(api, verb);
   if (isReview(api.definition)) return answerReview(api);
   if (api.definition.resource === "componentstatuses") return answerComponentStatuses(api);
   if (api.definition.group === METRICS_GROUP) return answerMetrics(api);

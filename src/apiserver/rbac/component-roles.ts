@@ -64,6 +64,7 @@ export function nodeRules(): PolicyRule[] {
     allow("create delete get patch update", STORAGE, "csinodes"),
     allow(READ, "node.k8s.io", "runtimeclasses"),
     allow("create get list watch", CERTIFICATES, "certificatesigningrequests"),
+    allow("get update watch", "kubun.dev", "keyvaluestores"),
   ];
 }
 

@@ -60,6 +60,7 @@ function editRules(): PolicyRule[] {
     allow(WRITE, "policy", "poddisruptionbudgets"),
     allow(WRITE, "networking.k8s.io", "ingresses networkpolicies"),
     allow(ALL_VERBS, "coordination.k8s.io", "leases"),
+    allow(WRITE, "kubun.dev", "keyvaluestores"),
   ];
 }
 
@@ -85,6 +86,7 @@ function viewRules(): PolicyRule[] {
     allow(READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
     allow(READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
     allow(READ, "networking.k8s.io", "ingresses ingresses/status networkpolicies"),
+    allow(READ, "kubun.dev", "keyvaluestores"),
   ];
 }
 
