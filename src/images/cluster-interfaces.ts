@@ -3,6 +3,7 @@
  * What runs them has the same table; a test holds them together.
  */
 export const CLUSTER_INTERFACES: ReadonlySet<string> = new Set([
+  "fermyon:spin/sqlite",
   "wasi:cli/environment",
   "wasi:cli/exit",
   "wasi:cli/stderr",
@@ -69,6 +70,7 @@ export const GRANTS: ReadonlyMap<string, { annotation: string; example: string }
       ],
       ["wasi:sockets/udp-create-socket", "kubun.dev/allowed-outgoing-hosts", "udp://my-service:53"],
       ["wasi:keyvalue/store", "kubun.dev/keyvalue-stores", "default"],
+      ["fermyon:spin/sqlite", "kubun.dev/sqlite-databases", "default=/data/app.db"],
     ] as const
   ).map(([name, annotation, example]) => [name, { annotation, example }]),
 );

@@ -29,12 +29,12 @@ describe("componentEntry", () => {
   test("componentEntry names every import that nobody provides, and whose they are", () => {
     const message = refusal([
       "wasi:io/streams@0.2.0",
-      "fermyon:spin/sqlite@2.0.0",
+      "fermyon:spin/llm@2.0.0",
       "wasi:nn/inference@0.2.0",
       "acme:queue/publish",
     ]);
     expect(message).toContain(
-      "fermyon:spin/sqlite@2.0.0, wasi:nn/inference@0.2.0, acme:queue/publish",
+      "fermyon:spin/llm@2.0.0, wasi:nn/inference@0.2.0, acme:queue/publish",
     );
     expect(message).toContain("Spin's own interfaces");
     expect(message).toContain("wasi:nn");

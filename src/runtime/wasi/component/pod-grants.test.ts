@@ -120,7 +120,7 @@ describe("componentSettings", () => {
         [INSTANCE_REUSE_ANNOTATION]: "false",
       }),
     ).toEqual({
-      grants: { allowedHosts: [], keyvalueStores: ["default", "counters"] },
+      grants: { ...NO_GRANTS, keyvalueStores: ["default", "counters"] },
       instances: 8,
       requestTimeoutMs: 61_500,
       accessLog: true,

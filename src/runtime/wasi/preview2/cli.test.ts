@@ -23,12 +23,13 @@ describe("createPreviewTwo", () => {
       name.replace(/-(.)/g, (_all, letter: string) => letter.toUpperCase());
     for (const [path, { suspending }] of Object.entries(PROVIDED_INTERFACES)) {
       for (const name of suspending) {
-        const [, resource, method] = /^\[method\]([^.]+)\.(.+)$/.exec(name) ?? [];
+        const [, kind, resource, method] = /^\[(\w+)\]([^.]+)\.(.+)$/.exec(name) ?? [];
         const plain = fixture.instance.imports[path]?.[camel(name)];
         const holder = fixture.instance.imports[path]?.[camel(`-${resource}`)] as
-          | { prototype: Record<string, unknown> }
+          | ({ prototype: Record<string, unknown> } & Record<string, unknown>)
           | undefined;
-        expect(method === undefined ? plain : holder?.prototype[camel(method)]).toBeFunction();
+        const members = kind === "static" ? holder : holder?.prototype;
+        expect(method === undefined ? plain : members?.[camel(method)]).toBeFunction();
       }
     }
   });

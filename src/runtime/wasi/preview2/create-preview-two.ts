@@ -25,22 +25,29 @@ import type {
   PreviewTwoOptions,
 } from "./preview-two.ts";
 import { randomInterfaces } from "./random.ts";
+import { DatabasePool } from "./sqlite/database-pool.ts";
+import { sqliteInterfaces } from "./sqlite/sqlite-interfaces.ts";
 import { socketInterfaces } from "./sockets/socket-interfaces.ts";
 import { ResolvedNames } from "./sockets/resolved-names.ts";
 
 /** Makes the host of one container. Throws what the system says when a preopen is missing. */
 export function createPreviewTwo(options: PreviewTwoOptions): PreviewTwo {
   const { egressPath, clock, preopens } = options;
+  const directories = openAll(preopens.map((preopen) => () => new SharedDirectory(preopen)));
+  const denials = new DenialNotes((line) => options.note(line));
+  const grants = options.grants.sqliteDatabases;
   const shared: SharedContext = {
-    directories: openAll(preopens.map((preopen) => () => new SharedDirectory(preopen))),
+    directories,
     egress: egressPath === undefined ? undefined : new EgressPool(egressPath, clock),
     names: new ResolvedNames(),
-    denials: new DenialNotes((line) => options.note(line)),
+    denials,
+    databases: new DatabasePool({ grants, directories, denials }),
   };
   return {
     instance: () => new HostInstance(options, shared),
     close: () => {
       shared.egress?.close();
+      shared.databases.close();
       for (const directory of shared.directories) directory.close();
     },
   };
@@ -79,6 +86,7 @@ class HostInstance implements PreviewTwoInstance {
       ...configInterfaces(context),
       ...loggingInterfaces(context),
       ...keyvalueInterfaces(context),
+      ...sqliteInterfaces(context),
     };
   }
 

@@ -2,6 +2,7 @@ import type { DenialNotes } from "./denial-notes.ts";
 import type { EgressPool } from "./http/egress-pool.ts";
 import type { InstanceScope } from "./io/instance-scope.ts";
 import type { PreviewTwoOptions } from "./preview-two.ts";
+import type { DatabasePool } from "./sqlite/database-pool.ts";
 import type { ResolvedNames } from "./sockets/resolved-names.ts";
 import type { SharedDirectory } from "./filesystem/shared-directory.ts";
 
@@ -18,6 +19,7 @@ export interface SharedContext {
   readonly egress: EgressPool | undefined;
   readonly names: ResolvedNames;
   readonly denials: DenialNotes;
+  readonly databases: DatabasePool;
 }
 
 /** Interface name without version → what generated code takes of it. */

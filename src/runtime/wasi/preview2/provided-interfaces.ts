@@ -52,6 +52,9 @@ export const PROVIDED_INTERFACES: Readonly<Record<string, ProvidedInterface>> = 
   "wasi:logging/logging": never(),
   "wasi:keyvalue/store": never(),
   "wasi:keyvalue/atomics": never(),
+  "fermyon:spin/sqlite": {
+    suspending: ["[static]connection.open", "[method]connection.execute", "open", "execute"],
+  },
   "wasi:keyvalue/batch": never(),
 };
 
