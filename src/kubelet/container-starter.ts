@@ -10,6 +10,7 @@ import {
   RuntimeError,
 } from "../runtime/index.ts";
 import { ConfigError } from "./config-error.ts";
+import { containerResources } from "./container-resources.ts";
 import { containerEnvironment, type PodReferences } from "./environment.ts";
 import { expandVariables } from "./expansion.ts";
 import type { ImagePuller } from "./image-puller.ts";
@@ -151,6 +152,7 @@ export class ContainerStarter {
       })),
       logPath: join(directory, `${action.attempt}.log`),
       ...(memory === undefined ? {} : { memoryLimitBytes: parseQuantity(memory).value() }),
+      resources: containerResources(pod, container),
       annotations: action.annotations,
     };
   }
