@@ -56,6 +56,25 @@ describe("WorkQueue", () => {
     expect(clock.pending).toBe(0);
   });
 
+  test("WorkQueue: a resting key comes once, when its rest is over, and only if it was asked for", async () => {
+    const { clock, queue, stop } = setUp();
+    queue.add("a");
+    await queue.take(stop.signal);
+    queue.rest("a", 500);
+    for (let burst = 0; burst < 3; burst++) queue.add("a");
+    queue.done("a");
+    queue.add("a");
+    clock.advance(499);
+    expect(queue.length).toBe(0);
+    clock.advance(1);
+    expect(queue.length).toBe(1);
+    await queue.take(stop.signal);
+    queue.rest("a", 500);
+    queue.done("a");
+    clock.advance(500);
+    expect([queue.length, clock.pending]).toEqual([0, 0]);
+  });
+
   test("WorkQueue: a full queue refuses, and asks its owner again once it is empty", async () => {
     let recovered = 0;
     const { queue, stop } = setUp({ maxKeys: 2, onRecovered: () => recovered++ });

@@ -33,6 +33,8 @@ export class WorkQueue<K = string> {
   readonly #dirty = new Set<K>();
   readonly #delayed = new Map<K, { readonly dueMs: number; readonly cancel: CancelTimer }>();
   readonly #failures = new Map<K, number>();
+  /** Keys that are not to be looked at yet; true: somebody asked for it meanwhile. */
+  readonly #resting = new Map<K, { asked: boolean; readonly cancel: CancelTimer }>();
   readonly #takers: ((key: K | undefined) => void)[] = [];
   #refused = false;
 
@@ -50,6 +52,11 @@ export class WorkQueue<K = string> {
   add(key: K): boolean {
     if (this.#processing.has(key)) {
       this.#dirty.add(key);
+      return true;
+    }
+    const rest = this.#resting.get(key);
+    if (rest !== undefined) {
+      rest.asked = true;
       return true;
     }
     if (this.#waiting.has(key)) return true;
@@ -86,6 +93,20 @@ export class WorkQueue<K = string> {
       this.add(key);
     });
     this.#delayed.set(key, { dueMs, cancel });
+  }
+
+  /**
+   * The key does not come again before this time has passed, whatever adds it: what happens
+   * meanwhile is taken in by one look instead of many.
+   */
+  rest(key: K, restMs: number): void {
+    if (restMs <= 0 || this.#resting.has(key) || this.#resting.size >= this.#maxKeys) return;
+    const cancel = this.#options.clock.after(restMs, () => {
+      const asked = this.#resting.get(key)?.asked === true;
+      this.#resting.delete(key);
+      if (asked) this.add(key);
+    });
+    this.#resting.set(key, { asked: false, cancel });
   }
 
   /** Adds after the back-off of this key, which doubles with each call until {@link forget}. */
@@ -139,10 +160,11 @@ export class WorkQueue<K = string> {
     }
   }
 
-  /** Drops the timers of delayed keys. */
+  /** Drops the timers of delayed and resting keys. */
   close(): void {
-    for (const { cancel } of this.#delayed.values()) cancel();
+    for (const { cancel } of [...this.#delayed.values(), ...this.#resting.values()]) cancel();
     this.#delayed.clear();
+    this.#resting.clear();
   }
 }
 
@@ -156,6 +178,8 @@ export interface WorkersOptions {
 export interface ReconcileResult {
   /** Look at this key again after this long, although nothing failed. */
   readonly requeueAfterMs?: number;
+  /** Do not look at this key again before that, whatever happens to it. */
+  readonly restMs?: number;
 }
 
 /**
@@ -173,6 +197,7 @@ export async function runWorkers<K>(
       try {
         const result = await reconcile(key);
         queue.forget(key);
+        queue.rest(key, result?.restMs ?? 0);
         if (result?.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs);
       } catch (error) {
         queue.addRateLimited(key);

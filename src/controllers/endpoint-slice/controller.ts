@@ -10,13 +10,14 @@ import {
   SERVICES,
   splitKey,
 } from "../../client/index.ts";
-import type { Informer, WorkQueue } from "../../client/index.ts";
+import type { Informer, ReconcileResult, WorkQueue } from "../../client/index.ts";
 import { unreachable } from "../../lib/index.ts";
 import type { ControllerContext } from "../controller-context.ts";
 import { deepEqual } from "../deep-equal.ts";
 import { deleteExactly } from "../delete-exactly.ts";
 import { everyChange } from "../every-change.ts";
 import { OwnWrites } from "../own-writes.ts";
+import { restAfter } from "../rest-after.ts";
 import { runController } from "../run-controller.ts";
 import {
   ENDPOINTS_MANAGED_BY,
@@ -79,17 +80,17 @@ class EndpointSliceController {
     }
   }
 
-  async #reconcile(key: string): Promise<void> {
+  async #reconcile(key: string): Promise<ReconcileResult> {
     const { namespace, name } = splitKey(key);
     const service = this.#services.lister.get(namespace, name);
     const slices = this.#slicesOf(key);
     if (service === undefined || service.metadata.deletionTimestamp !== undefined) {
       for (const slice of slices) await this.#doSlice({ type: "delete", slice });
       await this.#deleteEndpoints(namespace, name);
-      return;
+      return {};
     }
     // Without a selector the endpoints are somebody else's to keep.
-    if (service.spec?.selector === undefined || service.spec.type === "ExternalName") return;
+    if (service.spec?.selector === undefined || service.spec.type === "ExternalName") return {};
     const pods = this.#pods.lister.list({ namespace, where: (pod) => selects(service, pod) });
     try {
       for (const action of planSlices({ service, pods, slices })) await this.#doSlice(action);
@@ -97,6 +98,7 @@ class EndpointSliceController {
     } catch (error) {
       if (!isNamespaceTerminating(error)) throw error;
     }
+    return { restMs: restAfter(pods.length) };
   }
 
   #slicesOf(key: string): readonly EndpointSlice[] {

@@ -14,6 +14,7 @@ import {
   hasOtherController,
 } from "../owner-reference.ts";
 import { isPodActive } from "../pod-state.ts";
+import { restAfter } from "../rest-after.ts";
 import { runController } from "../run-controller.ts";
 import { nextAvailabilityMs, planReplicaSet, replicaSetStatus } from "./plan.ts";
 import type { ReplicaFailure } from "./plan.ts";
@@ -96,7 +97,8 @@ class ReplicaSetController {
     await this.#writeStatus(replicaSet, replicaSetStatus(input));
     if (failure !== undefined) throw failure.error;
     const requeueAfterMs = nextAvailabilityMs(input);
-    return requeueAfterMs === undefined ? {} : { requeueAfterMs };
+    const restMs = restAfter(pods.length);
+    return requeueAfterMs === undefined ? { restMs } : { restMs, requeueAfterMs };
   }
 
   async #claim(replicaSet: ReplicaSet): Promise<readonly Pod[]> {
