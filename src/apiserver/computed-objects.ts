@@ -11,7 +11,7 @@ import { answerObject, wantsPretty } from "./answer.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { includeObjectOf, partialListOf, partialOf, tableOf } from "./table.ts";
 
-/** Whether a request's selectors and name select an object that is made at the moment it is asked for. */
+/** Whether a request's selectors and name select an object that is stored nowhere. */
 export function selects({ query, target }: ApiRequest): (object: Readonly<KubeObject>) => boolean {
   const labels = parseLabelSelector(query.get("labelSelector") ?? "");
   const fields = parseFieldSelector(query.get("fieldSelector") ?? "");

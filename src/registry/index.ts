@@ -1,5 +1,4 @@
 export { assertBatch } from "./keyvalue/replicated-key-values.ts";
-export { MAX_BATCH_KEYS, MAX_KEYS_PER_PAGE } from "./keyvalue/keyvalue-stores.ts";
 export type {
   KeyPage,
   KeyValueStores,
@@ -8,8 +7,8 @@ export type {
   ValueEvent,
   ValueWriteOptions,
 } from "./keyvalue/keyvalue-stores.ts";
-export { KEYVALUE_RESOURCE, QUOTA_EXCEEDED } from "./keyvalue/namespace-quota.ts";
-export { MAX_KEY_BYTES, MAX_VALUE_BYTES, type StoreAddress } from "./keyvalue/value-key.ts";
+export { KEYVALUE_RESOURCE } from "./keyvalue/namespace-quota.ts";
+export type { StoreAddress } from "./keyvalue/value-key.ts";
 export { noSuchKey } from "./keyvalue/value-writer.ts";
 export { notLeading } from "./leading.ts";
 export type { ListRequest, ObjectList, Selection } from "./list-page.ts";

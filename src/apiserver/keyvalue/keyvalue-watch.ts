@@ -12,7 +12,7 @@ import { valueItem } from "./value-item.ts";
 const MIN_WATCH_SECONDS = 1800;
 const encoder = new TextEncoder();
 
-/** What happens to the keys of a store, as JSON lines: ADDED, MODIFIED, DELETED, BOOKMARK, ERROR. */
+/** What happens in a store, as JSON lines: ADDED, MODIFIED, DELETED, BOOKMARK, ERROR. */
 export function watchStore(api: ApiRequest, at: StoreAddress): Response {
   const { query, context, request } = api;
   const stopped = new AbortController();

@@ -19,7 +19,8 @@ const value = (key: string, more = ""): string =>
   `${STORE}/values?key=${encodeURIComponent(key)}${more}`;
 
 function said({ status, json }: Reply): string {
-  return `${status} ${String(json["message"] ?? json["status"] ?? "")}`.trim();
+  const { message, status: outcome = "" } = json as { message?: string; status?: string };
+  return `${status} ${message ?? outcome}`.trim();
 }
 
 async function limited(api: ApiFixture, annotations: Record<string, string>): Promise<void> {
@@ -119,7 +120,7 @@ const RULES: readonly Rule[] = [
     "POST",
     `${STORE}/increment?key=n&delta=9223372036854775808`,
     undefined,
-    '422 the value of "n" cannot be incremented: 0 and 9223372036854775808 together are no number of 64 bits',
+    '422 the value of "n" cannot be incremented: 0 + 9223372036854775808 is no number of 64 bits',
   ],
   ["256 keys at once", "POST", `${STORE}/read`, { keys: Array(256).fill("a") }, "200"],
   [
@@ -264,7 +265,7 @@ describe("answerKeyValues", () => {
     expect((await send("DELETE", path)).status).toBe(200);
   });
 
-  test("answerKeyValues: the quota of a namespace counts keys, their names and their bytes", async () => {
+  test("answerKeyValues: the quota of a namespace counts keys and their bytes", async () => {
     const api = await apiFixture();
     const { send } = api;
     await limited(api, { "kubun.dev/keyvalue-quota": "20", "kubun.dev/keyvalue-keys": "3" });
@@ -272,8 +273,8 @@ describe("answerKeyValues", () => {
     expect((await send("PUT", value("b"), "123456789")).status).toBe(200);
     const third = await send("PUT", value("c"), "");
     expect(said(third)).toBe(
-      '403 keyvaluestores.kubun.dev "default" is forbidden: quota exceeded: namespace default has ' +
-        "2 keys and 20 bytes, at most 3 keys and 20 bytes are allowed (annotations " +
+      '403 keyvaluestores.kubun.dev "default" is forbidden: quota exceeded: namespace default ' +
+        "has 2 keys and 20 bytes, at most 3 keys and 20 bytes are allowed (annotations " +
         "kubun.dev/keyvalue-keys and kubun.dev/keyvalue-quota of the Namespace)",
     );
     const { causes } = third.json["details"] as { causes: { reason: string }[] };
@@ -301,7 +302,8 @@ describe("answerKeyValues", () => {
       { type: "ADDED", object: { key: "a", value: btoa("1") } },
       { type: "BOOKMARK" },
     ]);
-    const from = (begin[1]?.["object"] as { resourceVersion: string }).resourceVersion;
+    const bookmark = begin[1] as { object: { resourceVersion: string } };
+    const from = bookmark.object.resourceVersion;
     await send("PUT", value("a"), "2");
     await send("PUT", value("b"), "3");
     await send("PUT", `${STORES}/counters-2/values?key=a`, "4");

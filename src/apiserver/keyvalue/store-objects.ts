@@ -13,7 +13,7 @@ import { answerComputed, answerComputedList, selects } from "../computed-objects
 import { readDeleteRequest } from "../delete-handler.ts";
 import { methodNotAllowed } from "../resource-dispatch.ts";
 
-/** Stores as Kubernetes objects: what `kubectl get keyvaluestores` prints, and what empties them. */
+/** Stores as Kubernetes objects: `kubectl get` prints them, `kubectl delete` empties them. */
 export async function answerStores(api: ApiRequest, verb: string): Promise<Response> {
   switch (verb) {
     case "get":

@@ -58,6 +58,8 @@ export type ValueEvent =
 export const MAX_KEYS_PER_PAGE = 1_000;
 /** Keys of one read of several, or of one write of several. */
 export const MAX_BATCH_KEYS = 256;
+/** Bytes of the values of one read of several, and of the events a watch hands over at once. */
+export const MAX_BYTES_AT_ONCE = 4 * 1024 * 1024;
 
 /**
  * Keys and values of components, by namespace and store. Every write is one entry of the log, and
@@ -76,7 +78,7 @@ export interface KeyValueStores {
   store(at: StoreAddress): Promise<StoreSummary | undefined>;
   keys(at: StoreAddress, request: KeyListRequest): Promise<KeyPage>;
   get(at: StoreAddress, key: string): Promise<StoredValue | undefined>;
-  /** One moment of all of them, in the order asked for. */
+  /** One moment of all of them, in the order asked for; 413 above {@link MAX_BYTES_AT_ONCE}. */
   getMany(at: StoreAddress, keys: readonly string[]): Promise<(StoredValue | undefined)[]>;
   set(
     at: StoreAddress,

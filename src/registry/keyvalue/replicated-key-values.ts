@@ -1,4 +1,4 @@
-import { badRequest, type StatusError } from "../../apimachinery/index.ts";
+import { badRequest, requestEntityTooLarge, type StatusError } from "../../apimachinery/index.ts";
 import type { Clock } from "../../lib/index.ts";
 import type { KeyValue, Revision, Store } from "../../store/index.ts";
 import { decodeContinue, encodeContinue } from "../continue-token.ts";
@@ -10,6 +10,7 @@ import {
   type KeyPage,
   type KeyValueStores,
   MAX_BATCH_KEYS,
+  MAX_BYTES_AT_ONCE,
   MAX_KEYS_PER_PAGE,
   type StoredValue,
   type StoreSummary,
@@ -91,10 +92,14 @@ export class ReplicatedKeyValues implements KeyValueStores {
     assertBatch(keys.length);
     for (const key of keys) assertKey(key);
     await latestState(store);
-    return keys.map((key) => {
+    const found = keys.map((key) => {
       const kv = store.get(storeValues(at) + key);
       return kv === undefined ? undefined : storedValue(kv);
     });
+    const bytes = found.reduce((sum, item) => sum + (item?.value.length ?? 0), 0);
+    if (bytes <= MAX_BYTES_AT_ONCE) return found;
+    const limit = `at most ${MAX_BYTES_AT_ONCE} are allowed: read fewer at once`;
+    throw requestEntityTooLarge(`the values have ${bytes} bytes together, ${limit}`);
   }
 
   async set(

@@ -5,7 +5,7 @@ import type { KeyValue } from "../../store/index.ts";
 export const KEYVALUE_ROOT = "/keyvalue/";
 /** Of a key as UTF-8. */
 export const MAX_KEY_BYTES = 1024;
-/** Of one value: half a MiB less than the log takes, which leaves room for what stands before it. */
+/** Of one value: the log takes half a MiB more. */
 export const MAX_VALUE_BYTES = 1024 * 1024;
 /** The name of a store: a DNS label, so that it can be written into an annotation and a path. */
 const STORE_NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -8,7 +8,7 @@ import { reachRevision } from "../reach-revision.ts";
 import { parseResourceVersion } from "../resource-version.ts";
 import { refusalOf } from "../store-refusal.ts";
 import { WatchFeed, type WatchStep } from "../watch-feed.ts";
-import type { ValueEvent, ValueWatchRequest } from "./keyvalue-stores.ts";
+import { MAX_BYTES_AT_ONCE, type ValueEvent, type ValueWatchRequest } from "./keyvalue-stores.ts";
 import { KEYVALUE_RESOURCE } from "./namespace-quota.ts";
 import { storedValue } from "./replicated-key-values.ts";
 import { assertStoreName, partsOf, type StoreAddress, storeValues } from "./value-key.ts";
@@ -18,8 +18,8 @@ interface ValueWatchOptions {
   readonly clock: Clock;
 }
 
-/** Events handed over at once at the start. */
-const INITIAL_BATCH = 1_000;
+/** Events handed over at once. */
+const MAX_EVENTS_AT_ONCE = 1_000;
 
 /**
  * What happens to the keys of a store. Begins with those that are there unless it goes on from a
@@ -47,10 +47,7 @@ async function* eventsOf(
   // List and revision are read in one go, so that they are of the same moment.
   const start = initial ? store.revision : after;
   const present = initial ? store.list(prefix) : [];
-  for (let from = 0; from < present.length; from += INITIAL_BATCH) {
-    const batch = present.slice(from, from + INITIAL_BATCH);
-    yield batch.map((kv): ValueEvent => ({ type: "ADDED", item: storedValue(kv) }));
-  }
+  yield* inBatches(present.map((kv): ValueEvent => ({ type: "ADDED", item: storedValue(kv) })));
   if (initial) yield [{ type: "BOOKMARK", revision: start }];
   const stopped = new AbortController();
   const either = AbortSignal.any([signal, stopped.signal]);
@@ -65,7 +62,7 @@ async function* eventsOf(
       if (step.type === "tick") feed.tickAfter(BOOKMARK_EVERY_MS);
       const told = toldOf(step, delivered);
       delivered = lastOf(told) ?? delivered;
-      if (told.length > 0) yield told;
+      yield* inBatches(told);
     }
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== "compacted") {
@@ -75,6 +72,24 @@ async function* eventsOf(
   } finally {
     stopped.abort();
   }
+}
+
+/** A slow reader must not have much of a large store copied for it. */
+function* inBatches(events: readonly ValueEvent[]): Generator<readonly ValueEvent[]> {
+  let batch: ValueEvent[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    const more = "item" in event ? event.item.value.length : 0;
+    const full = batch.length >= MAX_EVENTS_AT_ONCE || bytes + more > MAX_BYTES_AT_ONCE;
+    if (full && batch.length > 0) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(event);
+    bytes += more;
+  }
+  if (batch.length > 0) yield batch;
 }
 
 function toldOf(

@@ -223,6 +223,6 @@ function sumOf(key: string, present: KeyValue | undefined, delta: bigint): bigin
   }
   const sum = number + delta;
   if (sum <= MAX_NUMBER && sum >= MIN_NUMBER) return sum;
-  const why = `${number} and ${delta} together are no number of 64 bits`;
+  const why = `${number} + ${delta} is no number of 64 bits`;
   throw unprocessable(`the value of ${JSON.stringify(key)} cannot be incremented: ${why}`);
 }
