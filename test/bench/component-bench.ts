@@ -1,0 +1,163 @@
+/**
+ * Components that answer HTTP, in one run: hit directly at the pod's address, through the Ingress
+ * of a whole server, and behind `jco serve` (Node); a handler that calls another service; and a
+ * gigabyte streamed. wrk, jco, the pods and the server are processes of their own.
+ *
+ *     bun test/bench/component-bench.ts [--seconds 5] [--connections 64] [--runs 3] [--mib 1024]
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import {
+  runCommand,
+  spawnServer,
+  temporaryDirectory,
+  type SpawnedServer,
+} from "../harness/spawned-server.ts";
+import { serveWithJco } from "./jco-serve.ts";
+import { printTable, sampleProcess } from "./measure-process.ts";
+import { servePod, type ServedPod } from "./served-pod.ts";
+import { loadInTurns, printTargets, wrkLoad, type TargetFigures } from "./wrk-load.ts";
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "5" },
+    connections: { type: "string", default: "64" },
+    runs: { type: "string", default: "3" },
+    mib: { type: "string", default: "1024" },
+  },
+});
+const load = { connections: Number(values.connections), seconds: Number(values.seconds) };
+const runs = Number(values.runs);
+const workloads = join(import.meta.dir, "..", "..", "workloads");
+const BENCH_COMPONENT = join(import.meta.dir, "testdata", "bench-component.wasm");
+const UPSTREAM_DELAY_MS = 20;
+const PSS_INTERVAL_MS = 100;
+const MIB = 1024 * 1024;
+/** Compiled code is as fast as it gets after so long. */
+const WARM_UP_SECONDS = 2;
+
+/** One component directly, through the Ingress and behind jco. */
+async function compare(server: SpawnedServer, language: string, module: string): Promise<void> {
+  const name = `hello-${language.toLowerCase()}`;
+  const env = [{ name: "GREETING", value: "Hello" }];
+  const pod = await servePod(server, { name, module, container: { env } });
+  const worker = { worker: pod.pid };
+  const ours = [
+    { name: `${language}, the pod directly`, url: `${pod.url}/`, processes: worker },
+    {
+      name: `${language}, Ingress`,
+      url: `${server.ingress}/`,
+      host: pod.host,
+      processes: { server: server.pid, ...worker },
+    },
+  ];
+  const jco = await serveWithJco(module, { GREETING: "Hello" }).catch((error: unknown) => {
+    process.stderr.write(`jco serve cannot be had: ${String(error)}\n`);
+    return undefined;
+  });
+  try {
+    const peers =
+      jco === undefined
+        ? []
+        : [{ name: `${language}, jco serve`, url: jco.url, processes: { node: jco.pid } }];
+    const targets = [...ours, ...peers];
+    await loadInTurns(targets, { ...load, seconds: WARM_UP_SECONDS, runs: 1 });
+    printComparison(await loadInTurns(targets, { ...load, runs }));
+  } finally {
+    await jco?.[Symbol.asyncDispose]();
+  }
+}
+
+function printComparison(figures: readonly TargetFigures[]): void {
+  const [direct, , jco] = figures.map(({ rate }) => rate);
+  printTargets(`wasi:http component, ${load.connections} connections`, figures, {
+    title: "of direct; of jco",
+    cell: ({ rate }) =>
+      [rate / (direct ?? Number.NaN), ...(jco === undefined ? [] : [rate / jco])]
+        .map((ratio) => `${ratio.toFixed(2)}×`)
+        .join("; "),
+  });
+}
+
+/** A handler that asks another service, which takes its time. */
+async function measureCalls(server: SpawnedServer): Promise<void> {
+  const upstream = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch: async () => {
+      await Bun.sleep(UPSTREAM_DELAY_MS);
+      return new Response("answered\n");
+    },
+  });
+  const url = `http://127.0.0.1:${upstream.port}`;
+  const pod = await servePod(server, {
+    name: "caller",
+    module: BENCH_COMPONENT,
+    annotations: { "kubun.dev/allowed-outgoing-hosts": url },
+    container: { env: [{ name: "UPSTREAM", value: `${url}/` }] },
+  });
+  const processes = { server: server.pid, worker: pod.pid };
+  const name = `a handler with a call of ${UPSTREAM_DELAY_MS} ms, Ingress`;
+  const target = { name, url: `${server.ingress}/call`, host: pod.host, processes };
+  await wrkLoad(target.url, { ...load, host: pod.host, seconds: WARM_UP_SECONDS });
+  const figures = await loadInTurns([target], { ...load, runs });
+  const most = (load.connections * 1000) / UPSTREAM_DELAY_MS;
+  printTargets(`outgoing calls, ${load.connections} connections`, figures, {
+    title: "of what waiting alone allows",
+    cell: ({ rate }) => `${(rate / most).toFixed(2)}×`,
+  });
+  await upstream.stop(true);
+}
+
+/** The worker's memory while it streams, to a client that reads as fast as it can. */
+async function measureStream(server: SpawnedServer): Promise<void> {
+  const pod = await servePod(server, { name: "streamer", module: BENCH_COMPONENT });
+  const rows = [];
+  for (const [name, url, headers] of [
+    ["the pod directly", pod.url, {}],
+    ["Ingress", server.ingress, { host: pod.host }],
+  ] as const) {
+    rows.push(await streamOnce(pod, name, `${url}/stream/${values.mib}`, headers));
+  }
+  printTable(
+    [`${values.mib} MiB streamed`, "seconds", "worker before, PSS MiB", "worker's peak, PSS MiB"],
+    rows,
+  );
+}
+
+async function streamOnce(
+  pod: ServedPod,
+  name: string,
+  url: string,
+  headers: Record<string, string>,
+): Promise<string[]> {
+  const before = sampleProcess(pod.pid).pssBytes;
+  let peak = before;
+  const watch = setInterval(() => {
+    peak = Math.max(peak, sampleProcess(pod.pid).pssBytes);
+  }, PSS_INTERVAL_MS);
+  const startMs = performance.now();
+  let received = 0;
+  const answer = await fetch(url, { headers });
+  for await (const piece of answer.body ?? []) received += piece.length;
+  clearInterval(watch);
+  if (received !== Number(values.mib) * MIB) throw new Error(`${name}: only ${received} bytes`);
+  const seconds = (performance.now() - startMs) / 1000;
+  return [name, seconds.toFixed(1), ...[before, peak].map((bytes) => (bytes / MIB).toFixed(1))];
+}
+
+const directory = temporaryDirectory();
+try {
+  const script = join(directory, "hello-component-js.wasm");
+  const build = ["node", join(workloads, "hello-component-js", "build.mjs"), script];
+  const { exitCode, stderr } = await runCommand(build);
+  if (exitCode !== 0) throw new Error(stderr);
+  await using server = await spawnServer();
+  await compare(server, "C", join(workloads, "hello-component-c", "hello-component-c.wasm"));
+  await compare(server, "JS", script);
+  await measureCalls(server);
+  await measureStream(server);
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
