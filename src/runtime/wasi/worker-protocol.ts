@@ -74,6 +74,8 @@ export interface WorkerSpec {
   readonly logPath: string;
   /** At this size the file becomes `<logPath>.1` (replacing the former one) and starts anew. */
   readonly logMaxBytes: number;
+  /** What the guest says beyond it is dropped; without it nothing is. */
+  readonly logBytesPerSecond?: number;
   readonly memoryLimitBytes?: number;
   readonly style: "command" | "wagi" | "component";
   /** Written atomically when the guest ends: a {@link WorkerResult}. */
@@ -152,6 +154,8 @@ export const EXIT_BLOCKED = 124;
 export const EXIT_CANNOT_RUN = 128;
 export const EXIT_TRAP = 134;
 export const EXIT_OUT_OF_MEMORY = 137;
+/** As after SIGKILL. */
+export const EXIT_KILLED = 137;
 export const EXIT_STOPPED = 143;
 
 /** sun_path holds 108 bytes with its final zero. */
@@ -252,6 +256,7 @@ function parseSpec(value: unknown): WorkerSpec {
   const spec = record(value, "spec");
   const memory = spec["memoryLimitBytes"];
   const wagi = spec["wagi"];
+  const logRate = spec["logBytesPerSecond"];
   const style = oneOf(spec["style"], ["command", "wagi", "component"], "spec.style");
   return {
     containerId: text(spec["containerId"], "spec.containerId"),
@@ -265,6 +270,9 @@ function parseSpec(value: unknown): WorkerSpec {
     ports: list(spec["ports"], "spec.ports").map(parsePort),
     logPath: text(spec["logPath"], "spec.logPath"),
     logMaxBytes: count(spec["logMaxBytes"], "spec.logMaxBytes"),
+    ...(logRate === undefined
+      ? {}
+      : { logBytesPerSecond: count(logRate, "spec.logBytesPerSecond") }),
     ...(memory === undefined ? {} : { memoryLimitBytes: count(memory, "spec.memoryLimitBytes") }),
     style,
     resultPath: text(spec["resultPath"], "spec.resultPath"),

@@ -1,5 +1,7 @@
 import { RuntimeError } from "../runtime.ts";
 import { componentSettings } from "./component/pod-grants.ts";
+import { SHARED_DEFAULT_MEMORY_BYTES, trustDomain } from "./density/trust-domain.ts";
+import { logBytesPerSecond } from "./limits/log-rate-setting.ts";
 import type { ContainerRecord, SandboxRecord, StateDirectory } from "./state-directory.ts";
 import {
   MAX_UNIX_PATH_BYTES,
@@ -18,7 +20,9 @@ export function workerSpec(
   record: ContainerRecord,
 ): WorkerSpec {
   const { config } = record;
-  const memoryLimitBytes = config.memoryLimitBytes;
+  const seat = trustDomain(sandbox, record)?.seat;
+  const memoryLimitBytes =
+    config.memoryLimitBytes ?? (seat === undefined ? undefined : SHARED_DEFAULT_MEMORY_BYTES);
   const component = componentOf(directory, sandbox, record);
   return {
     containerId: record.id,
@@ -29,10 +33,12 @@ export function workerSpec(
     ports: portsOf(directory, sandbox, record),
     logPath: config.logPath,
     logMaxBytes: LOG_MAX_BYTES,
+    logBytesPerSecond: logBytesPerSecond(sandbox.annotations),
     ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
     style: component !== undefined ? "component" : sandbox.handler === "wagi" ? "wagi" : "command",
     resultPath: directory.resultPath(record.id),
     ...(component === undefined ? {} : { component }),
+    ...(seat === undefined ? {} : { shared: seat }),
   };
 }
 

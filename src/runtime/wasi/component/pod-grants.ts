@@ -8,7 +8,11 @@ export const BLOB_CONTAINERS_ANNOTATION = "kubun.dev/blob-containers";
 export const INSTANCES_ANNOTATION = "kubun.dev/instances";
 export const REQUEST_TIMEOUT_ANNOTATION = "kubun.dev/request-timeout";
 export const ACCESS_LOG_ANNOTATION = "kubun.dev/access-log";
+/** Its containers may run in one process with others of their namespace and ServiceAccount. */
+export const SHARE_WORKER_ANNOTATION = "kubun.dev/share-worker";
 export const INSTANCE_REUSE_ANNOTATION = "kubun.dev/instance-reuse";
+/** Of modules too: bytes a second that each container may log, see limits/log-rate-setting.ts. */
+export const LOG_RATE_ANNOTATION = "kubun.dev/log-rate";
 
 export const OUTGOING_SCHEMES = ["http", "https", "tcp", "udp"] as const;
 export type OutgoingScheme = (typeof OUTGOING_SCHEMES)[number];
@@ -196,7 +200,8 @@ function instancesOf(text: string | undefined): number {
   throw refused(INSTANCES_ANNOTATION, text, `want a number, 1…${MAX_INSTANCES}`);
 }
 
-function requestTimeoutOf(text: string | undefined): number {
+/** Throws `invalid-config`. */
+export function requestTimeoutOf(text: string | undefined): number {
   if (text === undefined) return DEFAULT_REQUEST_TIMEOUT_MS;
   const timeoutMs = durationMs(text.trim());
   if (timeoutMs !== undefined && timeoutMs >= 1 && timeoutMs <= MAX_REQUEST_TIMEOUT_MS) {
@@ -215,7 +220,8 @@ function durationMs(text: string): number | undefined {
   return Math.round(sum);
 }
 
-function truthOf(
+/** Throws `invalid-config`. */
+export function truthOf(
   annotations: Readonly<Record<string, string>>,
   annotation: string,
 ): boolean | undefined {

@@ -79,6 +79,42 @@ describe("log file", () => {
     });
   });
 
+  describe("CriLog with a rate", () => {
+    const bytesPerSecond = 10;
+    const limited = () =>
+      new CriLog({ path, maxBytes: 100_000, timestamp: () => "T", bytesPerSecond });
+
+    test("CriLog drops whole lines beyond its rate, and says how much that was", () => {
+      const log = limited();
+      for (let index = 0; index < 20; index++) log.write("stdout", Buffer.from("12345\n"));
+      expect(content()).toBe("T stdout F 12345\n".repeat(5));
+      log.close();
+      const dropped = 15 * "T stdout F 12345\n".length;
+      const notice = `T stderr F kubun: ${dropped} bytes of output were dropped: a container may log`;
+      expect(content().split("\n")[5]).toStartWith(notice);
+      expect(content().split("\n")).toHaveLength(7);
+      expect(readFileSync(`${path}.dropped`, "utf8")).toBe(`${dropped}\n`);
+    });
+
+    test("CriLog ends a long line that it began", () => {
+      const log = new CriLog({
+        path,
+        maxBytes: 1_000_000,
+        timestamp: () => "T",
+        bytesPerSecond: (1.5 * MAX_LINE_BYTES) / 10,
+      });
+      log.write("stdout", Buffer.from(`${"x".repeat(3 * MAX_LINE_BYTES)}end\nmore\n`));
+      expect(content()).toBe(`T stdout P ${"x".repeat(MAX_LINE_BYTES)}\nT stdout F end\n`);
+    });
+
+    test("CriLog writes what the runtime itself says, whatever the rate", () => {
+      const log = limited();
+      log.write("stdout", Buffer.alloc(1000, "x\n"));
+      log.note("wasm trap");
+      expect(content()).toEndWith("T stderr F wasm trap\n");
+    });
+  });
+
   describe("rfc3339Nano", () => {
     test("rfc3339Nano writes nine digits of a second", () => {
       expect(rfc3339Nano(1_767_323_045_123_456_789n)).toBe("2026-01-02T03:04:05.123456789Z");

@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { LOG_PAUSE_MS, LogRate } from "./log-rate.ts";
 
 /** A line longer than this is written in parts, tagged P; its last part is tagged F. */
 export const MAX_LINE_BYTES = 16 * 1024;
@@ -6,34 +7,54 @@ const NEWLINE = 0x0a;
 
 export type LogStream = "stdout" | "stderr";
 
+/** Beside a log: how many bytes were dropped, as a number. Not there while that is none. */
+export const DROPPED_SUFFIX = ".dropped";
+
+export interface CriLogOptions {
+  readonly path: string;
+  readonly maxBytes: number;
+  /** Gives the time of a line. */
+  readonly timestamp: () => string;
+  /** What a guest says beyond it is dropped; without it nothing is. */
+  readonly bytesPerSecond?: number;
+}
+
 /**
  * A container's log in the CRI format: `<RFC 3339 nano> <stream> <F|P> <text>`. Written at once, so
  * that what a guest said before it died is there. When the file would pass its bound it becomes
- * `<path>.1` and a new one begins: readers that follow see another inode.
+ * `<path>.1` and a new one begins: readers that follow see another inode. What a guest says faster
+ * than its rate is dropped by whole lines, and one line says how much it was.
  */
 export class CriLog {
   readonly #path: string;
   readonly #maxBytes: number;
   readonly #timestamp: () => string;
   readonly #rest = new Map<LogStream, Uint8Array>();
+  readonly #rate: LogRate | undefined;
+  /** Streams whose line was begun in the file and still lacks its end. */
+  readonly #begun = new Set<LogStream>();
+  #notice: ReturnType<typeof setTimeout> | undefined;
   #fd: number;
   #size: number;
 
-  /** `timestamp` gives the time of a line. Throws when the file cannot be opened. */
-  constructor(options: {
-    readonly path: string;
-    readonly maxBytes: number;
-    readonly timestamp: () => string;
-  }) {
+  /** Throws when the file cannot be opened. */
+  constructor(options: CriLogOptions) {
     this.#path = options.path;
     this.#maxBytes = options.maxBytes;
     this.#timestamp = options.timestamp;
     this.#fd = openSync(options.path, "a", 0o640);
     this.#size = fstatSync(this.#fd).size;
+    const { bytesPerSecond } = options;
+    this.#rate = bytesPerSecond === undefined ? undefined : new LogRate(bytesPerSecond, now());
   }
 
   /** Adds what a stream said; a line without its end waits for the rest. */
   write(stream: LogStream, bytes: Uint8Array): void {
+    this.#tellDropped();
+    this.#write(stream, bytes, this.#rate);
+  }
+
+  #write(stream: LogStream, bytes: Uint8Array, rate: LogRate | undefined): void {
     const rest = this.#rest.get(stream);
     const data = rest === undefined ? bytes : Buffer.concat([rest, bytes]);
     const prefix = `${this.#timestamp()} ${stream} `;
@@ -43,10 +64,17 @@ export class CriLog {
       const newline = data.indexOf(NEWLINE, from);
       const end = newline < 0 ? data.length : newline;
       if (end - from > MAX_LINE_BYTES) {
-        parts.push(line(`${prefix}P `, data.subarray(from, from + MAX_LINE_BYTES)));
+        const part = line(`${prefix}P `, data.subarray(from, from + MAX_LINE_BYTES));
+        if (this.#admits(part, rate)) {
+          this.#begun.add(stream);
+          parts.push(part);
+        }
         from += MAX_LINE_BYTES;
       } else if (newline >= 0) {
-        parts.push(line(`${prefix}F `, data.subarray(from, newline)));
+        const last = line(`${prefix}F `, data.subarray(from, newline));
+        // Without its last part the line would go on with the next one.
+        if (this.#admits(last, rate) || this.#begun.has(stream)) parts.push(last);
+        this.#begun.delete(stream);
         from = newline + 1;
       } else break;
     }
@@ -58,7 +86,7 @@ export class CriLog {
   /** A line of the runtime's own, such as a trap's backtrace. */
   note(text: string): void {
     this.flush();
-    this.write("stderr", Buffer.from(text.endsWith("\n") ? text : `${text}\n`));
+    this.#write("stderr", Buffer.from(text.endsWith("\n") ? text : `${text}\n`), undefined);
   }
 
   /** Writes lines that lack their end. */
@@ -71,7 +99,29 @@ export class CriLog {
 
   close(): void {
     this.flush();
+    clearTimeout(this.#notice);
+    this.#tellDropped(Number.POSITIVE_INFINITY);
     closeSync(this.#fd);
+  }
+
+  #admits(part: Uint8Array, rate: LogRate | undefined): boolean {
+    if (rate === undefined || rate.admits(part.length, now())) return true;
+    // A guest that falls silent then is told of all the same.
+    this.#notice ??= setTimeout(() => this.#tellDropped(), LOG_PAUSE_MS + 1);
+    this.#notice.unref();
+    return false;
+  }
+
+  #tellDropped(nowMs = now()): void {
+    const rate = this.#rate;
+    const dropped = this.#notice === undefined ? 0 : (rate?.takeNotice(nowMs) ?? 0);
+    if (rate === undefined || dropped === 0) return;
+    clearTimeout(this.#notice);
+    this.#notice = undefined;
+    const most = `${rate.bytesPerSecond} bytes a second (annotation kubun.dev/log-rate)`;
+    const text = `kubun: ${dropped} bytes of output were dropped: a container may log ${most}`;
+    this.#append(line(`${this.#timestamp()} stderr F `, Buffer.from(text)));
+    writeFileSync(`${this.#path}${DROPPED_SUFFIX}`, `${rate.droppedInAll}\n`, { mode: 0o640 });
   }
 
   #append(bytes: Uint8Array): void {
@@ -89,6 +139,11 @@ export class CriLog {
     this.#fd = openSync(this.#path, "a", 0o640);
     this.#size = 0;
   }
+}
+
+/** Monotonic: a wall clock that is set must not give or take anything. */
+function now(): number {
+  return performance.now();
 }
 
 function line(prefix: string, text: Uint8Array): Uint8Array {
