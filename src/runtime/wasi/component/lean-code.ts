@@ -43,8 +43,9 @@ const MACHINERY = pattern(
 
 /**
  * `_call` enters the host. A promise ends the lowering by a throw; when it settled, the lowering is
- * done again with its outcome. That is sound because lowerings that may wait take borrowed handles
- * and plain values only, so that reading them twice changes nothing.
+ * done again with its outcome. That is sound because reading borrowed handles and plain values twice
+ * changes nothing, and an owned handle is taken out of its table the first time only: what the
+ * second time finds in its place goes nowhere, because the host is not entered again.
  */
 const STAND_INS = `
   const _waits = new Error('waits');
@@ -101,6 +102,9 @@ const TASK_FAILED = pattern(
   String.raw`task\.reject\(err\);\s*task\.exit\(\);\s*`,
   String.raw`(?:throw err|return task\.completionPromise\(\));`,
 );
+/** What taking an owned handle over does to the tables. */
+const HANDLE_TAKEN =
+  /captureTable\d+\.delete\(rep\d+\);|rscTableRemove\(handleTable\d+, handle\d+\);/g;
 const TASK_TRAPPED = /getOrCreateAsyncState\(\d+\)\.markTrapped\(e\)/g;
 const TASK_RESOLVED = /^ *task\.(?:resolve\(\[.*\]\)|exit\(\));\n/gm;
 
@@ -118,7 +122,9 @@ function leanTrampolines(code: string, suspending: ReadonlySet<string>): string 
       .replace(TASK_FAILED, "throw err;")
       .replace(TASK_TRAPPED, "_isTrap(e)")
       .replace(TASK_RESOLVED, "");
-    return waits ? `${lean}  ${name}.waits = true;\n` : lean;
+    if (!waits) return lean;
+    const once = lean.replace(HANDLE_TAKEN, "if (_settled === undefined) $&");
+    return `${once}  ${name}.waits = true;\n`;
   });
 }
 
