@@ -160,4 +160,15 @@ describe("probes of a container", () => {
       expect(asked).toBe(0);
     });
   });
+
+  test("ContainerProbes: is undecided until its first readiness probe is answered, and tells it", async () => {
+    status = 503;
+    const { changes, probes } = begin({ readinessProbe: httpProbe() });
+    expect(probes.undecided).toBe(true);
+    await eventually(() => !probes.undecided);
+    expect([probes.ready, changes()]).toEqual([false, 1]);
+    const later = begin({ readinessProbe: httpProbe({ initialDelaySeconds: 5 }) });
+    expect(later.probes.undecided).toBe(false);
+    later.probes.close();
+  });
 });

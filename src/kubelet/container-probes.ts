@@ -33,6 +33,8 @@ export class ContainerProbes {
   readonly #streaks = new Map<ProbeKind, { success: boolean; length: number }>();
   #started: boolean;
   #ready: boolean;
+  /** The first readiness probe was asked at once, and has not been answered. */
+  #undecided = false;
   #failed: "liveness" | "startup" | undefined;
   #closed = false;
 
@@ -50,6 +52,11 @@ export class ContainerProbes {
 
   get ready(): boolean {
     return this.#ready && this.#started;
+  }
+
+  /** It may be ready in a moment: its first answer is on the way. */
+  get undecided(): boolean {
+    return this.#undecided && !this.#ready;
   }
 
   /** The probe by which this container is to be restarted. */
@@ -73,6 +80,7 @@ export class ContainerProbes {
     const { clock, status } = this.#options;
     const sinceStartMs = clock.now() - (status.startedAt ?? clock.now());
     const delayMs = Math.max(0, (probe.initialDelaySeconds ?? 0) * 1000 - sinceStartMs);
+    if (kind === "readiness") this.#undecided = delayMs <= 0;
     this.#schedule(kind, probe, delayMs);
   }
 
@@ -119,6 +127,9 @@ export class ContainerProbes {
       const message = outcome.message.slice(0, MAX_MESSAGE_LENGTH);
       this.#tell(`${TITLES[kind]} probe failed: ${message}`, "Unhealthy");
     }
+    const decided = kind === "readiness" && this.#undecided;
+    if (decided) this.#undecided = false;
+    if (decided && !success) this.#options.onChange();
     const threshold = success ? (probe.successThreshold ?? 1) : (probe.failureThreshold ?? 3);
     return length < threshold || this.#conclude(kind, success);
   }

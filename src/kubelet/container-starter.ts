@@ -43,6 +43,12 @@ export interface StartRequest {
   readonly signal: AbortSignal;
 }
 
+/** Where the logs of a pod stand, a directory a container. */
+export function podLogDirectory(logDirectory: string, pod: Pod): string {
+  const { namespace, name, uid } = pod.metadata;
+  return join(logDirectory, `${namespace}_${name}_${uid}`);
+}
+
 /** Brings one container from its spec to a running program. */
 export class ContainerStarter {
   readonly #options: ContainerStarterOptions;
@@ -93,8 +99,7 @@ export class ContainerStarter {
 
   /** Where the logs of a pod stand. */
   podLogDirectory(pod: Pod): string {
-    const { namespace, name, uid } = pod.metadata;
-    return join(this.#options.logDirectory, `${namespace}_${name}_${uid}`);
+    return podLogDirectory(this.#options.logDirectory, pod);
   }
 
   async #create(request: StartRequest): Promise<string> {

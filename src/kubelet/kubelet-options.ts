@@ -41,6 +41,8 @@ export interface KubeletOptions {
     readonly machineId?: string;
     readonly bootId?: string;
   };
+  /** How often what pods take of the disk is compared with their limits; default 10 s. */
+  readonly localStorageIntervalMs?: number;
   /** Port of the kubelet's HTTP API for status.daemonEndpoints; none is told without it. */
   readonly kubeletPort?: number;
   readonly labels?: Readonly<Record<string, string>>;

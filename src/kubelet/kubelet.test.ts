@@ -26,7 +26,7 @@ describe("a node", () => {
       const found = await node.client.resource(NODES).get(NODE_NAME);
       expect(found.metadata.labels).toMatchObject({ "kubernetes.io/hostname": NODE_NAME });
       expect(found.status?.addresses).toContainEqual({ type: "InternalIP", address: "127.0.0.1" });
-      expect(found.status?.allocatable).toMatchObject({ cpu: "4", pods: "110" });
+      expect(found.status?.allocatable).toMatchObject({ cpu: "4", pods: "819" });
       const ready = found.status?.conditions?.find(({ type }) => type === "Ready");
       expect(ready).toMatchObject({ status: "True", reason: "KubeletReady" });
       const lease = await node.client.resource(LEASES, "kube-node-lease").get(NODE_NAME);

@@ -12,10 +12,13 @@ import {
 } from "../client/index.ts";
 import { sleep } from "../lib/index.ts";
 import { refuseAdmission, type Refusal } from "./admission.ts";
-import { ContainerStarter } from "./container-starter.ts";
+import { ContainerStarter, podLogDirectory } from "./container-starter.ts";
+import { diskUsage } from "./disk-usage.ts";
 import { createHttpApi } from "./http-api.ts";
 import { ImagePuller } from "./image-puller.ts";
 import type { KubeletOptions } from "./kubelet-options.ts";
+import { EVICTED } from "./local-storage-eviction.ts";
+import { LocalStorageWatch } from "./local-storage-watch.ts";
 import { NodeRegistration } from "./node-registration.ts";
 import { isTerminal } from "./pod-actions.ts";
 import { PodEvents } from "./pod-events.ts";
@@ -130,6 +133,7 @@ class NodeAgent implements Kubelet {
       .catch((error: unknown) =>
         this.#options.logger.warn("usage is not measured any more", { error: String(error) }),
       );
+    void this.#localStorageWatch().run(closing);
     await this.#removeOrphans(this.#pods.lister.list());
     this.#pods.addHandler({
       onAdd: (pod) => this.#update(pod),
@@ -339,6 +343,28 @@ class NodeAgent implements Kubelet {
       .filter((other) => !isTerminal(other));
     const { nodeName: name, capacity } = this.#options;
     return refuseAdmission(pod, others, { name, capacity });
+  }
+
+  #localStorageWatch(): LocalStorageWatch {
+    const { clock, logger, logDirectory, localStorageIntervalMs: intervalMs } = this.#options;
+    return new LocalStorageWatch({
+      pods: () => [...this.#workers.values()].map(({ memory }) => memory.pod),
+      volumeDirectory: (pod, volume) => this.#volumes.path(pod, volume),
+      logDirectory: (pod) => podLogDirectory(logDirectory, pod),
+      measure: diskUsage,
+      evict: (pod, message) => this.#evict(pod, { reason: EVICTED, message }),
+      clock,
+      logger,
+      ...(intervalMs === undefined ? {} : { intervalMs }),
+    });
+  }
+
+  #evict(pod: Pod, eviction: { readonly reason: string; readonly message: string }): void {
+    const worker = this.#workers.get(pod.metadata.uid ?? "");
+    if (worker === undefined || worker.memory.eviction !== undefined) return;
+    worker.memory.eviction = eviction;
+    this.#events.pod(pod, "Warning", eviction.reason, eviction.message);
+    worker.poke();
   }
 
   #createSync(): PodSync {

@@ -43,6 +43,8 @@ export interface PodActionInput {
   readonly now: number;
   /** Container ids whose probe asked for an end, and which one: `liveness` or `startup`. */
   readonly unhealthy?: ReadonlyMap<string, "liveness" | "startup">;
+  /** The node cannot keep the pod: it ends, and stays ended. */
+  readonly eviction?: { readonly reason: string; readonly message: string };
   /** Running containers that passed their startup probe; sidecars let the next one begin then. */
   readonly started?: ReadonlySet<string>;
 }
@@ -50,6 +52,8 @@ export interface PodActionInput {
 export const DEFAULT_GRACE_PERIOD_SECONDS = 30;
 export const DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline";
 
+/** What evicted containers have to end in, as in Kubernetes. */
+const EVICTION_GRACE_SECONDS = 1;
 /** Dead instances kept of each container: the one before the current, for `logs --previous`. */
 const KEPT_INSTANCES = 2;
 
@@ -57,6 +61,10 @@ const KEPT_INSTANCES = 2;
 export function computePodActions(input: PodActionInput): PodPlan {
   const { pod, observed, now } = input;
   const planner = new Planner(input);
+  if (input.eviction !== undefined) {
+    planner.killAll("Stopping container", EVICTION_GRACE_SECONDS);
+    return planner.plan(input.eviction);
+  }
   const deadlineAt = activeDeadline(pod);
   if (deadlineAt !== undefined && now >= deadlineAt) {
     planner.killAll(DEADLINE_MESSAGE);
@@ -118,9 +126,9 @@ class Planner {
     this.#checkAt = Math.min(this.#checkAt ?? at, at);
   }
 
-  killAll(why: string): void {
+  killAll(why: string, graceSeconds?: number): void {
     for (const container of this.#input.observed.containers) {
-      if (container.state === "running") this.#kill(container, why);
+      if (container.state === "running") this.#kill(container, why, graceSeconds);
     }
   }
 

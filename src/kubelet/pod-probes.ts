@@ -53,6 +53,11 @@ export class PodProbes {
     for (const id of this.#byContainer.keys()) if (!running.has(id)) this.#drop(id);
   }
 
+  /** A container may be ready in a moment: to say that it is not would be out of date at once. */
+  get undecided(): boolean {
+    return [...this.#byContainer.values()].some((probes) => probes.undecided);
+  }
+
   results(): ProbeResults {
     const entries = [...this.#byContainer];
     return {

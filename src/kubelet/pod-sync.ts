@@ -5,6 +5,7 @@ import type { ContainerRuntime } from "../runtime/index.ts";
 import type { Refusal } from "./admission.ts";
 import type { ContainerStarter } from "./container-starter.ts";
 import type { PodReferences } from "./environment.ts";
+import { nextCheckAt } from "./next-check.ts";
 import {
   computePodActions,
   DEFAULT_GRACE_PERIOD_SECONDS,
@@ -46,10 +47,13 @@ export interface PodSyncOptions {
 /** Plans in a row in one sync; a pod that needs more gets its next turn at once. */
 const MAX_ROUNDS = 20;
 /**
- * The first status of a pod waits this long for its containers: a pod that runs by then is told in
- * one patch instead of two.
+ * The first status of a pod waits this long for its containers and their first readiness probe: a
+ * pod that is ready by then is told in one patch instead of three.
  */
 export const FIRST_STATUS_DELAY_MS = 100;
+/** It waits longer by this for each start under way, because starts wait for one another. */
+const DELAY_PER_START_MS = 30;
+const MAX_FIRST_STATUS_DELAY_MS = 10_000;
 /** A pod that the API server no longer has gets this long. */
 const GONE_GRACE_SECONDS = 1;
 
@@ -66,9 +70,16 @@ function removeLog(observed: PodRuntimeState, containerId: string): void {
 /** Makes the runtime and the API server agree about one pod. */
 export class PodSync {
   readonly #options: PodSyncOptions;
+  /** Container starts under way. */
+  #starting = 0;
 
   constructor(options: PodSyncOptions) {
     this.#options = options;
+  }
+
+  get #firstStatusDelayMs(): number {
+    const delayMs = FIRST_STATUS_DELAY_MS + DELAY_PER_START_MS * this.#starting;
+    return Math.min(delayMs, MAX_FIRST_STATUS_DELAY_MS);
   }
 
   async sync(memory: PodMemory): Promise<SyncResult> {
@@ -89,23 +100,25 @@ export class PodSync {
   ): Promise<SyncResult> {
     let observed = first;
     for (let round = 0; ; round++) {
+      const beganAt = this.#options.clock.now();
       const plan = this.#plan(memory, observed);
       const progress = await this.#perform(memory, plan, observed, references);
       observed = await this.#observe(memory);
       const after = progress ? this.#plan(memory, observed) : plan;
       await this.#publish(memory, observed, after);
+      this.#freeDisk(memory, observed);
       const interrupted = memory.gone || memory.pod.metadata.deletionTimestamp !== undefined;
       if (!progress || interrupted || round >= MAX_ROUNDS) {
-        const again = round >= MAX_ROUNDS ? this.#options.clock.now() : undefined;
-        return this.#result(memory, after, again);
+        const again = round >= MAX_ROUNDS ? beganAt : after.checkAt;
+        return this.#result(memory, again, beganAt);
       }
     }
   }
 
-  #result(memory: PodMemory, plan: PodPlan, again: number | undefined): SyncResult {
-    const times = [plan.checkAt, again, ...[...memory.failures.values()].map((one) => one.retryAt)];
-    const due = times.filter((at) => at !== undefined);
-    return { finished: false, ...(due.length === 0 ? {} : { checkAt: Math.min(...due) }) };
+  #result(memory: PodMemory, checkAt: number | undefined, beganAt: number): SyncResult {
+    const retries = [...memory.failures.values()].map(({ retryAt }) => retryAt);
+    const at = nextCheckAt({ beganAt, checkAt, retries });
+    return { finished: false, ...(at === undefined ? {} : { checkAt: at }) };
   }
 
   async #observe({ uid }: PodMemory): Promise<PodRuntimeState> {
@@ -124,7 +137,8 @@ export class PodSync {
     memory.probes.follow(memory.pod, observed);
     const { unhealthy, started } = memory.probes.results();
     const now = this.#options.clock.now();
-    return computePodActions({ pod: memory.pod, observed, now, unhealthy, started });
+    const eviction = memory.eviction === undefined ? {} : { eviction: memory.eviction };
+    return computePodActions({ pod: memory.pod, observed, now, unhealthy, started, ...eviction });
   }
 
   #refusal(memory: PodMemory, observed: PodRuntimeState): Refusal | undefined {
@@ -229,6 +243,7 @@ export class PodSync {
     if (container === undefined || sandbox === undefined) return false;
     if (!this.#prepareVolumes(memory, sandbox.ip, references)) return false;
     this.#tellWaiting(memory, observed);
+    this.#starting++;
     try {
       const { signal } = memory.interruption;
       await starter.start({ pod, container, sandbox, action, references, signal });
@@ -239,6 +254,8 @@ export class PodSync {
       const retryAt = clock.now() + error.retryAfterMs;
       failures.set(action.name, { failure: error, retryAt });
       return error.reason === "RunContainerError";
+    } finally {
+      this.#starting--;
     }
   }
 
@@ -272,11 +289,17 @@ export class PodSync {
     if (sandbox !== undefined && runs) this.#prepareVolumes(memory, sandbox.ip, references);
   }
 
+  /** What an evicted pod filled the disk with goes when nobody writes there any more. */
+  #freeDisk(memory: PodMemory, observed: PodRuntimeState): void {
+    const runs = observed.containers.some(({ state }) => state === "running");
+    if (memory.eviction !== undefined && !runs) this.#options.volumes.remove(memory.uid);
+  }
+
   /** Says that the pod is being worked on, unless it will run in a moment. */
   #tellWaiting(memory: PodMemory, observed: PodRuntimeState): void {
     if (observed.containers.length > 0) return;
     const status = this.#status(memory, observed, { actions: [], waiting: new Map() });
-    this.#options.statuses.set(memory.pod, status, { delayMs: FIRST_STATUS_DELAY_MS });
+    this.#options.statuses.set(memory.pod, status, { delayMs: this.#firstStatusDelayMs });
   }
 
   async #publish(memory: PodMemory, observed: PodRuntimeState, plan: PodPlan): Promise<void> {
@@ -284,7 +307,8 @@ export class PodSync {
     this.#tellBackoffs(memory, observed, plan);
     const status = this.#status(memory, observed, plan);
     const untouched = observed.containers.length === 0 && memory.failures.size === 0;
-    const delay = untouched ? { delayMs: FIRST_STATUS_DELAY_MS } : {};
+    const early = untouched || memory.probes.undecided;
+    const delay = early ? { delayMs: this.#firstStatusDelayMs } : {};
     this.#options.statuses.set(memory.pod, status, delay);
   }
 

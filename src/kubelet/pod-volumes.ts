@@ -52,6 +52,11 @@ export class PodVolumes {
     return exists(directory) ? readdirSync(directory) : [];
   }
 
+  /** Where a volume of a pod is, or will be. */
+  path(pod: Pod, volume: string): string {
+    return this.#volumeDirectory(pod, volume);
+  }
+
   /** Removes everything of a pod. */
   remove(uid: string): void {
     rmSync(this.#podDirectory(uid), { recursive: true, force: true });

@@ -13,6 +13,8 @@ export interface PodMemory {
   gone: boolean;
   /** Containers, volumes and logs are removed: only the object is left. */
   cleaned: boolean;
+  /** Set when the pod has to leave the node; it is not taken back. */
+  eviction?: { readonly reason: string; readonly message: string };
   /** The node took the pod in. */
   admitted: boolean;
   /** Volumes, ConfigMaps or Secrets may differ from what was prepared. */

@@ -34,12 +34,13 @@ export async function runProbe(
         ? connectOnce(action, target, abort.signal)
         : getOnce(action.httpGet, target, abort.signal);
     const outcome = await Promise.race([asked, timeout]);
-    return outcome === TIMED_OUT ? { success: false, message: timeoutText(action) } : outcome;
+    if (outcome !== TIMED_OUT) return outcome;
+    abort.abort();
+    return { success: false, message: timeoutText(action) };
   } catch (error) {
     return { success: false, message: (error as Error).message };
   } finally {
     cancel();
-    abort.abort();
   }
 }
 
