@@ -20,7 +20,7 @@ directory=$1 files=$2
 shift 2
 ulimit -c 0
 { echo 900 >/proc/self/oom_score_adj; } 2>/dev/null
-ulimit -n "$files"
+ulimit -n "$files" 2>/dev/null || ulimit -n "$(ulimit -H -n)"
 "$@" </dev/null >/dev/null 2>"$directory/stderr" &
 worker=$!
 trap '' PIPE

@@ -76,6 +76,8 @@ export interface PodSandboxConfig {
   readonly uid: string;
   /** Counts the sandboxes of one pod from 0. */
   readonly attempt: number;
+  /** The ServiceAccount it acts as: with the namespace, whom it trusts. */
+  readonly serviceAccount?: string;
   /** A RuntimeClass handler; the runtime's default without one. */
   readonly handler?: string;
   readonly annotations?: Readonly<Record<string, string>>;

@@ -4,18 +4,19 @@ import { type Clock, type Logger, sleep } from "../../lib/index.ts";
 import type { ProcessSpawner, ProcessUsage } from "../process-spawner.ts";
 import {
   type ContainerEventType,
+  type ContainerStats,
   type CpuThrottling,
   RuntimeError,
   type StopOptions,
 } from "../runtime.ts";
-import { ControlConnection } from "./control-connection.ts";
+import type { ControlConnection } from "./control-connection.ts";
+import { MAX_BLOCK_LIMIT_MS } from "./density/trust-domain.ts";
+import type { SharingContainer, WorkerSeats } from "./density/worker-seats.ts";
 import { containerGroup } from "./limits/container-group.ts";
 import type { ProcessLimits } from "./limits/process-limits.ts";
 import type { ContainerRecord, StateDirectory } from "./state-directory.ts";
-import type { WarmPool } from "./warm-pool.ts";
 import {
   controlPath,
-  forgetWorker,
   readSmallFile,
   recordedExitCode,
   type WorkerAddress,
@@ -32,7 +33,7 @@ import {
 
 export interface ContainerProcessOptions {
   readonly directory: StateDirectory;
-  readonly pool: WarmPool;
+  readonly seats: WorkerSeats;
   readonly spawner: ProcessSpawner;
   readonly limits: ProcessLimits;
   readonly clock: Clock;
@@ -45,6 +46,11 @@ export interface ContainerProcessOptions {
 export const START_TIMEOUT_MS = 120_000;
 /** A worker ends by itself at the end of the grace period; this much later it is killed. */
 export const KILL_SLACK_MS = 500;
+/**
+ * A shared worker that does not end a guest for so long is blocked by one of them: it is killed.
+ * Its own watch acts before, and names the guest.
+ */
+export const SHARED_DEAF_MS = MAX_BLOCK_LIMIT_MS + 10_000;
 /** How long an adopted worker that was not seen running may take to say what it does. */
 const ADOPT_ANSWER_MS = 2000;
 /** How long the shell around a dead worker may take to record the exit code. */
@@ -52,7 +58,14 @@ const EXIT_CODE_TIMEOUT_MS = 3000;
 const MAX_LOOK_INTERVAL_MS = 1000;
 const RECONNECT_AFTER_MS = 64;
 const SIGKILL_EXIT_CODE = 137;
+const SHARED_PROCESS_ENDED = "the worker process it shares with others ended";
 const MAX_MESSAGE_LENGTH = 1024;
+
+/** How a container runs, beyond what its worker is told. */
+export interface StartOptions {
+  /** Absent for a worker process of its own. */
+  readonly sharing?: SharingContainer;
+}
 
 /** One container: its record, and the worker process behind it from start to end. */
 export class ContainerProcess {
@@ -60,7 +73,11 @@ export class ContainerProcess {
   readonly exited: Promise<void>;
   #record: ContainerRecord;
   #connection: ControlConnection | undefined;
+  /** Resolves when the guest may have ended: looking at it makes sure. */
+  #mayHaveEnded: Promise<void> | undefined;
   #outOfMemory = false;
+  #killed = false;
+  #cancelKill: () => void = () => undefined;
   #starting = false;
   /** A stop came while the container still waited for a worker. */
   #cancelled = false;
@@ -82,19 +99,21 @@ export class ContainerProcess {
   }
 
   /** Errors: `start-failed`, `exhausted`, `invalid-config` when it was started before. */
-  async start(spec: WorkerSpec): Promise<void> {
+  async start(spec: WorkerSpec, { sharing }: StartOptions = {}): Promise<void> {
     if (this.#record.state !== "created" || this.#starting) {
       const why = `container ${spec.containerId} is ${this.#record.state}: only created ones start`;
       throw new RuntimeError("invalid-config", why);
     }
     this.#starting = true;
-    const worker = await this.#options.pool.take().catch((error: Error) => {
+    const seats = this.#options.seats;
+    const worker = await seats.take(spec.containerId, sharing).catch((error: Error) => {
       this.#finish({ exitCode: EXIT_CANNOT_RUN, reason: "ContainerCannotRun" }, error.message);
       throw error;
     });
     if (this.#cancelled) return this.#giveBack(worker);
-    this.#save({ worker: { id: worker.id, identity: worker.identity } });
-    this.#connection = worker.connection;
+    const { id, identity, shared } = worker;
+    this.#save({ worker: { id, identity, ...(shared === undefined ? {} : { shared }) } });
+    this.#follow(worker.connection);
     for (const { unixPath } of spec.ports) {
       // Socket directories do not always outlive a reboot, as their pods' records do.
       mkdirSync(dirname(unixPath), { recursive: true, mode: 0o700 });
@@ -103,7 +122,7 @@ export class ContainerProcess {
     }
     const cancel = this.#options.clock.after(START_TIMEOUT_MS, () => this.kill());
     // The worker loads the module meanwhile: moving a process may take the kernel milliseconds.
-    const limited = this.#options.limits.place(worker.identity, containerGroup(this.#record));
+    const limited = sharing === undefined ? this.#limit(worker) : undefined;
     const reply = await worker.connection.start(spec).catch((error: Error) => error);
     cancel();
     await limited;
@@ -123,16 +142,27 @@ export class ContainerProcess {
     throw new RuntimeError("start-failed", message);
   }
 
+  #limit(worker: WorkerAddress): Promise<void> {
+    return this.#options.limits.place(worker.identity, containerGroup(this.#record));
+  }
+
   /** Takes up a container that an earlier server left; resolves when its state is known. */
   async adopt(): Promise<void> {
     const { worker, state } = this.#record;
     if (state === "exited" || worker === undefined) return;
+    const group = containerGroup(this.#record);
+    const isShared = worker.shared !== undefined;
+    this.#options.seats.adopt(this.#record.id, worker, group);
     if (!this.#options.spawner.isAlive(worker.identity)) return this.#watch(worker);
     // Whoever removed its sockets left it deaf: neither requests nor orders would reach it.
-    this.#options.limits.adopt(worker.identity, containerGroup(this.#record));
+    if (!isShared) this.#options.limits.adopt(worker.identity, group);
     const reachable = existsSync(controlPath(this.#options.directory, worker.id));
-    this.#connection = await this.#connect(worker);
-    if (reachable && (state === "running" || (await this.#hasGuest()))) {
+    this.#follow(await this.#options.seats.connect(worker));
+    // A worker of its own that was seen running is, until its process ends: it needs no answer.
+    const asks = isShared || state !== "running";
+    const held = asks && reachable ? await this.#isHeld() : undefined;
+    if (isShared && held === false) return this.#conclude(worker);
+    if (reachable && held !== false && (state === "running" || held)) {
       if (state === "created") {
         this.#save({ state: "running", startedAt: this.#options.clock.now() });
       }
@@ -144,16 +174,16 @@ export class ContainerProcess {
   }
 
   /**
-   * Whether the start order came through before the server ended. A guest that computes without end
-   * lets its worker answer nothing: no answer counts as no.
+   * Whether the worker holds the container: the start order may not have come through before the
+   * server ended. A guest that computes without end lets its worker answer nothing: `undefined`.
    */
-  async #hasGuest(): Promise<boolean> {
-    const asked = this.#connection?.status().catch(() => undefined);
+  async #isHeld(): Promise<boolean | undefined> {
+    const asked = this.#connection?.status(this.#record.id).catch(() => undefined);
     const late = Promise.withResolvers<undefined>();
     const cancel = this.#options.clock.after(ADOPT_ANSWER_MS, () => late.resolve(undefined));
     const status = await Promise.race([asked, late.promise]);
     cancel();
-    return status !== undefined && status.phase !== "warm";
+    return status === undefined ? undefined : status.phase !== "absent";
   }
 
   async stop({ gracePeriodMs }: StopOptions): Promise<void> {
@@ -168,24 +198,66 @@ export class ContainerProcess {
       return this.exited;
     }
     const cancel = this.#options.clock.after(gracePeriodMs + KILL_SLACK_MS, () => this.kill());
-    const asked = this.#connection?.stop(gracePeriodMs) ?? Promise.reject(new Error("no control"));
-    asked.catch(() => this.#options.spawner.kill(worker.identity, "SIGTERM"));
+    const asked =
+      this.#connection?.stop(this.#record.id, gracePeriodMs) ??
+      Promise.reject(new Error("no control"));
+    asked.catch(() => {
+      // A signal would be for all containers of a shared worker: its time runs out instead.
+      if (worker.shared === undefined) this.#options.spawner.kill(worker.identity, "SIGTERM");
+    });
     await this.exited;
     cancel();
   }
 
-  /** SIGKILL; the record follows when the process is gone. */
+  /** Ends the guest at once; the record follows when it is gone. */
   kill(options: { outOfMemory?: boolean } = {}): void {
     const { worker } = this.#record;
     if (worker === undefined) return;
     if (options.outOfMemory === true) this.#outOfMemory = true;
-    this.#options.spawner.kill(worker.identity, "SIGKILL");
+    if (worker.shared === undefined) return this.#killProcess(worker);
+    if (this.#killed) return;
+    this.#killed = true;
+    this.#cancelKill = this.#options.clock.after(SHARED_DEAF_MS, () => this.#killProcess(worker));
+    void this.#killGuest(worker);
   }
 
+  /** Ends the guest alone; a worker that nobody can reach any more goes with all its guests. */
+  async #killGuest(worker: WorkerAddress): Promise<void> {
+    const connection = await this.#options.seats.connect(worker);
+    if (connection === undefined) this.#killProcess(worker);
+    else await connection.stop(this.#record.id, 0).catch(() => undefined);
+  }
+
+  #killProcess({ identity }: WorkerAddress): void {
+    this.#options.spawner.kill(identity, "SIGKILL");
+  }
+
+  /** What the process uses; `undefined` when there is none, or one that others share. */
   usage(): ProcessUsage | undefined {
     const { worker, state } = this.#record;
-    if (worker === undefined || state !== "running") return undefined;
+    if (worker === undefined || worker.shared !== undefined || state !== "running")
+      return undefined;
     return this.#options.spawner.usage(worker.identity);
+  }
+
+  /** What the container uses: in a shared process, what the guest holds and has computed. */
+  async stats(): Promise<ContainerStats | undefined> {
+    const { id, worker, state } = this.#record;
+    if (worker?.shared === undefined || state !== "running") return this.#ownStats();
+    const status = await this.#connection?.status(id).catch(() => undefined);
+    if (status === undefined || status.phase === "absent") return undefined;
+    return { memoryBytes: status.memoryBytes, cpuNanoseconds: status.cpuNanoseconds };
+  }
+
+  #ownStats(): ContainerStats | undefined {
+    const usage = this.usage();
+    if (usage === undefined) return undefined;
+    const throttling = this.throttling();
+    return {
+      memoryBytes: usage.residentBytes,
+      cpuNanoseconds: usage.cpuNanoseconds,
+      ...(throttling === undefined ? {} : { throttling }),
+    };
   }
 
   throttling(): CpuThrottling | undefined {
@@ -205,56 +277,77 @@ export class ContainerProcess {
 
   /** The worker arrived for a container that was stopped meanwhile: its guest is never entered. */
   #giveBack(worker: WorkerProcess): never {
-    worker.spawned?.discard();
-    worker.connection.close();
-    forgetWorker(this.#options.directory, worker.id);
+    if (worker.shared === undefined) {
+      worker.spawned?.discard();
+      worker.connection.close();
+    }
+    this.#options.seats.leave(this.#record.id, worker);
     const message = "stopped before it started";
     this.#finish({ exitCode: SIGKILL_EXIT_CODE, reason: "Error" }, message);
     throw new RuntimeError("start-failed", message);
   }
 
-  async #connect(worker: WorkerAddress): Promise<ControlConnection | undefined> {
-    const path = controlPath(this.#options.directory, worker.id);
-    return ControlConnection.connect(path).catch(() => undefined);
+  #follow(connection: ControlConnection | undefined): void {
+    this.#connection = connection;
+    this.#mayHaveEnded = connection?.ended(this.#record.id);
   }
 
-  /** Waits for the end of the process: the closing connection tells, and looking makes sure. */
+  /** Whether the guest is gone, with its process or alone. */
+  async #isGone(worker: WorkerAddress): Promise<boolean> {
+    if (!this.#options.spawner.isAlive(worker.identity)) return true;
+    if (worker.shared === undefined) return false;
+    const status = await this.#connection?.status(this.#record.id).catch(() => undefined);
+    return status?.phase === "absent";
+  }
+
+  /** Waits for the end: a word of the worker or the closing connection tells, looking makes sure. */
   async #watch(worker: WorkerAddress | undefined): Promise<void> {
     if (worker === undefined) return;
-    const { clock, spawner } = this.#options;
+    const { clock, spawner, seats } = this.#options;
     let delayMs = 1;
     for (;;) {
-      await this.#connection?.closed;
+      await this.#mayHaveEnded;
       if (this.#abandoned) return;
-      if (!spawner.isAlive(worker.identity)) break;
+      if (await this.#isGone(worker)) break;
       await sleep(clock, delayMs);
       delayMs = Math.min(delayMs * 2, MAX_LOOK_INTERVAL_MS);
       if (this.#abandoned) return;
       if (delayMs < RECONNECT_AFTER_MS || !spawner.isAlive(worker.identity)) continue;
-      this.#connection = await this.#connect(worker);
+      this.#follow(await seats.connect(worker));
+      // What happened in between was told to nobody.
+      if (await this.#isGone(worker)) break;
     }
     await this.#conclude(worker);
   }
 
   async #conclude(worker: WorkerAddress): Promise<void> {
-    const { clock, directory } = this.#options;
+    const { directory, limits, seats } = this.#options;
     const result = readResult(directory.resultPath(this.#record.id));
+    const code = result?.exitCode ?? (await this.#processCode(worker));
+    if (this.#abandoned) return;
+    const finishedAt = Date.parse(result?.finishedAt ?? "") || this.#endedAt(worker);
+    const exitCode = this.#killed ? SIGKILL_EXIT_CODE : (code ?? SIGKILL_EXIT_CODE);
+    const group = containerGroup(this.#record);
+    const noMemory = this.#outOfMemory || (!result && limits.ranOutOfMemory(group));
+    const reason = noMemory ? "OOMKilled" : (result?.reason ?? reasonOf(exitCode));
+    const message = result?.message ?? this.#lastWords(worker, exitCode);
+    this.#cancelKill();
+    seats.leave(this.#record.id, worker);
+    if (worker.shared === undefined) void limits.remove(group);
+    this.#finish({ exitCode, reason, finishedAt }, message);
+  }
+
+  /** What the shell around a dead process recorded, which may take it a moment. */
+  async #processCode(worker: WorkerAddress): Promise<number | undefined> {
+    const { clock, directory, spawner } = this.#options;
     const deadlineMs = clock.monotonic() + EXIT_CODE_TIMEOUT_MS;
-    let code = result?.exitCode ?? recordedExitCode(directory, worker.id);
+    let code = recordedExitCode(directory, worker.id);
     for (let delayMs = 1; code === undefined && clock.monotonic() < deadlineMs; delayMs *= 2) {
+      if (spawner.isAlive(worker.identity)) return undefined;
       await sleep(clock, delayMs);
       code = recordedExitCode(directory, worker.id);
     }
-    if (this.#abandoned) return;
-    const finishedAt = Date.parse(result?.finishedAt ?? "") || this.#endedAt(worker);
-    const exitCode = code ?? SIGKILL_EXIT_CODE;
-    const group = containerGroup(this.#record);
-    const noMemory = this.#outOfMemory || (!result && this.#options.limits.ranOutOfMemory(group));
-    const reason = noMemory ? "OOMKilled" : (result?.reason ?? reasonOf(exitCode));
-    const message = result?.message ?? this.#lastWords(worker, exitCode);
-    forgetWorker(directory, worker.id);
-    void this.#options.limits.remove(group);
-    this.#finish({ exitCode, reason, finishedAt }, message);
+    return code;
   }
 
   #finish(end: Partial<ContainerRecord>, message: string): void {
@@ -276,7 +369,9 @@ export class ContainerProcess {
 
   /** What a worker that died without a result printed; nothing for an ordinary kill. */
   #lastWords(worker: WorkerAddress, exitCode: number): string {
-    if (exitCode === SIGKILL_EXIT_CODE) return "";
+    if (exitCode === SIGKILL_EXIT_CODE) {
+      return worker.shared === undefined || this.#killed ? "" : SHARED_PROCESS_ENDED;
+    }
     const directory = workerDirectory(this.#options.directory, worker.id);
     return readSmallFile(join(directory, "stderr")).slice(-MAX_MESSAGE_LENGTH).trim();
   }

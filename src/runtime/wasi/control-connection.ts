@@ -10,6 +10,7 @@ import {
 } from "./worker-protocol.ts";
 
 type Answered = "start" | "status" | "stop";
+const ANSWERED: readonly Answered[] = ["start", "stop", "status"];
 type StartReply = Extract<WorkerReply, { type: "started" | "failed" }>;
 
 interface Waiter {
@@ -17,17 +18,21 @@ interface Waiter {
   readonly reject: (error: Error) => void;
 }
 
-/** Requests of one kind that may wait for their answer. */
+/** Requests of one kind for one container that may wait for their answer. */
 const MAX_WAITERS = 64;
 
 /**
- * The supervisor's end of a worker's control socket. It stays open as long as both live: the moment
- * it closes is how the end of a worker is noticed without polling.
+ * The supervisor's end of a worker's control socket, shared by the containers of the process. It
+ * stays open as long as both live: the moment it closes is how the end of a worker is noticed
+ * without polling.
  */
 export class ControlConnection {
   /** Resolves when either side ended the connection. */
   readonly closed: Promise<void>;
-  readonly #waiters: Record<Answered, Waiter[]> = { start: [], status: [], stop: [] };
+  /** By kind and container. */
+  readonly #waiters = new Map<string, Waiter[]>();
+  /** By container: who wants to know of its end. */
+  readonly #ends = new Map<string, () => void>();
   #socket: Socket | undefined;
   #unsent: Uint8Array = new Uint8Array();
   #rest = "";
@@ -64,19 +69,28 @@ export class ControlConnection {
   }
 
   async start(spec: WorkerSpec): Promise<StartReply> {
-    const reply = await this.#ask("start", { type: "start", spec });
+    const reply = await this.#ask("start", spec.containerId, { type: "start", spec });
     if (reply.type === "started" || reply.type === "failed") return reply;
     throw new Error(`the worker answered start with ${JSON.stringify(reply)}`);
   }
 
-  async status(): Promise<WorkerStatus> {
-    const reply = await this.#ask("status", { type: "status" });
+  async status(containerId: string): Promise<WorkerStatus> {
+    const reply = await this.#ask("status", containerId, { type: "status", containerId });
     if (reply.type === "status") return reply;
     throw new Error(`the worker answered status with ${JSON.stringify(reply)}`);
   }
 
-  async stop(gracePeriodMs: number): Promise<void> {
-    await this.#ask("stop", { type: "stop", gracePeriodMs });
+  async stop(containerId: string, gracePeriodMs: number): Promise<void> {
+    await this.#ask("stop", containerId, { type: "stop", containerId, gracePeriodMs });
+  }
+
+  /**
+   * Resolves when the guest ended in a process that lives on, or when the connection closed. Ask
+   * before the start: the end may come right behind it. One asker a container.
+   */
+  ended(containerId: string): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    return new Promise((resolve) => this.#ends.set(containerId, resolve));
   }
 
   close(): void {
@@ -84,17 +98,28 @@ export class ControlConnection {
     this.#finish();
   }
 
-  #ask(kind: Answered, request: WorkerRequest): Promise<WorkerReply> {
+  #ask(kind: Answered, containerId: string, request: WorkerRequest): Promise<WorkerReply> {
     return new Promise((resolve, reject) => {
-      const waiters = this.#waiters[kind];
       if (this.#isClosed) return reject(new Error("the worker's control connection is closed"));
+      const key = `${kind} ${containerId}`;
+      const waiters = this.#waiters.get(key) ?? [];
       if (waiters.length >= MAX_WAITERS) {
         return reject(new Error(`${MAX_WAITERS} requests of type ${kind} wait for the worker`));
       }
       waiters.push({ resolve, reject });
+      this.#waiters.set(key, waiters);
       this.#unsent = Buffer.concat([this.#unsent, Buffer.from(encodeWorkerMessage(request))]);
       this.#flush();
     });
+  }
+
+  /** Who waited longest for an answer of the kind. */
+  #waiter(kind: Answered, containerId: string): Waiter | undefined {
+    const key = `${kind} ${containerId}`;
+    const waiters = this.#waiters.get(key);
+    const first = waiters?.shift();
+    if (waiters?.length === 0) this.#waiters.delete(key);
+    return first;
   }
 
   #flush(): void {
@@ -124,26 +149,38 @@ export class ControlConnection {
     switch (reply.type) {
       case "started":
       case "failed":
-        return this.#waiters.start.shift()?.resolve(reply);
+        return this.#waiter("start", reply.containerId)?.resolve(reply);
       case "status":
-        return this.#waiters.status.shift()?.resolve(reply);
+        return this.#waiter("status", reply.containerId)?.resolve(reply);
       case "stopping":
-        return this.#waiters.stop.shift()?.resolve(reply);
-      case "error": {
-        const { start, stop, status } = this.#waiters;
-        return (start.shift() ?? stop.shift() ?? status.shift())?.reject(new Error(reply.message));
-      }
+        return this.#waiter("stop", reply.containerId)?.resolve(reply);
+      case "ended":
+        this.#ends.get(reply.containerId)?.();
+        this.#ends.delete(reply.containerId);
+        return;
+      case "error":
+        return this.#refused(reply.containerId, new Error(reply.message));
+    }
+  }
+
+  /** A worker that cannot tell whose line it did not understand is not to be worked with. */
+  #refused(containerId: string | undefined, error: Error): void {
+    if (containerId === undefined) return this.close();
+    for (const kind of ANSWERED) {
+      const waiter = this.#waiter(kind, containerId);
+      if (waiter !== undefined) return waiter.reject(error);
     }
   }
 
   #finish(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const waiters of Object.values(this.#waiters)) {
-      for (const waiter of waiters.splice(0)) {
-        waiter.reject(new Error("the worker ended before it answered"));
-      }
+    for (const waiter of [...this.#waiters.values()].flat()) {
+      waiter.reject(new Error("the worker ended before it answered"));
     }
+    this.#waiters.clear();
+    for (const resolve of this.#ends.values()) resolve();
+    this.#ends.clear();
     this.#onClosed();
   }
 }

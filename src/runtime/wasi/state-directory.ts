@@ -8,6 +8,9 @@ export interface SandboxRecord extends PodSandbox {
   readonly socketName: string;
   /** Those of Kubun's own, `kubun.dev/…`. */
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly serviceAccount?: string;
+  /** One of its containers kept a shared process from running: they share none any more. */
+  readonly blockedOthers?: true;
 }
 
 /** What is known of a container, as it stands in its state.json. */

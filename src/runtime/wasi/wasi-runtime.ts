@@ -19,9 +19,13 @@ import {
   type StopOptions,
 } from "../runtime.ts";
 import { AddressPool } from "./address-pool.ts";
+import { ByPod } from "./by-pod.ts";
 import { ComponentRuns, ownAnnotations } from "./component/component-runs.ts";
 import type { EgressGate } from "./component/egress-gate.ts";
 import { ContainerProcess } from "./container-process.ts";
+import { statusOf } from "./container-status.ts";
+import { trustDomain } from "./density/trust-domain.ts";
+import { WorkerSeats } from "./density/worker-seats.ts";
 import {
   asRuntimeError,
   guestArguments,
@@ -33,6 +37,7 @@ import { noLimits, type ProcessLimits, WORKER_OVERHEAD_BYTES } from "./limits/pr
 import { type ContainerRecord, type SandboxRecord, StateDirectory } from "./state-directory.ts";
 import { WarmPool } from "./warm-pool.ts";
 import { forgetWorker, launchWorker } from "./worker-process.ts";
+import { EXIT_BLOCKED } from "./worker-protocol.ts";
 import { workerSpec } from "./worker-spec.ts";
 
 export interface WasiRuntimeOptions {
@@ -88,9 +93,10 @@ class WorkerRuntime implements WasiRuntime {
   /** Absent until the node's range is known. */
   #addresses: AddressPool | undefined;
   readonly #pool: WarmPool;
+  #seats: WorkerSeats;
   readonly #events = new EventBroadcast();
-  readonly #sandboxes = new Map<string, SandboxRecord>();
-  readonly #containers = new Map<string, ContainerProcess>();
+  readonly #sandboxes = new ByPod<SandboxRecord>(({ uid }) => uid);
+  readonly #containers = new ByPod<ContainerProcess>(({ record }) => record.podUid);
   /** `ip:port` → socket, for running containers. */
   readonly #endpoints = new Map<string, string>();
   readonly #components: ComponentRuns;
@@ -114,6 +120,7 @@ class WorkerRuntime implements WasiRuntime {
       clock: options.clock,
       logger: options.logger,
     });
+    this.#seats = this.#newSeats();
   }
 
   get warmWorkers(): number {
@@ -122,6 +129,7 @@ class WorkerRuntime implements WasiRuntime {
 
   async start(): Promise<void> {
     this.#limits = (await this.#options.openLimits?.()) ?? noLimits;
+    this.#seats = this.#newSeats();
     for (const sandbox of this.#directory.loadSandboxes()) {
       this.#sandboxes.set(sandbox.id, sandbox);
       this.#hold(sandbox);
@@ -145,6 +153,7 @@ class WorkerRuntime implements WasiRuntime {
     this.#pool.close();
     this.#components.close();
     for (const container of this.#containers.values()) container.abandon();
+    this.#seats.close();
     this.#limits.close();
   }
 
@@ -154,7 +163,7 @@ class WorkerRuntime implements WasiRuntime {
       const why = `handler ${handler}: the WASI runtime has ${WASI_HANDLERS.join(", ")}`;
       throw new RuntimeError("unsupported", why);
     }
-    const { name, namespace, uid, attempt } = config;
+    const { name, namespace, uid, attempt, serviceAccount } = config;
     const annotations = ownAnnotations(config.annotations);
     if (this.#addresses === undefined) {
       throw new RuntimeError("exhausted", "the node has no range of pod addresses yet");
@@ -173,6 +182,7 @@ class WorkerRuntime implements WasiRuntime {
       state: "ready",
       createdAt: this.#options.clock.now(),
       ...(annotations === undefined ? {} : { annotations }),
+      ...(serviceAccount === undefined ? {} : { serviceAccount }),
     };
     this.#directory.saveSandbox(sandbox);
     this.#sandboxes.set(sandbox.id, sandbox);
@@ -205,8 +215,7 @@ class WorkerRuntime implements WasiRuntime {
   }
 
   async listPodSandboxes({ podUid }: PodFilter = {}): Promise<readonly PodSandbox[]> {
-    const all = [...this.#sandboxes.values()];
-    return podUid === undefined ? all : all.filter(({ uid }) => uid === podUid);
+    return podUid === undefined ? [...this.#sandboxes.values()] : this.#sandboxes.ofPod(podUid);
   }
 
   async createContainer(sandboxId: string, config: ContainerConfig): Promise<string> {
@@ -248,7 +257,9 @@ class WorkerRuntime implements WasiRuntime {
     const container = this.#container(containerId);
     const sandbox = this.#sandbox(container.record.sandboxId);
     if (container.record.componentDirectory !== undefined) this.#components.openEgress(sandbox);
-    await container.start(workerSpec(this.#directory, sandbox, container.record));
+    const sharing = trustDomain(sandbox, container.record)?.sharing;
+    const spec = workerSpec(this.#directory, sandbox, container.record);
+    await container.start(spec, sharing === undefined ? {} : { sharing });
   }
 
   async stopContainer(containerId: string, options: StopOptions): Promise<void> {
@@ -269,21 +280,12 @@ class WorkerRuntime implements WasiRuntime {
   }
 
   async listContainers({ podUid }: PodFilter = {}): Promise<readonly ContainerStatus[]> {
-    return [...this.#containers.values()]
-      .filter(({ record }) => podUid === undefined || record.podUid === podUid)
-      .map(({ record }) => statusOf(record));
+    const found = podUid === undefined ? this.#containers.values() : this.#containers.ofPod(podUid);
+    return Array.from(found, ({ record }) => statusOf(record));
   }
 
   async containerStats(containerId: string): Promise<ContainerStats | undefined> {
-    const container = this.#container(containerId);
-    const usage = container.usage();
-    if (usage === undefined) return undefined;
-    const throttling = container.throttling();
-    return {
-      memoryBytes: usage.residentBytes,
-      cpuNanoseconds: usage.cpuNanoseconds,
-      ...(throttling === undefined ? {} : { throttling }),
-    };
+    return this.#container(containerId).stats();
   }
 
   events(signal: AbortSignal): AsyncIterable<ContainerEvent> {
@@ -349,8 +351,8 @@ class WorkerRuntime implements WasiRuntime {
   async #adopt(record: ContainerRecord): Promise<void> {
     const container = this.#process(record);
     this.#containers.set(record.id, container);
-    await container.adopt();
     const sandbox = this.#sandboxes.get(record.sandboxId);
+    await container.adopt();
     if (sandbox !== undefined) {
       if (record.componentDirectory !== undefined) this.#components.openEgress(sandbox);
       if (container.record.state === "running") this.#publish("started", container.record);
@@ -383,7 +385,7 @@ class WorkerRuntime implements WasiRuntime {
   #process(record: ContainerRecord): ContainerProcess {
     return new ContainerProcess(record, {
       directory: this.#directory,
-      pool: this.#pool,
+      seats: this.#seats,
       spawner: this.#options.spawner,
       limits: this.#limits,
       clock: this.#options.clock,
@@ -392,8 +394,30 @@ class WorkerRuntime implements WasiRuntime {
     });
   }
 
+  #newSeats(): WorkerSeats {
+    const { clock, logger } = this.#options;
+    const launcher = { ...this.#options, ...this.#directoryPlaces() };
+    return new WorkerSeats({
+      pool: this.#pool,
+      launchShared: () => launchWorker(launcher, this.#newId(6), { shared: true }),
+      places: this.#directoryPlaces(),
+      limits: this.#limits,
+      clock,
+      logger,
+    });
+  }
+
+  /** Who kept its neighbours from running does it to none again: its pod shares no more. */
+  #part(sandbox: SandboxRecord): void {
+    const parted: SandboxRecord = { ...sandbox, blockedOthers: true };
+    this.#directory.saveSandbox(parted);
+    this.#sandboxes.set(sandbox.id, parted);
+  }
+
   #publish(type: ContainerEventType, record: ContainerRecord): void {
     const sandbox = this.#sandboxes.get(record.sandboxId);
+    const blocked = record.worker?.shared !== undefined && record.exitCode === EXIT_BLOCKED;
+    if (type === "stopped" && blocked && sandbox !== undefined) this.#part(sandbox);
     for (const { port, protocol } of sandbox === undefined ? [] : record.config.ports) {
       const key = `${sandbox?.ip}:${port}`;
       if (protocol !== "TCP" || sandbox === undefined) continue;
@@ -453,31 +477,6 @@ class WorkerRuntime implements WasiRuntime {
   #newId(bytes: number): string {
     return Buffer.from(this.#options.random.bytes(bytes)).toString("hex");
   }
-}
-
-function statusOf(record: ContainerRecord): ContainerStatus {
-  const { id, sandboxId, podUid, config, state, createdAt, imageRef, worker } = record;
-  const { startedAt, finishedAt, exitCode, reason, message } = record;
-  return {
-    id,
-    sandboxId,
-    podUid,
-    state,
-    createdAt,
-    imageRef,
-    name: config.name,
-    attempt: config.attempt,
-    image: config.image,
-    logPath: config.logPath,
-    annotations: config.annotations ?? {},
-    warnings: record.warnings ?? [],
-    ...(startedAt === undefined ? {} : { startedAt }),
-    ...(finishedAt === undefined ? {} : { finishedAt }),
-    ...(exitCode === undefined ? {} : { exitCode }),
-    ...(reason === undefined ? {} : { reason }),
-    ...(message === undefined ? {} : { message }),
-    ...(worker === undefined || state === "exited" ? {} : { pid: worker.identity.pid }),
-  };
 }
 
 function unsupported(why: string): Promise<never> {

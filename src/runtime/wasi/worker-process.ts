@@ -9,6 +9,8 @@ import { ControlConnection } from "./control-connection.ts";
 export interface WorkerAddress {
   readonly id: string;
   readonly identity: ProcessIdentity;
+  /** Set for a worker that several containers share: those of one trust domain. */
+  readonly shared?: { readonly domain: string; readonly capacity: number };
 }
 
 /** A worker process that answers on its control socket. */
@@ -35,6 +37,8 @@ export interface WorkerLauncher extends WorkerPlaces {
 export const WORKER_START_TIMEOUT_MS = 20_000;
 const CONNECT_INTERVAL_MS = 3;
 const MAX_OPEN_FILES = 4096;
+/** For a worker with several guests, each of which gets its part; or what the machine allows. */
+const SHARED_MAX_OPEN_FILES = 65_536;
 const MAX_STDERR_LENGTH = 1024;
 
 export function workerDirectory(places: WorkerPlaces, workerId: string): string {
@@ -46,7 +50,11 @@ export function controlPath(places: WorkerPlaces, workerId: string): string {
 }
 
 /** Starts a worker and waits until it takes orders. Errors: `start-failed`. */
-export async function launchWorker(launcher: WorkerLauncher, id: string): Promise<WorkerProcess> {
+export async function launchWorker(
+  launcher: WorkerLauncher,
+  id: string,
+  options: { readonly shared?: true } = {},
+): Promise<WorkerProcess> {
   const directory = workerDirectory(launcher, id);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = controlPath(launcher, id);
@@ -62,7 +70,7 @@ export async function launchWorker(launcher: WorkerLauncher, id: string): Promis
         BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0",
       },
       directory,
-      maxOpenFiles: MAX_OPEN_FILES,
+      maxOpenFiles: options.shared ? SHARED_MAX_OPEN_FILES : MAX_OPEN_FILES,
     });
     const connection = await connectTo(launcher, path, spawned.identity);
     return { id, identity: spawned.identity, connection, spawned };

@@ -46,6 +46,12 @@ const COMPONENT_SPEC: WorkerSpec = {
   },
 };
 
+const SHARED_SPEC: WorkerSpec = {
+  ...SPEC,
+  style: "command",
+  shared: { capacity: 100, name: "default/a/main", blockLimitMs: 10_000 },
+};
+
 function startWith(changes: Record<string, unknown>): string {
   return JSON.stringify({ type: "start", spec: { ...SPEC, ...changes } });
 }
@@ -55,8 +61,9 @@ describe("parseWorkerRequest", () => {
     for (const request of [
       { type: "start", spec: SPEC },
       { type: "start", spec: COMPONENT_SPEC },
-      { type: "status" },
-      { type: "stop", gracePeriodMs: 5 },
+      { type: "start", spec: SHARED_SPEC },
+      { type: "status", containerId: "c1" },
+      { type: "stop", containerId: "c1", gracePeriodMs: 5 },
     ] as const) {
       expect(parseWorkerRequest(encodeWorkerMessage(request))).toEqual(request);
     }
@@ -67,8 +74,10 @@ describe("parseWorkerRequest", () => {
       ["{", "not JSON"],
       ["[]", "request: want an object"],
       ['{"type":"go"}', "want start, status or stop"],
-      ['{"type":"stop"}', "gracePeriodMs"],
-      ['{"type":"stop","gracePeriodMs":-1}', "gracePeriodMs"],
+      ['{"type":"stop"}', "containerId"],
+      ['{"type":"stop","containerId":"c"}', "gracePeriodMs"],
+      ['{"type":"stop","containerId":"c","gracePeriodMs":-1}', "gracePeriodMs"],
+      [startWith({ shared: { capacity: 1, name: "a" } }), "spec.shared.blockLimitMs"],
       [startWith({ args: "a" }), "spec.args"],
       [startWith({ env: [["A", 1]] }), "spec.env[][1]"],
       [startWith({ style: "x" }), "spec.style"],
@@ -94,16 +103,21 @@ describe("parseWorkerRequest", () => {
 
 describe("parseWorkerReply", () => {
   test("parseWorkerReply gives back every reply", () => {
+    const containerId = "c1";
     const replies: readonly WorkerReply[] = [
-      { type: "started", facade: [{ port: 80, bound: false, error: "EACCES" }] },
-      { type: "stopping" },
+      { type: "started", containerId, facade: [{ port: 80, bound: false, error: "EACCES" }] },
+      { type: "stopping", containerId },
+      { type: "ended", containerId },
       { type: "error", message: "m" },
-      { type: "failed", reason: "ContainerCannotRun", message: "m" },
+      { type: "error", containerId, message: "m" },
+      { type: "failed", containerId, reason: "ContainerCannotRun", message: "m" },
       {
         type: "status",
+        containerId,
         phase: "draining",
         connections: 1,
         memoryBytes: 2,
+        cpuNanoseconds: 3,
         facade: [
           { port: 1, bound: true },
           { port: 2, bound: false, error: "taken" },
@@ -117,7 +131,9 @@ describe("parseWorkerReply", () => {
 
   test("parseWorkerReply refuses what no worker says", () => {
     expect(() => parseWorkerReply('{"type":"hello"}')).toThrow(WorkerProtocolError);
-    expect(() => parseWorkerReply('{"type":"status","phase":"cold"}')).toThrow("phase");
+    expect(() => parseWorkerReply('{"type":"status","containerId":"c","phase":"cold"}')).toThrow(
+      "phase",
+    );
   });
 });
 

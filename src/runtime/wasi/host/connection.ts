@@ -21,13 +21,24 @@ export class ConnectionBudget {
   bufferedBytes = 0;
   /** Counts reads and writes of all connections: unchanged means that none of them moved. */
   activity = 0;
+  readonly #limits: { readonly connections: number; readonly receiveBytes: number };
   #squeezed = false;
+
+  constructor(limits = { connections: MAX_CONNECTIONS, receiveBytes: RECEIVE_BUDGET }) {
+    this.#limits = limits;
+  }
+
+  /** One more connection would be too many. */
+  get full(): boolean {
+    return this.open.size >= this.#limits.connections;
+  }
 
   /** Takes the budget's word after a change of `bufferedBytes`. */
   check(): void {
-    const over = this.bufferedBytes > RECEIVE_BUDGET;
+    const { receiveBytes } = this.#limits;
+    const over = this.bufferedBytes > receiveBytes;
     if (over === this.#squeezed) return;
-    if (!over && this.bufferedBytes > RECEIVE_BUDGET / 2) return;
+    if (!over && this.bufferedBytes > receiveBytes / 2) return;
     this.#squeezed = over;
     for (const connection of this.open) connection.throttle();
   }

@@ -33,12 +33,17 @@ export interface Descriptor {
 /** The guest's descriptors. New ones take the lowest free number, as POSIX wants. */
 export class DescriptorTable {
   readonly #slots: (Descriptor | undefined)[] = [];
+  readonly #limit: number;
   #free = 0;
   #open = 0;
 
+  constructor(limit = MAX_DESCRIPTORS) {
+    this.#limit = limit;
+  }
+
   /** Throws EMFILE at the limit: for calls that would leave something behind otherwise. */
   requireRoom(): void {
-    if (this.#open >= MAX_DESCRIPTORS) throw new WasiError(ERRNO.mfile);
+    if (this.#open >= this.#limit) throw new WasiError(ERRNO.mfile);
   }
 
   /** Throws EMFILE at the limit; the caller closes what it wanted to insert. */

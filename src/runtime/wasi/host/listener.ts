@@ -1,11 +1,6 @@
 import type { SocketHandler, UnixSocketListener, TCPSocketListener } from "bun";
 import { ERRNO, WasiError } from "./errno.ts";
-import {
-  Connection,
-  MAX_CONNECTIONS,
-  type ConnectionBudget,
-  type ConnectionSocket,
-} from "./connection.ts";
+import { Connection, type ConnectionBudget, type ConnectionSocket } from "./connection.ts";
 import type { Waitable, Wakeup } from "./wakeup.ts";
 
 /** Connections that wait for the guest's accept; one more is reset. */
@@ -59,7 +54,7 @@ export class Listener implements Waitable {
 
   /** Takes a new connection in, or resets it when a limit is reached. */
   connected(socket: ConnectionSocket): Connection | undefined {
-    if (this.#queue.length >= MAX_BACKLOG || this.#budget.open.size >= MAX_CONNECTIONS) {
+    if (this.#queue.length >= MAX_BACKLOG || this.#budget.full) {
       socket.terminate();
       return undefined;
     }

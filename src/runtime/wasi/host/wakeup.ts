@@ -11,6 +11,12 @@ export interface WaitInterest {
   readonly side: "read" | "write";
 }
 
+/** Who is told when the guest's stack goes on, and when it waits. */
+export interface GuestTurn {
+  enter(): void;
+  leave(): void;
+}
+
 /** Calls without a look at the event loop after which a guest that never waits must let it run. */
 export const MAX_SPINS = 64;
 
@@ -20,6 +26,7 @@ export const MAX_SPINS = 64;
  */
 export class Wakeup {
   readonly #clock: HostClock;
+  readonly #turn: GuestTurn | undefined;
   #resume: (() => void) | undefined;
   #resuming = false;
   #watched: readonly WaitInterest[] = [];
@@ -27,8 +34,9 @@ export class Wakeup {
   #reject: ((reason: Error) => void) | undefined;
   #aborted: Error | undefined;
 
-  constructor(clock: HostClock) {
+  constructor(clock: HostClock, turn?: GuestTurn) {
     this.#clock = clock;
+    this.#turn = turn;
   }
 
   /** Resolves when one of the sources is notified or `timeoutMs` passed. */
@@ -39,6 +47,7 @@ export class Wakeup {
       source.watched = source.watched === "no" || source.watched === side ? side : "both";
     }
     this.#watched = interests;
+    this.#turn?.leave();
     return new Promise((resolve, reject) => {
       this.#reject = reject;
       const cancel =
@@ -62,7 +71,13 @@ export class Wakeup {
   turn(): Promise<void> {
     if (this.#aborted !== undefined) return Promise.reject(this.#aborted);
     this.#spins = 0;
-    return new Promise((resolve) => this.#clock.nextTurn(resolve));
+    this.#turn?.leave();
+    return new Promise((resolve) => {
+      this.#clock.nextTurn(() => {
+        this.#turn?.enter();
+        resolve();
+      });
+    });
   }
 
   /** Counts a call that did not wait; true when the event loop has to have its turn now. */
@@ -74,6 +89,7 @@ export class Wakeup {
   /** Ends a guest that waits, now or when it waits next: the reason is thrown into its stack. */
   abort(reason: Error): void {
     this.#aborted = reason;
+    if (this.#reject !== undefined) this.#turn?.enter();
     this.#reject?.(reason);
     this.#finish();
   }
@@ -85,6 +101,8 @@ export class Wakeup {
     this.#resuming = false;
     for (const { source } of this.#watched) source.watched = "no";
     this.#watched = [];
-    resume?.();
+    if (resume === undefined) return;
+    this.#turn?.enter();
+    resume();
   }
 }

@@ -4,6 +4,7 @@ import { DescriptorTable, fullDescriptor } from "./descriptor-table.ts";
 import { ERRNO, errnoOf } from "./errno.ts";
 import { fdFunctions } from "./fd-functions.ts";
 import { GuestMemory, guestString } from "./guest-memory.ts";
+import { type GuestLimits, SOLE_GUEST_LIMITS } from "./guest-limits.ts";
 import type { HostClock } from "./host-clock.ts";
 import type { HostState } from "./host-state.ts";
 import { Listener } from "./listener.ts";
@@ -14,7 +15,7 @@ import { processFunctions } from "./process-functions.ts";
 import { streamFunctions } from "./stream-functions.ts";
 import type { InputStream, OutputStream } from "./streams.ts";
 import { jspi, waitingImports, type GuestFunction } from "./waiting-calls.ts";
-import { Wakeup } from "./wakeup.ts";
+import { type GuestTurn, Wakeup } from "./wakeup.ts";
 
 /** What a guest finds when it starts. */
 export interface WasiHostOptions {
@@ -31,6 +32,9 @@ export interface WasiHostOptions {
     readonly readOnly: boolean;
   }[];
   readonly clock: HostClock;
+  /** Absent for a guest that has its process for itself. */
+  readonly limits?: GuestLimits;
+  readonly turn?: GuestTurn;
 }
 
 /** The module name guests import preview 1 from. */
@@ -42,13 +46,17 @@ export const PREVIEW1 = "wasi_snapshot_preview1";
  */
 export class WasiHost {
   readonly listeners: readonly Listener[];
-  readonly connections = new ConnectionBudget();
+  readonly connections: ConnectionBudget;
   readonly #state: HostState;
+  readonly #turn: GuestTurn | undefined;
 
   /** Opens the preopened directories; throws what the system says when one is missing. */
   constructor(options: WasiHostOptions) {
-    const wakeup = new Wakeup(options.clock);
-    const descriptors = new DescriptorTable();
+    const limits = options.limits ?? SOLE_GUEST_LIMITS;
+    const wakeup = new Wakeup(options.clock, options.turn);
+    const descriptors = new DescriptorTable(limits.descriptors);
+    this.connections = new ConnectionBudget(limits);
+    this.#turn = options.turn;
     this.#state = {
       memory: new GuestMemory(),
       descriptors,
@@ -96,7 +104,12 @@ export class WasiHost {
     const { memory, _start: start } = instance.exports;
     if (memory instanceof WebAssembly.Memory) this.#state.memory.attach(memory);
     if (start === undefined) throw new Error("the module exports no _start function");
-    await jspi.promising(start)();
+    this.#turn?.enter();
+    try {
+      await jspi.promising(start)();
+    } finally {
+      this.#turn?.leave();
+    }
   }
 
   /** Ends a guest that waits, now or when it waits next; {@link run} rejects with the reason. */

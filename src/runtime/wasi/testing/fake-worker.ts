@@ -15,6 +15,7 @@ const running: { spec?: WorkerSpec } = {};
 
 function start(spec: WorkerSpec, reply: (message: WorkerReply) => void, close: () => void): void {
   running.spec = spec;
+  const { containerId } = spec;
   switch (spec.args[0] ?? "") {
     case "hang-up":
       return close();
@@ -22,15 +23,20 @@ function start(spec: WorkerSpec, reply: (message: WorkerReply) => void, close: (
       process.stderr.write("the sky fell\n");
       return process.exit(9);
     case "refuse":
-      reply({ type: "failed", reason: "ContainerCannotRun", message: "no such export" });
+      reply({
+        type: "failed",
+        containerId,
+        reason: "ContainerCannotRun",
+        message: "no such export",
+      });
       process.exit(128);
       break;
     case "drop-control":
-      reply({ type: "started", facade: [] });
+      reply({ type: "started", containerId, facade: [] });
       setTimeout(close, 10);
       break;
     default:
-      reply({ type: "started", facade: [] });
+      reply({ type: "started", containerId, facade: [] });
   }
 }
 
@@ -54,8 +60,10 @@ Bun.listen({
         if (request.type === "start") start(request.spec, reply, close);
         else if (request.type === "stop") stop();
         else {
-          const phase = running.spec === undefined ? "warm" : "running";
-          reply({ type: "status", phase, connections: 0, memoryBytes: 0, facade: [] });
+          const { containerId } = request;
+          const phase = running.spec === undefined ? "absent" : "running";
+          const counts = { connections: 0, memoryBytes: 0, cpuNanoseconds: 0 };
+          reply({ type: "status", containerId, phase, ...counts, facade: [] });
         }
       }
     },

@@ -1,43 +1,70 @@
-import { Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { WorkerSpec } from "../worker-protocol.ts";
 
 /**
- * What the two threads share: how many instances are entered, and a count that changes whenever one
- * is entered or left.
+ * What the two threads share: how many instances are entered, a count that changes whenever one is
+ * entered or left, and which guest was entered last.
  */
-export const CELLS = { instances: 0, changes: 1 } as const;
+export const CELLS = { instances: 0, changes: 1, guest: 2 } as const;
 
-/** What the watching thread is told. */
-export interface BlockedLoopOrder {
-  readonly cells: Int32Array;
+/** A guest the watching thread knows, with where its end is to be told. */
+export interface WatchedGuest {
+  readonly index: number;
   readonly timeoutMs: number;
+  /** What its own deadline may be late by before it counts. */
+  readonly slackMs: number;
+  /** What it did when it did not end in time, for its message. */
+  readonly what: string;
+  /** How it is named to those that share its process. */
+  readonly name: string;
   readonly resultPath: string;
   readonly logPath: string;
   readonly logMaxBytes: number;
 }
 
+/** What the watching thread is told while the process lives. */
+export type WatchOrder =
+  | { readonly type: "watch"; readonly guest: WatchedGuest }
+  | { readonly type: "forget"; readonly index: number };
+
+/** What the watching thread starts with. */
+export interface BlockedLoopOrder {
+  readonly cells: Int32Array;
+  readonly orders: MessagePort;
+}
+
+/** What the event loop's own deadline may be late by, on a loaded machine, before it counts. */
+const DEADLINE_SLACK_MS = 2000;
+
+type Places = Pick<WorkerSpec, "resultPath" | "logPath" | "logMaxBytes">;
+
 /**
- * Ends the process when a guest computes past the deadline of its request. The deadline itself is a
- * timer of the event loop, and such a guest blocks that loop: only another thread can tell. That
- * thread sleeps while no instance is entered.
+ * Ends the process when a guest computes past its deadline. The deadline itself is a timer of the
+ * event loop, and such a guest blocks that loop: only another thread can tell. That thread sleeps
+ * while no instance is entered.
  */
 export class BlockedLoopWatch {
-  readonly #cells = new Int32Array(new SharedArrayBuffer(8));
+  readonly #cells = new Int32Array(new SharedArrayBuffer(12));
+  #orders: MessagePort | undefined;
+  #guests = 0;
 
-  /** Starts the thread; it does not keep the process alive. */
-  start(spec: Pick<WorkerSpec, "resultPath" | "logPath" | "logMaxBytes">, timeoutMs: number): void {
-    const { resultPath, logPath, logMaxBytes } = spec;
-    const cells = this.#cells;
-    const workerData: BlockedLoopOrder = { cells, timeoutMs, resultPath, logPath, logMaxBytes };
-    new Worker(new URL("./blocked-loop-thread.ts", import.meta.url), { workerData }).unref();
+  /** For the one guest of a process, whose requests are {@link enter}ed and {@link leave}d. */
+  start(spec: Places, timeoutMs: number): void {
+    const what = `a request computed for more than its ${timeoutMs} ms without end`;
+    this.#watch({ name: "", what, timeoutMs, slackMs: DEADLINE_SLACK_MS, ...placesOf(spec) });
+  }
+
+  /** For one of the guests of a process: from its turns it is known which of them is at it. */
+  share(spec: Places, options: { readonly name: string; readonly timeoutMs: number }): GuestTurns {
+    const { name, timeoutMs } = options;
+    const what = `it computed for more than ${timeoutMs} ms and let nobody else of its process run`;
+    const index = this.#watch({ name, what, timeoutMs, slackMs: 0, ...placesOf(spec) });
+    return new GuestTurns(this.#cells, index, () => this.#tell({ type: "forget", index }));
   }
 
   /** Right before an instance is entered. */
   enter(): void {
-    Atomics.add(this.#cells, CELLS.changes, 1);
-    if (Atomics.add(this.#cells, CELLS.instances, 1) === 0) {
-      Atomics.notify(this.#cells, CELLS.instances);
-    }
+    enter(this.#cells);
   }
 
   /** While an instance may wait for longer than the deadline: the event loop still runs. */
@@ -47,7 +74,84 @@ export class BlockedLoopWatch {
 
   /** When an instance ended, whatever way. */
   leave(): void {
-    Atomics.add(this.#cells, CELLS.changes, 1);
-    Atomics.sub(this.#cells, CELLS.instances, 1);
+    leave(this.#cells);
   }
+
+  #watch(guest: Omit<WatchedGuest, "index">): number {
+    const index = this.#guests++;
+    this.#tell({ type: "watch", guest: { ...guest, index } });
+    return index;
+  }
+
+  /** Starts the thread with the first guest; it does not keep the process alive. */
+  #tell(order: WatchOrder): void {
+    if (this.#orders === undefined) {
+      const { port1, port2 } = new MessageChannel();
+      const workerData: BlockedLoopOrder = { cells: this.#cells, orders: port2 };
+      const options = { workerData, transferList: [port2] };
+      new Worker(new URL("./blocked-loop-thread.ts", import.meta.url), options).unref();
+      port1.unref();
+      this.#orders = port1;
+    }
+    this.#orders.postMessage(order, []);
+  }
+}
+
+/**
+ * When one of several guests computes: it is entered when its stack goes on, and left when it
+ * waits. Between two turns of the event loop only one guest runs, so that the last one entered is
+ * the one that does not come back.
+ */
+export class GuestTurns {
+  readonly #cells: Int32Array;
+  readonly #index: number;
+  readonly #forget: () => void;
+  #enteredMs: number | undefined;
+  #computedMs = 0;
+
+  constructor(cells: Int32Array, index: number, forget: () => void) {
+    this.#cells = cells;
+    this.#index = index;
+    this.#forget = forget;
+  }
+
+  /** Time it computed, its host calls included. */
+  get computedNs(): bigint {
+    const since = this.#enteredMs === undefined ? 0 : performance.now() - this.#enteredMs;
+    return BigInt(Math.round((this.#computedMs + since) * 1e6));
+  }
+
+  enter(): void {
+    if (this.#enteredMs !== undefined) return;
+    this.#enteredMs = performance.now();
+    Atomics.store(this.#cells, CELLS.guest, this.#index);
+    enter(this.#cells);
+  }
+
+  leave(): void {
+    if (this.#enteredMs === undefined) return;
+    this.#computedMs += performance.now() - this.#enteredMs;
+    this.#enteredMs = undefined;
+    leave(this.#cells);
+  }
+
+  /** When the guest ended. */
+  close(): void {
+    this.leave();
+    this.#forget();
+  }
+}
+
+function enter(cells: Int32Array): void {
+  Atomics.add(cells, CELLS.changes, 1);
+  if (Atomics.add(cells, CELLS.instances, 1) === 0) Atomics.notify(cells, CELLS.instances);
+}
+
+function leave(cells: Int32Array): void {
+  Atomics.add(cells, CELLS.changes, 1);
+  Atomics.sub(cells, CELLS.instances, 1);
+}
+
+function placesOf({ resultPath, logPath, logMaxBytes }: Places): Places {
+  return { resultPath, logPath, logMaxBytes };
 }

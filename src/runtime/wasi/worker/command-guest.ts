@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import type { HostClock } from "../host/host-clock.ts";
 import { emptyInput, type OutputStream } from "../host/streams.ts";
-import { WasiHost } from "../host/wasi-host.ts";
+import { WasiHost, type WasiHostOptions } from "../host/wasi-host.ts";
 import { EXIT_TRAP, type FacadeStatus, type WorkerSpec } from "../worker-protocol.ts";
 import type { CompiledModule } from "./compile-module.ts";
 import type { CriLog, LogStream } from "./cri-log.ts";
@@ -17,7 +17,14 @@ export class CommandGuest implements Guest {
   readonly #log: CriLog;
   readonly #host: WasiHost;
 
-  constructor(spec: WorkerSpec, compiled: CompiledModule, log: CriLog, clock: HostClock) {
+  /** `seat` is for a guest that shares its process. */
+  constructor(
+    spec: WorkerSpec,
+    compiled: CompiledModule,
+    log: CriLog,
+    clock: HostClock,
+    seat: Pick<WasiHostOptions, "limits" | "turn"> = {},
+  ) {
     this.#spec = spec;
     this.#compiled = compiled;
     this.#log = log;
@@ -31,6 +38,7 @@ export class CommandGuest implements Guest {
       ports: ports.map(({ port }) => port),
       preopens: spec.preopens,
       clock,
+      ...seat,
     });
   }
 
@@ -79,6 +87,14 @@ export class CommandGuest implements Guest {
       else if (end.exitCode !== EXIT_TRAP && end.message !== "") this.#log.note(end.message);
       return end;
     }
+  }
+
+  abort(reason: Error): void {
+    this.#host.abort(reason);
+  }
+
+  close(): void {
+    this.#host.close();
   }
 
   /** Read again from the image: to keep the module's bytes for a trap would cost every pod. */

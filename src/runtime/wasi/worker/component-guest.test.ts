@@ -49,7 +49,7 @@ describe("component worker", () => {
     fetch(`http://pod${path}`, { ...init, unix: worker.unixPath });
 
   test("component worker: answers with the guest's head and body", async () => {
-    expect(await start("service")).toEqual({ type: "started", facade: [] });
+    expect(await start("service")).toEqual({ type: "started", containerId: "test", facade: [] });
     const answer = await worker.fetch("/");
     expect(answer.status).toBe(200);
     expect(answer.headers.get("content-type")).toBe("text/plain");
@@ -246,7 +246,9 @@ describe("component worker", () => {
     await start("service");
     const slow = worker.fetch("/w300");
     await eventually(async () => (await status()).connections === 1);
-    expect(await worker.ask({ type: "stop", gracePeriodMs: 5000 })).toEqual({ type: "stopping" });
+    expect(
+      await worker.ask({ type: "stop", containerId: "test", gracePeriodMs: 5000 }),
+    ).toMatchObject({ type: "stopping" });
     expect((await slow).status).toBe(200);
     expect(await worker.result()).toMatchObject({ exitCode: 143 });
   });
@@ -280,7 +282,7 @@ describe("component worker", () => {
   }
 
   async function status() {
-    const reply = await worker.ask({ type: "status" });
+    const reply = await worker.ask({ type: "status", containerId: "test" });
     if (reply.type !== "status") throw new Error(`not a status: ${reply.type}`);
     return reply;
   }

@@ -19,6 +19,8 @@ export interface ControlHandler {
 export interface ControlServer {
   /** Connections that are open. */
   readonly connections: number;
+  /** Says something unasked, on every connection. */
+  tell(message: WorkerReply): void;
 }
 
 interface Peer {
@@ -38,7 +40,7 @@ const CONTROL_UMASK = 0o177;
  */
 export function listenForControl(path: string, handler: ControlHandler): ControlServer {
   const umask = process.umask(CONTROL_UMASK);
-  let open = 0;
+  const open = new Set<Socket<Peer>>();
   Bun.listen<Peer>({
     unix: path,
     data: newPeer(),
@@ -46,11 +48,11 @@ export function listenForControl(path: string, handler: ControlHandler): Control
       open(socket) {
         // Each connection gets its own: the object given to listen is shared by all.
         socket.data = newPeer();
-        open++;
+        open.add(socket);
       },
-      close() {
-        open--;
-        if (open === 0) handler.onAlone();
+      close(socket) {
+        open.delete(socket);
+        if (open.size === 0) handler.onAlone();
       },
       data(socket, chunk) {
         for (const line of linesOf(socket, chunk)) answerLine(socket, line, handler);
@@ -62,7 +64,10 @@ export function listenForControl(path: string, handler: ControlHandler): Control
   process.umask(umask);
   return {
     get connections() {
-      return open;
+      return open.size;
+    },
+    tell(message) {
+      for (const socket of open) send(socket, message);
     },
   };
 }
@@ -72,16 +77,18 @@ function newPeer(): Peer {
 }
 
 function answerLine(socket: Socket<Peer>, line: string, handler: ControlHandler): void {
-  const reply: Reply = (message) => {
-    socket.data.unsent.push(Buffer.from(encodeWorkerMessage(message)));
-    sendUnsent(socket);
-  };
+  const reply: Reply = (message) => send(socket, message);
   try {
     handler.onRequest(parseWorkerRequest(line), reply);
   } catch (error) {
     if (!(error instanceof WorkerProtocolError)) throw error;
     reply({ type: "error", message: error.message });
   }
+}
+
+function send(socket: Socket<Peer>, message: WorkerReply): void {
+  socket.data.unsent.push(Buffer.from(encodeWorkerMessage(message)));
+  sendUnsent(socket);
 }
 
 function linesOf(socket: Socket<Peer>, chunk: Buffer): string[] {

@@ -20,4 +20,11 @@ export interface Guest {
   listen(): readonly FacadeStatus[];
   /** Enters the guest; resolves when it ended by itself. */
   run(): Promise<GuestEnd>;
+  /**
+   * Ends a guest that waits: {@link run} then resolves. Absent for styles that end with their
+   * process only.
+   */
+  abort?(reason: Error): void;
+  /** Gives back what the guest holds, once it ended and its process lives on. */
+  close?(): void;
 }

@@ -1,46 +1,119 @@
+import type { GuestLimits } from "../host/guest-limits.ts";
 import { SystemHostClock } from "../host/host-clock.ts";
 import { PREVIEW1, WasiHost } from "../host/wasi-host.ts";
 import { emptyInput } from "../host/streams.ts";
 import type { FacadeStatus, WorkerSpec } from "../worker-protocol.ts";
+import { BlockedLoopWatch, type GuestTurns } from "./blocked-loop-watch.ts";
 import { CommandGuest } from "./command-guest.ts";
-import { compileBytes, compileModule } from "./compile-module.ts";
+import { compileBytes, type CompiledModule, compileModule } from "./compile-module.ts";
 import { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
+import { guestShare } from "./guest-shares.ts";
 import { PAGE_BYTES } from "./limit-memory.ts";
 import { recordDeepStacks } from "./guest-end.ts";
 import { leaveResult } from "./leave-result.ts";
 import { rfc3339Nano } from "./rfc3339-nano.ts";
+import { SharedModules } from "./shared-modules.ts";
 import { WagiGuest } from "./wagi-guest.ts";
 
-export { leaveResult } from "./leave-result.ts";
+/** What the containers of one process have in common. */
+export interface ProcessResources {
+  readonly modules: SharedModules;
+  readonly watch: BlockedLoopWatch;
+  /** What each may take of the process; absent when there is one only. */
+  readonly share: GuestLimits | undefined;
+  readonly leaveResult: typeof leaveResult;
+}
+
+/** `spec` is that of the process's first container. */
+export function createResources({ shared }: WorkerSpec): ProcessResources {
+  return {
+    modules: new SharedModules(),
+    watch: new BlockedLoopWatch(),
+    share: shared && guestShare(shared.capacity),
+    leaveResult,
+  };
+}
 
 /** A container that is ready to run: compiled, its sockets bound, its log open. */
 export interface Container {
   readonly guest: Guest;
   readonly facade: readonly FacadeStatus[];
-  /** Closes the log and leaves the result file; call once, right before the process ends. */
+  /** What the guest computed, where it shares its process; 0 otherwise. */
+  computedNs(): bigint;
+  /** Gives back what it holds, closes the log and leaves the result file; call once. */
   finish(end: GuestEnd): void;
 }
 
 /** Prepares a container. Throws an error whose message is for the pod's status. */
-export async function prepareContainer(spec: WorkerSpec): Promise<Container> {
+export async function prepareContainer(
+  spec: WorkerSpec,
+  resources: ProcessResources,
+): Promise<Container> {
   recordDeepStacks();
-  const clock = new SystemHostClock();
-  const createGuest = await loadGuest(spec, clock);
-  const log = new CriLog({
-    path: spec.logPath,
-    maxBytes: spec.logMaxBytes,
-    timestamp: () => rfc3339Nano(clock.realtimeNs()),
-  });
-  const guest = createGuest(log);
-  return {
-    guest,
-    facade: guest.listen(),
-    finish(end) {
-      log.close();
-      leaveResult(spec.resultPath, end, clock);
-    },
+  const { shared } = spec;
+  if (shared === undefined) {
+    const clock = new SystemHostClock();
+    const createGuest = await loadGuest(spec, clock);
+    return openContainer(spec, clock, createGuest, []);
+  }
+  const { modules, watch, share } = resources;
+  const key = `${spec.modulePath} ${spec.memoryLimitBytes ?? "-"}`;
+  const use = await modules.use(key, () => compiledOf(spec, new SystemHostClock()));
+  const turn = watch.share(spec, { name: shared.name, timeoutMs: shared.blockLimitMs });
+  const clock = new GuestClock(turn);
+  const create = (log: CriLog) =>
+    new CommandGuest(spec, use.module, log, clock, { turn, ...(share && { limits: share }) });
+  return openContainer(spec, clock, create, [() => use.release(), () => turn.close()]);
+}
+
+/** `held` is given back when the container ended, and at once when it cannot be opened. */
+function openContainer(
+  spec: WorkerSpec,
+  clock: SystemHostClock,
+  createGuest: (log: CriLog) => Guest,
+  held: (() => void)[],
+): Container {
+  const giveBack = () => {
+    for (const release of held.splice(0).reverse()) release();
   };
+  try {
+    const log = new CriLog({
+      path: spec.logPath,
+      maxBytes: spec.logMaxBytes,
+      ...(spec.logBytesPerSecond === undefined ? {} : { bytesPerSecond: spec.logBytesPerSecond }),
+      timestamp: () => rfc3339Nano(clock.realtimeNs()),
+    });
+    held.push(() => log.close());
+    const guest = createGuest(log);
+    held.push(() => guest.close?.());
+    return {
+      guest,
+      facade: guest.listen(),
+      computedNs: () => (spec.shared === undefined ? 0n : clock.cpuNs()),
+      finish(end) {
+        giveBack();
+        leaveResult(spec.resultPath, end, clock);
+      },
+    };
+  } catch (error) {
+    giveBack();
+    throw error;
+  }
+}
+
+/** Where several guests share a process, each is shown its own part of the processor's time. */
+class GuestClock extends SystemHostClock {
+  readonly #turns: GuestTurns;
+
+  constructor(turns: GuestTurns) {
+    super();
+    this.#turns = turns;
+  }
+
+  override cpuNs(): bigint {
+    return this.#turns.computedNs;
+  }
 }
 
 /** Loads and compiles what the spec names; the log is opened only when that went well. */
@@ -53,16 +126,20 @@ async function loadGuest(
     const { loadComponent } = await componentRoom();
     return loadComponent({ ...spec, component }, clock);
   }
-  const compiled = await compileModule({
+  const compiled = await compiledOf(spec, clock);
+  return (log) =>
+    spec.style === "wagi"
+      ? new WagiGuest(spec, compiled, log, clock)
+      : new CommandGuest(spec, compiled, log, clock);
+}
+
+function compiledOf(spec: WorkerSpec, clock: SystemHostClock): Promise<CompiledModule> {
+  return compileModule({
     path: spec.modulePath,
     memoryLimitBytes: spec.memoryLimitBytes,
     provided: providedFunctions(clock),
     ...(spec.style === "wagi" ? { poolMemory: true } : {}),
   });
-  return (log) =>
-    spec.style === "wagi"
-      ? new WagiGuest(spec, compiled, log, clock)
-      : new CommandGuest(spec, compiled, log, clock);
 }
 
 /** Loaded when a worker has nothing to do: modules do without it. */

@@ -89,7 +89,7 @@ describe("wagi worker", () => {
       });
       const slow = worker.fetch("/");
       await eventually(async () => {
-        const status = await worker.ask({ type: "status" });
+        const status = await worker.ask({ type: "status", containerId: "test" });
         return status.type === "status" && status.connections === 1;
       });
       expect((await slow).status).toBe(504);
@@ -115,7 +115,7 @@ describe("wagi worker", () => {
       slow.resume();
       slow.write("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
       await eventually(async () => {
-        const status = await worker.ask({ type: "status" });
+        const status = await worker.ask({ type: "status", containerId: "test" });
         return status.type === "status" && status.connections === 1;
       });
       expect((await worker.fetch("/healthz")).status).toBe(200);
@@ -141,7 +141,7 @@ describe("wagi worker", () => {
 
     test("stop lets the requests under way finish", async () => {
       await start(MODULES.helloWagi);
-      await worker.ask({ type: "stop", gracePeriodMs: 60_000 });
+      await worker.ask({ type: "stop", containerId: "test", gracePeriodMs: 60_000 });
       expect(await worker.result()).toMatchObject({ exitCode: 143 });
     });
   });

@@ -17,21 +17,24 @@ describe("worker process", () => {
 
   describe("worker", () => {
     test("a worker is warm until it is started, then runs, and tells so", async () => {
-      expect(await worker.ask({ type: "status" })).toEqual({
+      expect(await worker.ask({ type: "status", containerId: "test" })).toEqual({
         type: "status",
-        phase: "warm",
+        containerId: "test",
+        phase: "absent",
         connections: 0,
         memoryBytes: 0,
+        cpuNanoseconds: 0,
         facade: [],
       });
       expect(await worker.start(MODULES.helloHttp)).toMatchObject({ type: "started" });
-      expect(await worker.ask({ type: "status" })).toMatchObject({
+      expect(await worker.ask({ type: "status", containerId: "test" })).toMatchObject({
         phase: "running",
         memoryBytes: expect.any(Number),
       });
       expect(await worker.start(MODULES.helloHttp)).toEqual({
         type: "error",
-        message: "already running",
+        containerId: "test",
+        message: "test was started already",
       });
       expect(await worker.ask("not JSON")).toMatchObject({ type: "error" });
       expect(await worker.ask('{"type":"jump"}')).toMatchObject({ type: "error" });
@@ -44,7 +47,9 @@ describe("worker process", () => {
     test("a running worker answers one supervisor after another", async () => {
       await worker.start(MODULES.helloHttp);
       await worker.connect();
-      expect(await worker.ask({ type: "status" })).toMatchObject({ phase: "running" });
+      expect(await worker.ask({ type: "status", containerId: "test" })).toMatchObject({
+        phase: "running",
+      });
       expect(await (await worker.fetch("/")).text()).toStartWith("Hello from Kubun");
     });
 
@@ -77,7 +82,7 @@ describe("worker process", () => {
         ],
       });
       expect(reply).toMatchObject({ type: "started" });
-      expect(await worker.ask({ type: "status" })).toMatchObject({
+      expect(await worker.ask({ type: "status", containerId: "test" })).toMatchObject({
         facade: [{ port: taken.port, bound: false, error: expect.any(String) }],
       });
       expect((await worker.fetch("/healthz")).status).toBe(200);
@@ -95,7 +100,7 @@ describe("worker process", () => {
       await worker.start(MODULES.helloHttp, {
         ports: [{ port, protocol: "TCP", unixPath: worker.unixPath, address: "127.0.0.1" }],
       });
-      expect(await worker.ask({ type: "status" })).toMatchObject({
+      expect(await worker.ask({ type: "status", containerId: "test" })).toMatchObject({
         facade: [{ port, bound: true }],
       });
       const facade = await fetch(`http://127.0.0.1:${port}/healthz`);
@@ -238,6 +243,7 @@ describe("worker process", () => {
         writeFileSync(path, bytes);
         expect(await worker.start(path)).toEqual({
           type: "failed",
+          containerId: "test",
           reason: "ContainerCannotRun",
           message: expect.stringContaining(want),
         });
@@ -263,8 +269,11 @@ describe("worker process", () => {
   describe("stopping", () => {
     test("a worker without connections ends soon after stop with 143", async () => {
       await worker.start(MODULES.helloHttp);
-      expect(await worker.ask({ type: "stop", gracePeriodMs: 60_000 })).toEqual({
+      expect(
+        await worker.ask({ type: "stop", containerId: "test", gracePeriodMs: 60_000 }),
+      ).toEqual({
         type: "stopping",
+        containerId: "test",
       });
       expect(await worker.result()).toMatchObject({ exitCode: 143, processCode: 143 });
     });
@@ -280,13 +289,15 @@ describe("worker process", () => {
       await new Promise((resolve) => open.once("connect", resolve));
       open.write("POST /echo HTTP/1.1\r\nContent-Length: 10\r\nConnection: close\r\n\r\n01234");
       await eventually(async () => {
-        const status = await worker.ask({ type: "status" });
+        const status = await worker.ask({ type: "status", containerId: "test" });
         return status.type === "status" && status.connections === 1;
       });
-      await worker.ask({ type: "stop", gracePeriodMs: 60_000 });
+      await worker.ask({ type: "stop", containerId: "test", gracePeriodMs: 60_000 });
       const late = await worker.fetch("/", { headers: { connection: "close" } });
       expect(late.status).toBe(200);
-      expect(await worker.ask({ type: "status" })).toMatchObject({ phase: "draining" });
+      expect(await worker.ask({ type: "status", containerId: "test" })).toMatchObject({
+        phase: "draining",
+      });
       let answer = "";
       open.on("data", (chunk) => {
         answer += chunk.toString();
@@ -303,17 +314,17 @@ describe("worker process", () => {
       kept.on("error", () => undefined);
       kept.write("GET /healthz HTTP/1.1\r\n\r\n");
       await new Promise((resolve) => kept.once("data", resolve));
-      await worker.ask({ type: "stop", gracePeriodMs: 600_000 });
+      await worker.ask({ type: "stop", containerId: "test", gracePeriodMs: 600_000 });
       expect(await worker.result()).toMatchObject({ exitCode: 143 });
     });
 
-    test("a grace period of zero ends open connections too", async () => {
+    test("a grace period of zero kills: it ends open connections too", async () => {
       await worker.start(MODULES.helloHttp);
       const open = connect(worker.unixPath);
       await new Promise((resolve) => open.once("connect", resolve));
       open.on("error", () => undefined);
-      await worker.ask({ type: "stop", gracePeriodMs: 0 });
-      expect(await worker.result()).toMatchObject({ exitCode: 143 });
+      await worker.ask({ type: "stop", containerId: "test", gracePeriodMs: 0 });
+      expect(await worker.result()).toMatchObject({ exitCode: 137, processCode: 137 });
     });
   });
 

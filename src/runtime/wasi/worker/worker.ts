@@ -1,57 +1,38 @@
-import {
-  EXIT_CANNOT_RUN,
-  EXIT_STOPPED,
-  type FacadeStatus,
-  type WorkerRequest,
-  type WorkerSpec,
-  type WorkerStatus,
-} from "../worker-protocol.ts";
-import { listenForControl, type Reply } from "./control-server.ts";
+import { EXIT_STOPPED, type WorkerRequest, type WorkerSpec } from "../worker-protocol.ts";
+import { type ControlServer, listenForControl, type Reply } from "./control-server.ts";
 import type { GuestEnd } from "./guest.ts";
-import type { Container } from "./run-container.ts";
+import { absentStatus, HeldContainer } from "./held-container.ts";
+import type { ProcessResources } from "./run-container.ts";
 
 /** What SIGTERM grants, as a pod's default. */
 const DEFAULT_GRACE_MS = 30_000;
-/** How long no connection must be open before a stopping worker ends. */
-export const QUIET_MS = 50;
-/**
- * How long nothing must move on connections whose requests are answered before a stopping worker
- * ends although they are open: a client that only keeps its connection would hold it for long.
- */
-export const IDLE_CONNECTION_MS = 2_000;
 /** A worker that is started at once does not need the warm-up, and would only wait for it. */
 const WARM_UP_AFTER_MS = 30;
 /** A supervisor connects as soon as it can; one that did not by then was killed before. */
 const UNCLAIMED_MS = 60_000;
-const DRAIN_CHECK_MS = 10;
 const GUEST_UMASK = 0o022;
 
-type State =
-  | { readonly phase: "warm" }
-  | { readonly phase: "starting"; stopped: boolean }
-  | { readonly phase: "running" | "draining"; readonly container: Container };
-
 /**
- * The life of a worker process: it listens on the control socket, waits for its one `start`, runs
- * the guest and ends with the guest's exit code. Everything that running needs is loaded while it
- * waits, so that a warm worker starts a guest at once.
+ * The life of a worker process: it listens on the control socket, waits for its first `start`, and
+ * holds one container or, if that one shares, several. It ends with the code of a container that is
+ * alone, and when nobody is left who could give it one. Everything that running needs is loaded
+ * while it waits, so that a warm worker starts a guest at once.
  */
 export function runWorker(controlPath: string): void {
   const worker = new Worker();
   const control = listenForControl(controlPath, {
     onRequest: (request, reply) => worker.handle(request, reply),
-    onAlone: () => worker.endUnlessStarted(),
+    onAlone: () => worker.endIfEmpty(),
   });
+  worker.control = control;
   process.umask(GUEST_UMASK);
-  process.on("SIGTERM", () => worker.stop(DEFAULT_GRACE_MS));
+  process.on("SIGTERM", () => worker.stopAll(DEFAULT_GRACE_MS));
   // The terminal's Ctrl-C is for the server; it decides what happens to its pods.
   process.on("SIGINT", () => undefined);
   process.on("SIGHUP", () => undefined);
   setImmediate(() => void loadRuntime());
   setTimeout(() => void worker.warmUp(), WARM_UP_AFTER_MS);
-  setTimeout(() => {
-    if (control.connections === 0) worker.endUnlessStarted();
-  }, UNCLAIMED_MS);
+  setTimeout(() => worker.endIfAlone(), UNCLAIMED_MS);
 }
 
 function loadRuntime(): Promise<typeof import("./run-container.ts")> {
@@ -59,110 +40,88 @@ function loadRuntime(): Promise<typeof import("./run-container.ts")> {
 }
 
 class Worker {
-  #state: State = { phase: "warm" };
+  control: ControlServer | undefined;
+  readonly #containers = new Map<string, HeldContainer>();
+  /** Containers it may hold at once; known from the first start on. */
+  #capacity: number | undefined;
+  #resources: ProcessResources | undefined;
+  #leaving = false;
 
   handle(request: WorkerRequest, reply: Reply): void {
     switch (request.type) {
-      case "status":
-        return reply(this.#status());
-      case "stop":
-        reply({ type: "stopping" });
-        return this.stop(request.gracePeriodMs);
+      case "status": {
+        const { containerId } = request;
+        return reply(this.#containers.get(containerId)?.status ?? absentStatus(containerId));
+      }
+      case "stop": {
+        const { containerId, gracePeriodMs } = request;
+        reply({ type: "stopping", containerId });
+        if (this.#capacity === undefined) process.exit(EXIT_STOPPED);
+        return this.#containers.get(containerId)?.stop(gracePeriodMs);
+      }
       case "start":
-        if (this.#state.phase !== "warm") {
-          return reply({ type: "error", message: `already ${this.#state.phase}` });
-        }
-        void this.#start(request.spec, reply);
+        return this.#start(request.spec, reply);
     }
   }
 
   /** Loads and exercises what running needs, unless a start came first. */
   async warmUp(): Promise<void> {
     const runtime = await loadRuntime();
-    if (this.#state.phase === "warm") await runtime.warmUp();
+    if (this.#capacity === undefined) await runtime.warmUp();
   }
 
-  /** Lets open connections finish, then ends. A worker that runs nothing ends at once. */
-  stop(gracePeriodMs: number): void {
-    const state = this.#state;
-    if (state.phase === "warm") process.exit(EXIT_STOPPED);
-    if (state.phase === "starting") {
-      state.stopped = true;
-      return;
-    }
-    if (state.phase === "running") {
-      this.#state = { ...state, phase: "draining" };
-    }
-    this.#drain(state.container, gracePeriodMs);
+  /** A worker that runs nothing ends at once; others when their last container has ended. */
+  stopAll(gracePeriodMs: number): void {
+    if (this.#containers.size === 0) process.exit(EXIT_STOPPED);
+    this.#leaving = true;
+    for (const container of this.#containers.values()) container.stop(gracePeriodMs);
   }
 
   /**
-   * The supervisor that made this worker is gone before it gave it a guest: no other one will. The
-   * shell around the worker ends it in the same case, unless it was killed itself.
+   * The supervisor is gone and has left no guest behind: no other one will bring any. The shell
+   * around the worker ends it in the same case, unless it was killed itself.
    */
-  endUnlessStarted(): void {
-    if (this.#state.phase === "warm") process.exit(EXIT_STOPPED);
+  endIfEmpty(): void {
+    if (this.#containers.size === 0) process.exit(EXIT_STOPPED);
   }
 
-  async #start(spec: WorkerSpec, reply: Reply): Promise<void> {
-    const starting: State = { phase: "starting", stopped: false };
-    this.#state = starting;
-    const runtime = await loadRuntime();
-    let container: Container;
-    try {
-      container = await runtime.prepareContainer(spec);
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      runtime.leaveResult(spec.resultPath, {
-        exitCode: EXIT_CANNOT_RUN,
-        reason: "ContainerCannotRun",
-        message,
-      });
-      reply({ type: "failed", reason: "ContainerCannotRun", message });
-      process.exit(EXIT_CANNOT_RUN);
+  endIfAlone(): void {
+    if (this.control?.connections === 0) this.endIfEmpty();
+  }
+
+  #start(spec: WorkerSpec, reply: Reply): void {
+    const { containerId, shared } = spec;
+    const capacity = shared?.capacity ?? 1;
+    const refusal = this.#refusal(containerId, capacity);
+    if (refusal !== undefined) return reply({ type: "error", containerId, message: refusal });
+    this.#capacity = capacity;
+    const container = new HeldContainer(spec, (end) => {
+      if (shared === undefined) process.exit(end.exitCode);
+      this.#ended(containerId, end);
+    });
+    this.#containers.set(containerId, container);
+    void loadRuntime().then((runtime) => {
+      const resources = (this.#resources ??= runtime.createResources(spec));
+      return container.start({ prepareContainer: runtime.prepareContainer, resources }, reply);
+    });
+  }
+
+  /** Why a container cannot be taken in; `undefined` when it can. */
+  #refusal(containerId: string, capacity: number): string | undefined {
+    if (this.#containers.has(containerId)) return `${containerId} was started already`;
+    if (this.#leaving) return "this process is about to end";
+    if (this.#capacity !== undefined && this.#capacity !== capacity) {
+      return `this process is for ${this.#capacity} containers, not for ${capacity}`;
     }
-    this.#state = { phase: "running", container };
-    reply({ type: "started", facade: container.facade });
-    if (starting.stopped) this.stop(0);
-    this.#end(container, await container.guest.run());
+    if (this.#containers.size < capacity) return undefined;
+    return `this process holds ${capacity} containers already`;
   }
 
-  /** A later call, with a shorter grace period for example, counts beside the earlier one. */
-  #drain(container: Container, gracePeriodMs: number): void {
-    const stopped: GuestEnd = { exitCode: EXIT_STOPPED, reason: "Error", message: "" };
-    if (gracePeriodMs <= 0) this.#end(container, stopped);
-    const { guest } = container;
-    const startMs = performance.now();
-    let [busyMs, movedMs, activity] = [startMs, startMs, guest.activity];
-    setInterval(() => {
-      const nowMs = performance.now();
-      if (guest.connections > 0) busyMs = nowMs;
-      if (guest.owesAnswer || guest.activity !== activity) movedMs = nowMs;
-      activity = guest.activity;
-      const over = nowMs - startMs >= gracePeriodMs;
-      const quiet = nowMs - busyMs >= QUIET_MS || nowMs - movedMs >= IDLE_CONNECTION_MS;
-      if (over || quiet) this.#end(container, stopped);
-    }, DRAIN_CHECK_MS);
-  }
-
-  #end(container: Container, end: GuestEnd): never {
-    container.finish(end);
-    process.exit(end.exitCode);
-  }
-
-  #status(): WorkerStatus {
-    const state = this.#state;
-    const facade: readonly FacadeStatus[] = [];
-    if (state.phase === "warm" || state.phase === "starting") {
-      return { type: "status", phase: "warm", connections: 0, memoryBytes: 0, facade };
-    }
-    const { guest } = state.container;
-    return {
-      type: "status",
-      phase: state.phase,
-      connections: guest.connections,
-      memoryBytes: guest.memoryBytes,
-      facade: state.container.facade,
-    };
+  #ended(containerId: string, end: GuestEnd): void {
+    this.#containers.delete(containerId);
+    this.control?.tell({ type: "ended", containerId });
+    if (this.#containers.size > 0) return;
+    if (this.#leaving) process.exit(end.exitCode);
+    this.endIfAlone();
   }
 }
