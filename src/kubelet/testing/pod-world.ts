@@ -14,6 +14,7 @@ const EPOCH = Date.UTC(2026, 0, 1);
  *     sandbox ready
  *     container app#1 exited exit=1 finished=5 backoff=10000
  *     unhealthy app#0 liveness
+ *     evict disk is full
  *     plan now=5        what to do
  *     status now=5      what to tell
  *     restart app       does what the last plan said for the container, which then runs
@@ -26,6 +27,7 @@ export class PodWorld {
   };
   readonly #unhealthy = new Map<string, "liveness" | "startup">();
   readonly #notReady = new Set<string>();
+  #eviction: { readonly eviction?: { readonly reason: string; readonly message: string } } = {};
   #plan: PodPlan = { actions: [], waiting: new Map() };
 
   run(line: string): string {
@@ -43,6 +45,9 @@ export class PodWorld {
         return this.#container(words, options);
       case "unhealthy":
         this.#unhealthy.set(words[0] ?? "", words[1] === "startup" ? "startup" : "liveness");
+        return "";
+      case "evict":
+        this.#eviction = { eviction: { reason: "Evicted", message: words.join(" ") } };
         return "";
       case "unready":
         this.#notReady.add(words[0] ?? "");
@@ -80,6 +85,7 @@ export class PodWorld {
     this.#state = { sandboxes: [], containers: [] };
     this.#unhealthy.clear();
     this.#notReady.clear();
+    this.#eviction = {};
     return "";
   }
 
@@ -144,6 +150,7 @@ export class PodWorld {
       observed: this.#state,
       now,
       unhealthy: this.#unhealthy,
+      ...this.#eviction,
     });
     const { actions, waiting, checkAt, failure } = this.#plan;
     const lines = [
@@ -164,6 +171,7 @@ export class PodWorld {
       observed: this.#state,
       now,
       unhealthy: this.#unhealthy,
+      ...this.#eviction,
     });
     const status = podStatusOf({
       pod: this.#pod,

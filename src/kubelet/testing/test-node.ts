@@ -34,6 +34,7 @@ export class TestNode {
   readonly #link: Link;
   readonly images: ImageStore;
   readonly #podCidr: string | undefined;
+  readonly #localStorageIntervalMs: number | undefined;
   /** Of the store and the images. */
   readonly #directory: string;
   readonly #store: Store;
@@ -51,6 +52,7 @@ export class TestNode {
     images: ImageStore;
     logger: Logger;
     podCidr: string | undefined;
+    localStorageIntervalMs: number | undefined;
   }) {
     this.#directory = parts.directory;
     this.#store = parts.store;
@@ -58,6 +60,7 @@ export class TestNode {
     this.#kubeletClient = parts.kubeletClient;
     this.#link = parts.link;
     this.#podCidr = parts.podCidr;
+    this.#localStorageIntervalMs = parts.localStorageIntervalMs;
     this.images = parts.images;
     this.#logger = parts.logger;
     this.runtime = this.#newRuntime();
@@ -66,7 +69,11 @@ export class TestNode {
 
   /** `ownRange: "no"` leaves the node without a range until its object is given one. */
   static async create(
-    options: { logger?: Logger; ownRange?: "yes" | "no" } = {},
+    options: {
+      logger?: Logger;
+      ownRange?: "yes" | "no";
+      localStorageIntervalMs?: number;
+    } = {},
   ): Promise<TestNode> {
     const { logger = silentLogger } = options;
     const directory = mkdtempSync(join(tmpdir(), "kubun-api-"));
@@ -111,7 +118,18 @@ export class TestNode {
     const images = openImageStore({ directory: join(directory, "images"), logger, clock });
     await images.pushModule(IMAGE, await Bun.file(MODULE).bytes());
     const podCidr = options.ownRange === "no" ? undefined : "127.142.0.0/16";
-    const parts = { directory, store, client, kubeletClient, link, images, logger, podCidr };
+    const { localStorageIntervalMs } = options;
+    const parts = {
+      directory,
+      store,
+      client,
+      kubeletClient,
+      link,
+      images,
+      logger,
+      podCidr,
+      localStorageIntervalMs,
+    };
     return new TestNode(parts);
   }
 
@@ -199,6 +217,22 @@ export class TestNode {
       .map(({ reason = "" }) => reason);
   }
 
+  /** Waits for an event about a pod. */
+  eventSaying(name: string, reason: string, message: string): Promise<unknown> {
+    return eventually(
+      async () => {
+        const { items } = await this.client.resource(EVENTS, "default").list();
+        return items.find(
+          (event) =>
+            event.involvedObject.name === name &&
+            event.reason === reason &&
+            event.message === message,
+        );
+      },
+      { what: `event ${reason}` },
+    );
+  }
+
   /** One HTTP request to a port of a pod. */
   async fetch(pod: Pod, path: string, port = 8080): Promise<string> {
     const unix = this.runtime.endpoint(pod.status?.podIP ?? "", port);
@@ -244,6 +278,9 @@ export class TestNode {
       peerAddress: "127.0.0.1:10250",
       capacity: { cpuMillis: 4000, memoryBytes: 2 ** 33, ephemeralStorageBytes: 2 ** 34 },
       kubeletVersion: "v1.36.0+kubun",
+      ...(this.#localStorageIntervalMs === undefined
+        ? {}
+        : { localStorageIntervalMs: this.#localStorageIntervalMs }),
     });
   }
 }
