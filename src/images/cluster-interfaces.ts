@@ -3,7 +3,12 @@
  * What runs them has the same table; a test holds them together.
  */
 export const CLUSTER_INTERFACES: ReadonlySet<string> = new Set([
+  "fermyon:spin/config",
   "fermyon:spin/sqlite",
+  "fermyon:spin/variables",
+  "wasi:blobstore/blobstore",
+  "wasi:blobstore/container",
+  "wasi:blobstore/types",
   "wasi:cli/environment",
   "wasi:cli/exit",
   "wasi:cli/stderr",
@@ -70,6 +75,7 @@ export const GRANTS: ReadonlyMap<string, { annotation: string; example: string }
       ],
       ["wasi:sockets/udp-create-socket", "kubun.dev/allowed-outgoing-hosts", "udp://my-service:53"],
       ["wasi:keyvalue/store", "kubun.dev/keyvalue-stores", "default"],
+      ["wasi:blobstore/blobstore", "kubun.dev/blob-containers", "default=/data/blobs"],
       ["fermyon:spin/sqlite", "kubun.dev/sqlite-databases", "default=/data/app.db"],
     ] as const
   ).map(([name, annotation, example]) => [name, { annotation, example }]),

@@ -1,3 +1,5 @@
+import { BlobStore } from "./blobstore/blob-store.ts";
+import { blobstoreInterfaces } from "./blobstore/blobstore-interfaces.ts";
 import { cliInterfaces } from "./cli.ts";
 import { clockInterfaces } from "./clocks.ts";
 import { configInterfaces } from "./config.ts";
@@ -25,6 +27,7 @@ import type {
   PreviewTwoOptions,
 } from "./preview-two.ts";
 import { randomInterfaces } from "./random.ts";
+import { spinVariables } from "./spin/variables.ts";
 import { DatabasePool } from "./sqlite/database-pool.ts";
 import { sqliteInterfaces } from "./sqlite/sqlite-interfaces.ts";
 import { socketInterfaces } from "./sockets/socket-interfaces.ts";
@@ -35,13 +38,14 @@ export function createPreviewTwo(options: PreviewTwoOptions): PreviewTwo {
   const { egressPath, clock, preopens } = options;
   const directories = openAll(preopens.map((preopen) => () => new SharedDirectory(preopen)));
   const denials = new DenialNotes((line) => options.note(line));
-  const grants = options.grants.sqliteDatabases;
+  const { sqliteDatabases, blobContainers } = options.grants;
   const shared: SharedContext = {
     directories,
     egress: egressPath === undefined ? undefined : new EgressPool(egressPath, clock),
     names: new ResolvedNames(),
     denials,
-    databases: new DatabasePool({ grants, directories, denials }),
+    databases: new DatabasePool({ grants: sqliteDatabases, directories, denials }),
+    blobs: new BlobStore({ grants: blobContainers, directories, denials, clock }),
   };
   return {
     instance: () => new HostInstance(options, shared),
@@ -87,7 +91,13 @@ class HostInstance implements PreviewTwoInstance {
       ...loggingInterfaces(context),
       ...keyvalueInterfaces(context),
       ...sqliteInterfaces(context),
+      ...spinVariables(context),
+      ...blobstoreInterfaces(context),
     };
+  }
+
+  get resources(): number {
+    return this.#scope.resources;
   }
 
   incoming(request: IncomingHttp): ReturnType<PreviewTwoInstance["incoming"]> {

@@ -1,3 +1,4 @@
+import type { BlobStore } from "./blobstore/blob-store.ts";
 import type { DenialNotes } from "./denial-notes.ts";
 import type { EgressPool } from "./http/egress-pool.ts";
 import type { InstanceScope } from "./io/instance-scope.ts";
@@ -20,6 +21,7 @@ export interface SharedContext {
   readonly names: ResolvedNames;
   readonly denials: DenialNotes;
   readonly databases: DatabasePool;
+  readonly blobs: BlobStore;
 }
 
 /** Interface name without version → what generated code takes of it. */

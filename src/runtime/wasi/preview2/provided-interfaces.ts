@@ -52,6 +52,11 @@ export const PROVIDED_INTERFACES: Readonly<Record<string, ProvidedInterface>> = 
   "wasi:logging/logging": never(),
   "wasi:keyvalue/store": never(),
   "wasi:keyvalue/atomics": never(),
+  "wasi:blobstore/blobstore": never(),
+  "wasi:blobstore/container": never(),
+  "wasi:blobstore/types": never(),
+  "fermyon:spin/variables": never(),
+  "fermyon:spin/config": never(),
   "fermyon:spin/sqlite": {
     suspending: ["[static]connection.open", "[method]connection.execute", "open", "execute"],
   },

@@ -61,6 +61,21 @@ export abstract class Resource implements Owned {
 }
 
 /**
+ * A class that guests make no objects of by `new`, with static functions of one instance. Objects
+ * of the base are of this class, so that generated code's `instanceof` holds.
+ */
+export function classWithStatics<Statics extends object>(
+  base: { readonly prototype: object; readonly name: string },
+  statics: Statics,
+): Statics {
+  const scoped = function (): never {
+    throw new TypeError(`${base.name} has no constructor`);
+  };
+  scoped.prototype = base.prototype;
+  return Object.assign(scoped, statics);
+}
+
+/**
  * The class as one instance sees it: `new` of it hands the scope over. Objects of both are of the
  * same class, so that generated code's `instanceof` holds.
  */

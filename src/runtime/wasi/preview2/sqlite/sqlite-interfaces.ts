@@ -1,4 +1,5 @@
 import type { InstanceContext, Interfaces } from "../instance-context.ts";
+import { classWithStatics } from "../io/resource.ts";
 import { Connection } from "./connection.ts";
 import type { SqliteValue } from "./run-statement.ts";
 import { SqliteError } from "./sqlite-error.ts";
@@ -27,7 +28,7 @@ export function sqliteInterfaces({ scope, shared }: InstanceContext): Interfaces
   const openScoped = (name: string) => Connection.open(scope, databases, name);
   return {
     "fermyon:spin/sqlite": {
-      Connection: connectionClass(openScoped),
+      Connection: classWithStatics(Connection, { open: openScoped }),
       open: (name: string) => {
         const opened = openScoped(name);
         return opened instanceof Promise ? opened.then(enroll) : enroll(opened);
@@ -40,13 +41,4 @@ export function sqliteInterfaces({ scope, shared }: InstanceContext): Interfaces
       },
     },
   };
-}
-
-/** The class as one instance sees it: its `open` knows whose connections they are. */
-function connectionClass(open: (name: string) => Connection | Promise<Connection>) {
-  const scoped = function (): never {
-    throw new TypeError("a connection is made by open");
-  };
-  scoped.prototype = Connection.prototype;
-  return Object.assign(scoped, { open });
 }
