@@ -213,7 +213,15 @@ export class PodSync {
     let problem = `RuntimeClass "${className}" not found`;
     if (className === undefined || handler !== undefined) {
       try {
-        const config = { name, namespace, uid, attempt, annotations };
+        const account = pod.spec?.serviceAccountName;
+        const config = {
+          name,
+          namespace,
+          uid,
+          attempt,
+          annotations,
+          ...(account === undefined ? {} : { serviceAccount: account }),
+        };
         await runtime.runPodSandbox(handler === undefined ? config : { ...config, handler });
         memory.failures.delete("");
         return true;

@@ -8,6 +8,7 @@ import type {
   ContainerRuntime,
   ContainerStatus,
   PodSandbox,
+  PodSandboxConfig,
 } from "../runtime.ts";
 
 /** What a runtime brings to be tested against the contract. */
@@ -22,6 +23,8 @@ export interface RuntimeFixture {
   readonly componentImage?: string;
   /** A name behind which there is no image. */
   readonly missingImage: string;
+  /** What every pod is made with, besides its name. */
+  readonly podConfig?: Partial<PodSandboxConfig>;
   logPath(name: string): string;
   /** A new empty directory. */
   directory(name: string): string;
@@ -69,7 +72,7 @@ class ContractWorld {
 
   runSandbox(podName: string): Promise<PodSandbox> {
     const config = { name: podName, namespace: "default", uid: `uid-${podName}`, attempt: 0 };
-    return this.runtime.runPodSandbox(config);
+    return this.runtime.runPodSandbox({ ...config, ...this.fixture.podConfig });
   }
 
   async create(sandboxId: string, changes: Partial<ContainerConfig> = {}): Promise<string> {

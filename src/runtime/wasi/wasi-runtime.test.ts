@@ -4,10 +4,14 @@ import { dirname, join } from "node:path";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { describeRuntime } from "../testing/runtime-contract.ts";
 import { createProcessSpawner } from "../../os/index.ts";
-import { WasiFixture } from "./testing/wasi-fixture.ts";
+import { SHARING_POD, WasiFixture } from "./testing/wasi-fixture.ts";
 import type { WasiRuntime } from "./wasi-runtime.ts";
 
 describeRuntime("createWasiRuntime", async () => new WasiFixture());
+describeRuntime(
+  "createWasiRuntime with containers that share a process",
+  async () => new WasiFixture({}, SHARING_POD),
+);
 
 describe("createWasiRuntime", () => {
   const fixtures: WasiFixture[] = [];

@@ -25,6 +25,12 @@ const BUSY_MODULE = new Uint8Array([
   0x00, 0x03, 0x40, 0x0c, 0x00, 0x0b, 0x0b,
 ]);
 
+/** Pods whose containers share their process, which no guest may block for long. */
+export const SHARING_POD = {
+  serviceAccount: "default",
+  annotations: { "kubun.dev/share-worker": "true", "kubun.dev/request-timeout": "1500ms" },
+};
+
 /** The WASI runtime with real workers in a directory of its own. */
 export class WasiFixture implements RuntimeFixture {
   readonly serverImage = "hello-http:v1";
@@ -32,12 +38,17 @@ export class WasiFixture implements RuntimeFixture {
   readonly componentImage = "service:v1";
   readonly missingImage = "missing:v1";
   readonly root = mkdtempSync(join(tmpdir(), "kubun-rt-"));
+  readonly podConfig: NonNullable<RuntimeFixture["podConfig"]>;
   readonly #options: Partial<WasiRuntimeOptions>;
   readonly #images: Map<string, ResolvedImage>;
   #seed = Math.floor(performance.now() * 1000);
 
-  constructor(options: Partial<WasiRuntimeOptions> = {}) {
+  constructor(
+    options: Partial<WasiRuntimeOptions> = {},
+    podConfig: NonNullable<RuntimeFixture["podConfig"]> = {},
+  ) {
     this.#options = options;
+    this.podConfig = podConfig;
     const busy = join(this.root, "busy.wasm");
     writeFileSync(busy, BUSY_MODULE);
     this.#images = new Map(
