@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Pod } from "../api/index.ts";
-import { maxPodsOf, refuseAdmission } from "./admission.ts";
+import { maxPodsOf, refuseAdmission, requestsOf } from "./admission.ts";
 import { qosClassOf } from "./qos-class.ts";
 
 type Resources = NonNullable<NonNullable<Pod["spec"]>["containers"][number]["resources"]>;
@@ -38,7 +38,7 @@ describe("refuseAdmission", () => {
     const half = { requests: { cpu: "500m" } };
     expect(refuseAdmission(pod([half, half]), [], NODE)).toBeUndefined();
     expect(refuseAdmission(pod([half], [{ requests: { cpu: "1" } }]), [], NODE)).toBeUndefined();
-    const refusal = refuseAdmission(pod([half]), [pod([half]), pod([half])], NODE);
+    const refusal = refuseAdmission(pod([half]), Array(2).fill(requestsOf(pod([half]))), NODE);
     expect(refusal?.reason).toBe("OutOfcpu");
     expect(refusal?.message).toBe(
       "Pod was rejected: Node didn't have enough resource: cpu, " +
@@ -50,7 +50,7 @@ describe("refuseAdmission", () => {
 
   test("refuseAdmission: the number of pods and the node's name", () => {
     const none = pod([{}]);
-    expect(refuseAdmission(none, [none, none, none], NODE)?.reason).toBe("OutOfpods");
+    expect(refuseAdmission(none, Array(3).fill(requestsOf(none)), NODE)?.reason).toBe("OutOfpods");
     expect(refuseAdmission(pod([{}], [], "other"), [], NODE)?.reason).toBe("NodeName");
   });
 });

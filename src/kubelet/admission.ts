@@ -20,13 +20,26 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** What a pod asks of its node. */
+export interface PodRequests {
+  readonly cpuMillis: number;
+  readonly memoryBytes: number;
+}
+
+export function requestsOf(pod: Pod): PodRequests {
+  return {
+    cpuMillis: requested(pod, "cpu", "milli"),
+    memoryBytes: requested(pod, "memory", "whole"),
+  };
+}
+
 /**
  * Whether a pod new to this node fits beside the others; the scheduler decided on what it knew, and
  * a pod may have been bound by hand. Undefined: admitted.
  */
 export function refuseAdmission(
   pod: Pod,
-  others: readonly Pod[],
+  others: readonly PodRequests[],
   node: { readonly name: string; readonly capacity: NodeCapacity },
 ): Refusal | undefined {
   const { capacity, name } = node;
@@ -40,14 +53,15 @@ export function refuseAdmission(
   }
   const maxPods = maxPodsOf(capacity);
   if (others.length >= maxPods) return exhausted("pods", 1, others.length, maxPods);
-  const checks: [string, (pod: Pod) => number, number][] = [
-    ["cpu", (one) => requested(one, "cpu", "milli"), capacity.cpuMillis],
-    ["memory", (one) => requested(one, "memory", "whole"), capacity.memoryBytes],
-  ];
-  for (const [resource, measure, limit] of checks) {
-    const wanted = measure(pod);
+  const own = requestsOf(pod);
+  const checks = [
+    ["cpu", "cpuMillis", capacity.cpuMillis],
+    ["memory", "memoryBytes", capacity.memoryBytes],
+  ] as const;
+  for (const [resource, field, limit] of checks) {
+    const wanted = own[field];
     if (wanted === 0) continue;
-    const used = others.reduce((sum, other) => sum + measure(other), 0);
+    const used = others.reduce((sum, other) => sum + other[field], 0);
     if (used + wanted > limit) return exhausted(resource, wanted, used, limit);
   }
   return undefined;

@@ -11,7 +11,7 @@ import {
   SERVICES,
 } from "../client/index.ts";
 import { sleep } from "../lib/index.ts";
-import { refuseAdmission, type Refusal } from "./admission.ts";
+import { refuseAdmission, type Refusal, requestsOf } from "./admission.ts";
 import { ContainerStarter, podLogDirectory } from "./container-starter.ts";
 import { diskUsage } from "./disk-usage.ts";
 import { createHttpApi } from "./http-api.ts";
@@ -258,6 +258,7 @@ class NodeAgent implements Kubelet {
     const memory: PodMemory = {
       uid,
       pod,
+      requests: requestsOf(pod),
       gone: false,
       cleaned: false,
       admitted: false,
@@ -339,8 +340,8 @@ class NodeAgent implements Kubelet {
     const others = [...this.#workers.values()]
       .map(({ memory }) => memory)
       .filter((memory) => memory.admitted && memory.uid !== pod.metadata.uid)
-      .map((memory) => memory.pod)
-      .filter((other) => !isTerminal(other));
+      .filter((memory) => !isTerminal(memory.pod))
+      .map((memory) => memory.requests);
     const { nodeName: name, capacity } = this.#options;
     return refuseAdmission(pod, others, { name, capacity });
   }

@@ -1,5 +1,6 @@
 import type { Pod } from "../api/index.ts";
 import type { CancelTimer, Clock, Logger } from "../lib/index.ts";
+import type { PodRequests } from "./admission.ts";
 import { MAX_BACKOFF_MS } from "./restart-backoff.ts";
 import type { PodProbes } from "./pod-probes.ts";
 import type { StartFailure } from "./start-failure.ts";
@@ -9,6 +10,8 @@ export interface PodMemory {
   readonly uid: string;
   /** The newest object seen; the last one when `gone`. */
   pod: Pod;
+  /** What it asks of the node: admission adds this up over all pods. */
+  readonly requests: PodRequests;
   /** The API server has no such pod any more. */
   gone: boolean;
   /** Containers, volumes and logs are removed: only the object is left. */
