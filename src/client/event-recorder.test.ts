@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { ManualClock, silentLogger } from "../lib/index.ts";
+import { drainMicrotasks, ManualClock, silentLogger } from "../lib/index.ts";
 import type { Event, Pod } from "../api/index.ts";
 import { createClient } from "./client.ts";
 import { BURST_PER_OBJECT, SIMILAR_EVENTS_LIMIT } from "./event-correlator.ts";
-import { createEventRecorder, MAX_PENDING_EVENTS } from "./event-recorder.ts";
+import { createEventRecorder, EVENT_BURST, MAX_PENDING_EVENTS } from "./event-recorder.ts";
+import type { EventRecorder } from "./event-recorder.ts";
 import { EVENTS } from "./resources.ts";
 import { failure, FakeApi } from "./testing/fake-api.ts";
 
@@ -87,14 +88,27 @@ describe("createEventRecorder", () => {
   });
 
   test("createEventRecorder: drops what exceeds the queue, and never throws", async () => {
-    const { api, recorder } = setUp();
+    const { api, clock, recorder } = setUp();
     api.fault = () => failure(403, "Forbidden", "no");
-    for (let round = 0; round < MAX_PENDING_EVENTS + 10; round++) {
-      const metadata = { ...pod.metadata, name: `p${round}`, uid: `u${round}` };
-      recorder.event({ ...pod, metadata }, "Normal", "R", "x");
-    }
+    for (let round = 0; round < MAX_PENDING_EVENTS + 10; round++) about(recorder, round);
     recorder.event({ metadata: {} }, "Normal", "R", "about nothing");
-    await recorder.flushed();
+    let done = false;
+    void recorder.flushed().then(() => (done = true));
+    while (!done) await clock.advanceAsync(20);
     expect(api.requests.length).toBe(MAX_PENDING_EVENTS);
   });
+
+  test("createEventRecorder: sends a burst at once and the rest evenly", async () => {
+    const { api, clock, recorder } = setUp();
+    for (let round = 0; round < 3 * EVENT_BURST; round++) about(recorder, round);
+    for (let round = 0; round < EVENT_BURST; round++) await drainMicrotasks();
+    expect(api.requests.length).toBe(EVENT_BURST);
+    await clock.advanceAsync(1000, 20);
+    expect(api.requests.length).toBe(EVENT_BURST + 50);
+  });
+
+  function about(recorder: EventRecorder, number: number): void {
+    const metadata = { ...pod.metadata, name: `p${number}`, uid: `u${number}` };
+    recorder.event({ ...pod, metadata }, "Normal", "R", "x");
+  }
 });
