@@ -38,6 +38,9 @@ export interface ContainerRecord {
   readonly worker?: WorkerAddress;
 }
 
+/** Addresses given out between two saves of the cursor; a restart skips what is left of them. */
+const ADDRESSES_A_SAVE = 16;
+
 /**
  * The runtime's memory on disk: `sandboxes/<id>/state.json`, `containers/<id>/state.json`,
  * `workers/<id>/`, `components/<sha256>/`. Files are replaced as a whole; they need no fsync,
@@ -50,6 +53,7 @@ export class StateDirectory implements WorkerPlaces {
   readonly componentsDirectory: string;
   readonly #root: string;
   readonly #socketRoot: string;
+  #savedCursor: number | undefined;
 
   constructor(options: { stateDirectory: string; socketDirectory: string }) {
     this.#root = options.stateDirectory;
@@ -86,6 +90,11 @@ export class StateDirectory implements WorkerPlaces {
   /** The socket of a pod's way out. */
   egressPath(sandbox: SandboxRecord): string {
     return join(this.portDirectory(sandbox), "egress");
+  }
+
+  /** The socket of a pod's way to key-value stores. */
+  keyvaluePath(sandbox: SandboxRecord): string {
+    return join(this.portDirectory(sandbox), "keyvalue");
   }
 
   saveSandbox(record: SandboxRecord): void {
@@ -135,8 +144,12 @@ export class StateDirectory implements WorkerPlaces {
     return /^\d+$/.test(text) ? Number(text) : 0;
   }
 
+  /** What is written is some addresses ahead, so that most of them cost no file. */
   saveAddressCursor(cursor: number): void {
-    replaceFile(join(this.#root, "address-cursor"), `${cursor}\n`);
+    const ahead = (Math.floor(cursor / ADDRESSES_A_SAVE) + 1) * ADDRESSES_A_SAVE;
+    if (ahead === this.#savedCursor) return;
+    this.#savedCursor = ahead;
+    replaceFile(join(this.#root, "address-cursor"), `${ahead}\n`);
   }
 
   #save(kind: "sandboxes" | "containers", record: { readonly id: string }): void {

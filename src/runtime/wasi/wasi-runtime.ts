@@ -22,6 +22,7 @@ import { AddressPool } from "./address-pool.ts";
 import { ByPod } from "./by-pod.ts";
 import { ComponentRuns, ownAnnotations } from "./component/component-runs.ts";
 import type { EgressGate } from "./component/egress-gate.ts";
+import type { KeyvalueGate } from "./component/keyvalue-gate.ts";
 import { ContainerProcess } from "./container-process.ts";
 import { statusOf } from "./container-status.ts";
 import { trustDomain } from "./density/trust-domain.ts";
@@ -55,6 +56,8 @@ export interface WasiRuntimeOptions {
   readonly translateCommand?: readonly string[];
   /** The ways out of pods; without it no component reaches anything outside. */
   readonly egress?: EgressGate;
+  /** The ways to key-value stores; without it components have none. */
+  readonly keyvalue?: KeyvalueGate;
   /** Keeps workers within their pods' limits; opened by `start`. Without it nothing does. */
   readonly openLimits?: () => Promise<ProcessLimits>;
   readonly clock: Clock;
@@ -205,7 +208,7 @@ class WorkerRuntime implements WasiRuntime {
     const sandbox = this.#sandboxes.get(sandboxId);
     if (sandbox === undefined) return;
     this.#sandboxes.delete(sandboxId);
-    this.#components.closeEgress(sandboxId);
+    this.#components.closeGates(sandboxId);
     this.#directory.removeSandbox(sandbox);
     this.#addresses?.release(sandbox.ip);
   }
@@ -256,7 +259,7 @@ class WorkerRuntime implements WasiRuntime {
   async startContainer(containerId: string): Promise<void> {
     const container = this.#container(containerId);
     const sandbox = this.#sandbox(container.record.sandboxId);
-    if (container.record.componentDirectory !== undefined) this.#components.openEgress(sandbox);
+    if (container.record.componentDirectory !== undefined) this.#components.openGates(sandbox);
     const sharing = trustDomain(sandbox, container.record)?.sharing;
     const spec = workerSpec(this.#directory, sandbox, container.record);
     await container.start(spec, sharing === undefined ? {} : { sharing });
@@ -354,7 +357,7 @@ class WorkerRuntime implements WasiRuntime {
     const sandbox = this.#sandboxes.get(record.sandboxId);
     await container.adopt();
     if (sandbox !== undefined) {
-      if (record.componentDirectory !== undefined) this.#components.openEgress(sandbox);
+      if (record.componentDirectory !== undefined) this.#components.openGates(sandbox);
       if (container.record.state === "running") this.#publish("started", container.record);
       return;
     }
@@ -446,7 +449,9 @@ class WorkerRuntime implements WasiRuntime {
   }
 
   #containersOf(sandboxId: string): ContainerProcess[] {
-    return [...this.#containers.values()].filter(({ record }) => record.sandboxId === sandboxId);
+    const uid = this.#sandboxes.get(sandboxId)?.uid;
+    const found = uid === undefined ? [...this.#containers.values()] : this.#containers.ofPod(uid);
+    return found.filter(({ record }) => record.sandboxId === sandboxId);
   }
 
   #sandbox(id: string): SandboxRecord {
