@@ -1,6 +1,9 @@
 import type { PodGrants } from "../component/pod-grants.ts";
 import type { HostClock } from "../host/host-clock.ts";
 import type { OutputStream } from "../host/streams.ts";
+import type { BodyPipe } from "./http/body-pipe.ts";
+import type { InputSource } from "./io/input-stream.ts";
+import type { PortListeners } from "./sockets/port-listeners.ts";
 import type { WorkerPreopen } from "../worker-protocol.ts";
 
 /** Everything of one container that its instances share. */
@@ -14,6 +17,10 @@ export interface PreviewTwoOptions {
   readonly grants: PodGrants;
   /** Unix socket of the way out of the pod; absent: every outgoing call is refused. */
   readonly egressPath?: string;
+  /** Unix socket of the way to key-value stores; absent: every store is refused. */
+  readonly keyvaluePath?: string;
+  /** The container's ports, where its component may listen itself. */
+  readonly listeners?: PortListeners;
   /** Writes one line into the container's log. */
   note(line: string): void;
 }
@@ -42,6 +49,8 @@ export interface PreviewTwoInstance {
     readonly responseOut: object;
     readonly response: Promise<OutgoingHttp>;
   };
+  /** Handles that the guest has, of whatever kind. */
+  readonly resources: number;
   /** Ends streams, sockets, files and timers of this instance; waiting calls reject. */
   close(): void;
 }
@@ -55,8 +64,8 @@ export interface IncomingHttp {
   readonly authority?: string;
   readonly pathWithQuery: string;
   readonly headers: HttpHeaders;
-  /** Read as the guest reads; cancelled when the guest drops the body. */
-  readonly body: ReadableStream<Uint8Array> | undefined;
+  /** Read as the guest reads; closed when the guest drops the body. */
+  readonly body: InputSource | undefined;
   /** What follows the body, where the server knows it. */
   readonly trailers?: Promise<HttpHeaders | undefined>;
 }
@@ -65,8 +74,10 @@ export interface IncomingHttp {
 export interface OutgoingHttp {
   readonly status: number;
   readonly headers: HttpHeaders;
-  /** Bytes when the guest finished before it returned; a stream when it may still write. */
-  readonly body: ReadableStream<Uint8Array> | Uint8Array;
-  /** Settles after the body; undefined when the guest sent none. */
-  readonly trailers?: Promise<HttpHeaders | undefined>;
+  /** Bytes when the guest finished before it returned; a pipe when it may still write. */
+  readonly body: BodyPipe | Uint8Array;
+  /** The length that the guest declared. */
+  readonly declaredLength?: number | undefined;
+  /** What follows a body that is there; a pipe has them in its end. */
+  readonly trailers?: HttpHeaders | undefined;
 }

@@ -9,7 +9,8 @@ import { ComponentCode, type ComponentInstance } from "../worker/component-code.
 import { MAX_RESOURCES } from "./io/instance-scope.ts";
 import type { IncomingHttp, OutgoingHttp, PreviewTwoInstance } from "./preview-two.ts";
 import { serveEgress } from "./testing/egress-server.ts";
-import { bytesOf, openHost, textOf, type HostFixture } from "./testing/host-fixture.ts";
+import { contentOf, nextOf, openBody, pipeOf } from "./testing/bodies.ts";
+import { openHost, textOf, type HostFixture } from "./testing/host-fixture.ts";
 
 const PROBE = join(import.meta.dir, "testdata", "probe.wasm");
 const translated = new TranslatedComponents();
@@ -51,9 +52,9 @@ function call(
 
 async function textAt(path: string, fixture: HostFixture): Promise<string> {
   const { response, done } = (await start(fixture))(path);
-  const { body } = await response;
+  const outgoing = await response;
   expect(await done).toBeUndefined();
-  return body instanceof Uint8Array ? textOf(body) : new Response(body).text();
+  return (await contentOf(outgoing)).toString();
 }
 
 describe("A translated component", () => {
@@ -128,17 +129,15 @@ describe("A translated component", () => {
   test("A translated component echoes a body while it comes", async () => {
     using fixture = openHost();
     const probe = await start(fixture);
-    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-    const writer = writable.getWriter();
-    const { response, done } = probe("/echo", { method: "POST", body: readable });
-    const { body } = await response;
-    const reader = (body as ReadableStream<Uint8Array>).getReader();
+    const body = openBody();
+    const { response, done } = probe("/echo", { method: "POST", body });
+    const echoed = pipeOf(await response);
     for (const part of ["one", "two", "three"]) {
-      await writer.write(bytesOf(part));
-      expect(textOf((await reader.read()).value ?? new Uint8Array())).toBe(part);
+      body.push(Buffer.from(part));
+      expect(textOf((await nextOf(echoed)) ?? new Uint8Array())).toBe(part);
     }
-    await writer.close();
-    expect((await reader.read()).done).toBe(true);
+    body.end();
+    expect(await nextOf(echoed)).toBeUndefined();
     expect(await done).toBeUndefined();
   });
 
@@ -147,7 +146,8 @@ describe("A translated component", () => {
     const total = 16 * 1024 * 1024;
     const { response, done } = (await start(fixture))(`/stream?${total}`);
     let received = 0;
-    for await (const chunk of (await response).body as ReadableStream<Uint8Array>) {
+    const pipe = pipeOf(await response);
+    for (let chunk = await nextOf(pipe); chunk !== undefined; chunk = await nextOf(pipe)) {
       expect(chunk.length).toBeLessThanOrEqual(65_536);
       received += chunk.length;
     }
@@ -158,9 +158,9 @@ describe("A translated component", () => {
   test("A translated component learns that its client went away", async () => {
     using fixture = openHost();
     const { response, done } = (await start(fixture))(`/stream?${2 ** 30}`);
-    const reader = ((await response).body as ReadableStream<Uint8Array>).getReader();
-    await reader.read();
-    await reader.cancel();
+    const pipe = pipeOf(await response);
+    await nextOf(pipe);
+    pipe.cancel();
     expect(await done).toBeUndefined();
   });
 
@@ -194,8 +194,7 @@ describe("A translated component", () => {
 
   test("A translated component that waits is ended by closing its instance", async () => {
     using fixture = openHost();
-    const body = new ReadableStream<Uint8Array>();
-    const { done } = (await start(fixture))("/echo", { method: "POST", body });
+    const { done } = (await start(fixture))("/echo", { method: "POST", body: openBody() });
     fixture.instance.close();
     expect(await done).toBeInstanceOf(Error);
   });

@@ -1,3 +1,14 @@
+import type { HttpHeaders } from "../preview2/preview-two.ts";
+
+/** What of a request goes into the environment. */
+export interface CgiRequest {
+  readonly method: string;
+  /** Path and query, as they came. */
+  readonly target: string;
+  readonly host: string;
+  readonly headers: HttpHeaders;
+}
+
 /** What of a connection goes into the environment. */
 export interface CgiConnection {
   readonly remoteAddress: string;
@@ -13,13 +24,14 @@ const NOT_AS_HTTP = new Set(["content-length", "content-type", "proxy"]);
  * at the root, so SCRIPT_NAME is empty and PATH_INFO is the whole decoded path.
  */
 export function cgiEnvironment(
-  request: Request,
+  request: CgiRequest,
   connection: CgiConnection,
   bodyBytes: number,
 ): [name: string, value: string][] {
-  const url = new URL(request.url);
-  const { headers } = request;
-  const host = headers.get("host") ?? `${connection.serverName}:${connection.serverPort}`;
+  const url = urlOf(request);
+  const headers = joinedHeaders(request.headers);
+  const host =
+    request.host === "" ? `${connection.serverName}:${connection.serverPort}` : request.host;
   const scheme = headers.get("x-forwarded-proto") === "https" ? "https" : "http";
   const query = url.search.slice(1);
   const pathInfo = decoded(url.pathname);
@@ -53,9 +65,27 @@ export function cgiEnvironment(
 }
 
 /** WAGI hands `a=b` words of the query over as arguments too. */
-export function cgiArguments(request: Request): string[] {
-  const query = new URL(request.url).search.slice(1);
+export function cgiArguments(request: CgiRequest): string[] {
+  const query = urlOf(request).search.slice(1);
   return query === "" ? [] : query.split("&").map(decoded);
+}
+
+/** Without what stands for going up and down in the path. */
+function urlOf({ target }: CgiRequest): URL {
+  return new URL(`http://host${target.startsWith("/") ? target : `/${target}`}`);
+}
+
+/** By lower-case name; several of one name are one, as RFC 3875 4.1.18 asks. */
+function joinedHeaders(headers: HttpHeaders): Map<string, string> {
+  const joined = new Map<string, string>();
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    const text = Buffer.from(value).toString("latin1");
+    const before = joined.get(lower);
+    const comma = lower === "cookie" ? "; " : ", ";
+    joined.set(lower, before === undefined ? text : `${before}${comma}${text}`);
+  }
+  return joined;
 }
 
 function decoded(text: string): string {

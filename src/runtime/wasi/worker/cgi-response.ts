@@ -1,4 +1,8 @@
 import type { OutputStream } from "../host/streams.ts";
+import { isToken } from "../preview2/http/fields.ts";
+import type { HttpHeaders } from "../preview2/preview-two.ts";
+import type { Answer, AnswerBody, AnswerEnd } from "./http-front/answer.ts";
+import { isOwnField } from "./http-front/answer-head.ts";
 
 /** Header bytes a guest may send. */
 export const MAX_HEADER_BYTES = 64 * 1024;
@@ -20,42 +24,42 @@ const decoder = new TextDecoder();
  * `Location` and other fields, an empty line, the body. A short response becomes one answer with
  * its length; what takes longer is streamed, and a slow client makes the guest wait.
  */
-export class CgiResponse implements OutputStream {
+export class CgiResponse implements OutputStream, AnswerBody {
   readonly kind = "output";
   readonly lineBuffered = false;
   /** Resolves when the head is known and the body complete or worth streaming. */
-  readonly response: Promise<Response>;
-  readonly #resolve: (response: Response) => void;
+  readonly response: Promise<Answer>;
+  readonly #resolve: (response: Answer) => void;
   readonly #reject: (error: CgiError) => void;
-  #head: { readonly status: number; readonly headers: Headers } | undefined;
+  readonly #cancelled: () => void;
+  #head: CgiHead | undefined;
+  /** What came and was not taken: the head as long as it is not whole, then the body. */
   #pending: Uint8Array = EMPTY;
   #answered = false;
+  #streaming = false;
   #gone = false;
-  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #ended: AnswerEnd | undefined;
+  #onChange: (() => void) | undefined;
   #roomWaiter: (() => void) | undefined;
-
-  readonly #cancelled: () => void;
 
   /** `cancelled` is called when the client does not want the rest. */
   constructor(cancelled: () => void) {
     this.#cancelled = cancelled;
-    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     this.response = promise;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
+  // The guest's side.
+
   write(bytes: Uint8Array): void | Promise<void> {
     if (this.#gone) return undefined;
-    if (this.#controller !== undefined) {
-      this.#controller.enqueue(Uint8Array.from(bytes));
-      return this.#room();
-    }
     this.#pending =
       this.#pending.length === 0 ? Uint8Array.from(bytes) : joined(this.#pending, bytes);
     if (this.#head === undefined) this.#readHead();
-    if (this.#head === undefined || this.#pending.length < BODY_HIGH_WATER) return undefined;
-    this.stream();
+    if (this.#streaming) this.#onChange?.();
+    else if (this.#head !== undefined && this.#pending.length >= BODY_HIGH_WATER) this.stream();
     return this.#room();
   }
 
@@ -64,48 +68,69 @@ export class CgiResponse implements OutputStream {
     const head = this.#head;
     if (head === undefined || this.#answered) return;
     this.#answered = true;
-    const body = new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          this.#controller = controller;
-          if (this.#pending.length > 0) controller.enqueue(this.#pending);
-          this.#pending = EMPTY;
-        },
-        pull: () => this.#wake(),
-        cancel: () => {
-          this.#gone = true;
-          this.#cancelled();
-        },
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: BODY_HIGH_WATER }),
-    );
-    this.#resolve(new Response(body, head));
+    this.#streaming = true;
+    this.#resolve({ ...head, body: this });
   }
 
   /** The guest ended well: the body is complete. */
   end(): void {
-    if (this.#controller !== undefined) {
-      if (!this.#gone) this.#controller.close();
-    } else if (this.#head === undefined) {
+    if (this.#streaming) this.#finish({ kind: "finished", trailers: undefined });
+    else if (this.#head === undefined) {
       this.fail(new CgiError("the guest ended without the empty line that ends a CGI header"));
     } else if (!this.#answered) {
       this.#answered = true;
-      this.#resolve(new Response(this.#pending as Uint8Array<ArrayBuffer>, this.#head));
+      this.#resolve({ ...this.#head, body: this.#pending });
     }
   }
 
   /** The guest failed: an answer not begun is rejected, one under way is broken off. */
   fail(error: CgiError): void {
-    if (this.#answered) {
-      if (!this.#gone) this.#controller?.error(error);
-      this.#gone = true;
-    } else this.#reject(error);
+    if (!this.#answered) this.#reject(error);
     this.#answered = true;
+    this.#gone = true;
+    this.#finish({ kind: "broken", reason: error });
     this.#wake();
   }
 
+  // The side of who sends it.
+
+  take(): Uint8Array | undefined {
+    if (this.#pending.length === 0) return undefined;
+    const bytes = this.#pending;
+    this.#pending = EMPTY;
+    this.#wake();
+    return bytes;
+  }
+
+  get heldBytes(): number {
+    return this.#pending.length;
+  }
+
+  get ended(): AnswerEnd | undefined {
+    return this.#ended;
+  }
+
+  onChange(callback: (() => void) | undefined): void {
+    this.#onChange = callback;
+  }
+
+  cancel(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#pending = EMPTY;
+    this.#wake();
+    this.#cancelled();
+  }
+
+  #finish(end: AnswerEnd): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = end;
+    if (end.kind === "broken") this.#pending = EMPTY;
+    this.#onChange?.();
+  }
+
   #room(): void | Promise<void> {
-    if ((this.#controller?.desiredSize ?? 1) > 0 || this.#gone) return undefined;
+    if (!this.#streaming || this.#gone || this.#pending.length < BODY_HIGH_WATER) return undefined;
     return new Promise((resolve) => {
       this.#roomWaiter = resolve;
     });
@@ -136,31 +161,35 @@ function headEnd(bytes: Uint8Array): { readonly head: number; readonly body: num
   return long >= 0 ? { head: long, body: long + 4 } : undefined;
 }
 
-/** Fields about the connection are the server's to write. */
-const HOP_BY_HOP = new Set(["connection", "transfer-encoding", "keep-alive", "upgrade", "trailer"]);
+export interface CgiHead {
+  readonly status: number;
+  readonly headers: HttpHeaders;
+  readonly declaredLength: number | undefined;
+}
 
 /** Throws {@link CgiError} for a line that is no field, or a status that is no status. */
-export function parseHead(text: string): { readonly status: number; readonly headers: Headers } {
-  const headers = new Headers();
+export function parseHead(text: string): CgiHead {
+  const headers: (readonly [string, Uint8Array])[] = [];
   let status: number | undefined;
+  let redirects = false;
   for (const line of text.split(/\r?\n/)) {
     const colon = line.indexOf(":");
     if (colon <= 0) throw new CgiError(`the CGI header has the line ${JSON.stringify(line)}`);
     const name = line.slice(0, colon).trim().toLowerCase();
     const value = line.slice(colon + 1).trim();
+    checkField(name, value);
+    redirects ||= name === "location";
     if (name === "status") status = parseStatus(value);
-    else if (!HOP_BY_HOP.has(name)) appendField(headers, name, value);
+    else if (!isOwnField(name)) headers.push([name, Buffer.from(value)]);
   }
-  if (status === undefined) status = headers.has("location") ? 302 : 200;
-  return { status, headers };
+  // The length of what the guest writes is counted, not believed.
+  return { status: status ?? (redirects ? 302 : 200), headers, declaredLength: undefined };
 }
 
-function appendField(headers: Headers, name: string, value: string): void {
-  try {
-    headers.append(name, value);
-  } catch (error) {
-    throw new CgiError(`the CGI header has the field ${JSON.stringify(name)}: ${String(error)}`);
-  }
+function checkField(name: string, value: string): void {
+  // Anything below a space would end the field, or the head.
+  const valid = isToken(name) && !/[^\P{Cc}\t]/u.test(value);
+  if (!valid) throw new CgiError(`the CGI header has the field ${JSON.stringify(name)}: ${value}`);
 }
 
 function parseStatus(value: string): number {

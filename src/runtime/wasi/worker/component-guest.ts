@@ -1,4 +1,3 @@
-import { rmSync } from "node:fs";
 import type { HostClock } from "../host/host-clock.ts";
 import { INSTANCE_REUSE_ANNOTATION } from "../component/pod-grants.ts";
 import { createPreviewTwo } from "../preview2/create-preview-two.ts";
@@ -7,18 +6,19 @@ import {
   EXIT_CANNOT_RUN,
   type FacadeStatus,
   type WorkerComponent,
-  type WorkerPort,
   type WorkerSpec,
 } from "../worker-protocol.ts";
 import { BlockedLoopWatch } from "./blocked-loop-watch.ts";
-import { facadeStatus, logStream } from "./command-guest.ts";
+import { logStream } from "./command-guest.ts";
 import { type ComponentCode, limitText } from "./component-code.ts";
-import { pathOf } from "./component-messages.ts";
 import { ComponentPool, type PooledInstance } from "./component-pool.ts";
 import { ComponentRequest, DeadlinePassed } from "./component-request.ts";
 import type { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
 import { backtrace } from "./guest-end.ts";
+import type { FrontExchange } from "./http-front/front-exchange.ts";
+import { HttpFront } from "./http-front/http-front.ts";
+import { listenOnPorts } from "./http-front/listen-on-ports.ts";
 
 /** Looks that prove, within one deadline, that the event loop still runs. */
 const BEATS_PER_DEADLINE = 4;
@@ -36,7 +36,10 @@ export class ComponentGuest implements Guest {
   readonly #clock: HostClock;
   readonly #pool: ComponentPool;
   readonly #watch = new BlockedLoopWatch();
+  readonly #front: HttpFront;
   #requests = 0;
+  /** Of them, those whose connection was upgraded: nobody waits for an answer. */
+  #tunnels = 0;
   #moves = 0;
   #beating = false;
   #starting = false;
@@ -60,6 +63,11 @@ export class ComponentGuest implements Guest {
       memoryLimitBytes: spec.memoryLimitBytes,
       freshInstances: spec.component.freshInstances,
     });
+    this.#front = new HttpFront({
+      clock,
+      handle: (exchange) => this.#handle(exchange),
+      onError: (error) => log.note(`the HTTP front failed: ${backtrace(error)}`),
+    });
   }
 
   get connections(): number {
@@ -67,7 +75,7 @@ export class ComponentGuest implements Guest {
   }
 
   get owesAnswer(): boolean {
-    return this.#requests > 0;
+    return this.#requests > this.#tunnels;
   }
 
   get activity(): number {
@@ -79,13 +87,15 @@ export class ComponentGuest implements Guest {
   }
 
   listen(): FacadeStatus[] {
-    return this.#spec.ports.flatMap((port) => {
-      rmSync(port.unixPath, { force: true });
-      this.#serve({ unix: port.unixPath });
-      const { address } = port;
-      if (address === undefined) return [];
-      return [facadeStatus(port.port, () => this.#serveTcp(port, address))];
-    });
+    return listenOnPorts(this.#front, this.#spec);
+  }
+
+  drain(): void {
+    this.#front.drain();
+  }
+
+  close(): void {
+    this.#front.close();
   }
 
   /** Ends by itself only when the component cannot be instantiated even once. */
@@ -108,46 +118,36 @@ export class ComponentGuest implements Guest {
     return new Promise(() => undefined);
   }
 
-  #serveTcp({ port }: WorkerPort, hostname: string): void {
-    this.#serve({ hostname, port });
-  }
-
-  #serve(
-    at: { readonly unix: string } | { readonly hostname: string; readonly port: number },
-  ): void {
-    Bun.serve({
-      ...at,
-      // A guest reads a body as it comes, however long it is: nothing is held for it.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      ...("unix" in at ? {} : { idleTimeout: 0 }),
-      fetch: (request: Request) => this.#handle(request),
-      // What went wrong stands in the container's log already.
-      error: () => new Response(null, { status: 500 }),
-    } as Parameters<typeof Bun.serve>[0]);
-  }
-
-  #handle(request: Request): Promise<Response> {
-    const startNs = this.#clock.monotonicNs();
+  #handle(exchange: FrontExchange): void {
+    const { accessLog, requestTimeoutMs } = this.#component;
+    const startNs = accessLog ? this.#clock.monotonicNs() : 0n;
+    let tunnels = 0;
     this.#requests++;
     this.#watch.enter();
     this.#beat();
-    const served = new ComponentRequest(request, {
+    const request = new ComponentRequest(exchange, {
       pool: this.#pool,
       clock: this.#clock,
-      timeoutMs: this.#component.requestTimeoutMs,
+      timeoutMs: requestTimeoutMs,
       entry: this.#code.manifest.entry,
       onMove: () => {
         this.#moves++;
       },
-      onFailure: (reason, instance) => this.#noteFailure(request, reason, instance),
+      onFailure: (reason, instance) => this.#noteFailure(exchange, reason, instance),
       onFreshOnly: () => this.#log.note(FRESH_ONLY_NOTE),
+      onAnswer: (status) => {
+        if (status === 101) tunnels = 1;
+        this.#tunnels += tunnels;
+        if (accessLog) this.#logAnswer(exchange, status, startNs);
+      },
+      onOver: () => {
+        this.#requests--;
+        this.#tunnels -= tunnels;
+        this.#moves++;
+        this.#watch.leave();
+      },
     });
-    void served.over.then(() => {
-      this.#requests--;
-      this.#moves++;
-      this.#watch.leave();
-    });
-    return this.#component.accessLog ? this.#logged(request, served, startNs) : served.response;
+    request.start();
   }
 
   /** While requests wait, possibly for long, this tells the watching thread that the loop runs. */
@@ -162,24 +162,26 @@ export class ComponentGuest implements Guest {
     });
   }
 
-  async #logged(request: Request, served: ComponentRequest, startNs: bigint): Promise<Response> {
-    const response = await served.response;
+  #logAnswer({ method, target, headers }: FrontExchange, status: number, startNs: bigint): void {
     const tookMs = Number(this.#clock.monotonicNs() - startNs) / 1e6;
-    const id = request.headers.get("x-request-id") ?? "-";
-    const { method, url } = request;
-    const line = `${method} ${pathOf(url)} ${response.status} ${tookMs.toFixed(1)}ms ${id}\n`;
+    const given = headers.find(([name]) => name.toLowerCase() === "x-request-id")?.[1];
+    const id = given === undefined ? "-" : Buffer.from(given).toString("latin1");
+    const line = `${method} ${target} ${status} ${tookMs.toFixed(1)}ms ${id}\n`;
     this.#log.write(ACCESS_LOG_STREAM, Buffer.from(line));
-    return response;
   }
 
-  #noteFailure(request: Request, reason: unknown, instance: PooledInstance | undefined): void {
-    const path = pathOf(request.url).replace(/\?.*$/s, "");
+  #noteFailure(
+    { method, target }: FrontExchange,
+    reason: unknown,
+    instance: PooledInstance | undefined,
+  ): void {
+    const path = target.replace(/\?.*$/s, "");
     const exhausted = instance?.instance.refusedGrowth === true;
     const why = exhausted
       ? `the guest was refused memory beyond its ${limitText(this.#code.maximumPages)}: `
       : "";
     const words = isOurs(reason) ? messageOf(reason) : backtrace(reason);
-    this.#log.note(`${request.method} ${path}: ${why}${words}`);
+    this.#log.note(`${method} ${path}: ${why}${words}`);
   }
 }
 
@@ -199,6 +201,7 @@ export function previewTwo(
     clock,
     grants: component.grants,
     ...(component.egressPath === undefined ? {} : { egressPath: component.egressPath }),
+    ...(component.keyvaluePath === undefined ? {} : { keyvaluePath: component.keyvaluePath }),
     note: (line) => log.note(line),
   });
 }

@@ -1,17 +1,10 @@
-import type { HttpHeaders, IncomingHttp } from "../preview2/preview-two.ts";
+import type { IncomingHttp, OutgoingHttp } from "../preview2/preview-two.ts";
+import { HttpError } from "../preview2/http/http-error.ts";
+import type { Answer } from "./http-front/answer.ts";
+import type { FrontExchange } from "./http-front/front-exchange.ts";
+import type { LentBody } from "./lent-body.ts";
 
-/** Fields about the connection, which the server writes; a guest's are left out. */
-const HOP_BY_HOP = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-/** Answers that have no body, whatever the guest wrote. */
-const BODILESS = new Set([204, 205, 304]);
+const SWITCHING_PROTOCOLS = 101;
 const MIN_STATUS = 200;
 const MAX_STATUS = 599;
 
@@ -21,54 +14,37 @@ export class AnswerRefused extends Error {
 }
 
 /** A request as the host gives it to a guest. */
-export function incomingOf(request: Request): IncomingHttp {
-  const headers: [string, Uint8Array][] = [];
-  // Header values are bytes: one character each.
-  request.headers.forEach((value, name) => {
-    if (!HOP_BY_HOP.has(name)) headers.push([name, Buffer.from(value, "latin1")]);
-  });
-  const authority = request.headers.get("host");
+export function incomingOf(exchange: FrontExchange, body: LentBody | undefined): IncomingHttp {
+  const { method, host, target, trailers } = exchange;
   return {
-    method: request.method,
+    method,
     scheme: "http",
-    ...(authority === null ? {} : { authority }),
-    pathWithQuery: pathOf(request.url),
-    headers,
-    body: request.body ?? undefined,
+    ...(host === "" ? {} : { authority: host }),
+    pathWithQuery: target,
+    // Many guests never ask for them.
+    get headers() {
+      return exchange.headers;
+    },
+    body: body?.lend(),
+    ...(trailers === undefined ? {} : { trailers: trailers.catch(clientGone) }),
   };
 }
 
-/** Path and query of an absolute URL; parsing all of it costs more than a whole small request. */
-export function pathOf(url: string): string {
-  const authority = url.indexOf("//") + 2;
-  const path = url.indexOf("/", authority);
-  const query = url.indexOf("?", authority);
-  if (query >= 0 && (path < 0 || query < path)) return `/${url.slice(query)}`;
-  return path < 0 ? "/" : url.slice(path);
+function clientGone(error: unknown): never {
+  throw new HttpError({ tag: "connection-terminated" }, { cause: error });
 }
 
-/** The head of a guest's answer. Throws {@link AnswerRefused}. */
-export function headOf(
-  status: number,
-  fields: HttpHeaders,
-): { readonly status: number; readonly headers: Headers } {
-  if (!Number.isInteger(status) || status < MIN_STATUS || status > MAX_STATUS) {
+/** A guest's answer as it is sent. Throws {@link AnswerRefused}. */
+export function answerOf(exchange: FrontExchange, outgoing: OutgoingHttp): Answer {
+  const { status } = outgoing;
+  if (status === SWITCHING_PROTOCOLS) {
+    if (exchange.upgrade !== "") return outgoing;
+    throw new AnswerRefused("the guest answered 101 to a request that asked for no upgrade");
+  }
+  if (status < MIN_STATUS || status > MAX_STATUS) {
     throw new AnswerRefused(
       `the guest answered status ${status}; want ${MIN_STATUS}…${MAX_STATUS}`,
     );
   }
-  const headers = new Headers();
-  for (const [name, value] of fields) {
-    if (HOP_BY_HOP.has(name.toLowerCase())) continue;
-    try {
-      headers.append(name, Buffer.from(value).toString("latin1"));
-    } catch (error) {
-      throw new AnswerRefused(`the guest answered field ${JSON.stringify(name)}: ${String(error)}`);
-    }
-  }
-  return { status, headers };
-}
-
-export function hasBody(method: string, status: number): boolean {
-  return method !== "HEAD" && !BODILESS.has(status);
+  return outgoing;
 }

@@ -5,6 +5,7 @@ import {
   ComponentPool,
   IDLE_INSTANCE_MS,
   MAX_CALLS,
+  MAX_RESTING_RESOURCES,
   MAX_WAITING_REQUESTS,
   SPARE_INSTANCES,
   type PooledInstance,
@@ -41,10 +42,11 @@ describe("ComponentPool", () => {
   let clock: HandClock;
   let made: number;
   let closed: number;
+  let resources: number;
   let failure: Error | undefined;
   beforeEach(() => {
     clock = new HandClock();
-    [made, closed, failure] = [0, 0, undefined];
+    [made, closed, resources, failure] = [0, 0, 0, undefined];
   });
 
   function newPool(
@@ -65,6 +67,9 @@ describe("ComponentPool", () => {
       imports: {},
       incoming: () => {
         throw new Error("nobody calls");
+      },
+      get resources() {
+        return resources;
       },
       close: () => void closed++,
     };
@@ -137,9 +142,26 @@ describe("ComponentPool", () => {
     expect(pool.size).toBe(1);
   });
 
-  test("ComponentPool replaces an instance after many calls, not while it sends", async () => {
+  test("ComponentPool keeps an instance that grew by nothing in many calls", async () => {
     const pool = newPool();
     const first = await take(pool);
+    first.calls = 1;
+    pool.give(first);
+    expect(await take(pool)).toBe(first);
+    first.calls = MAX_CALLS;
+    pool.give(first);
+    expect(await take(pool)).toBe(first);
+    expect(first.calls).toBeLessThan(MAX_CALLS);
+    // As if its memory had been smaller at its first call.
+    [first.calls, first.memoryBytesAtFirst] = [MAX_CALLS, MEMORY_BYTES - 1];
+    pool.give(first);
+    expect([pool.size, closed]).toEqual([0, 1]);
+  });
+
+  test("ComponentPool replaces an instance that forgets handles, not while it sends", async () => {
+    const pool = newPool();
+    const first = await take(pool);
+    resources = MAX_RESTING_RESOURCES + 1;
     first.calls = MAX_CALLS;
     first.streams = 1;
     pool.give(first);

@@ -29,6 +29,8 @@ export interface PooledInstance {
   readonly host: PreviewTwoInstance;
   /** Calls it has served. */
   calls: number;
+  /** Of its memory, after its first call. */
+  memoryBytesAtFirst: number;
   /** Answers of it that are still on their way to a client. */
   streams: number;
 }
@@ -40,10 +42,14 @@ export const MAX_WAITING_REQUESTS = 1024;
 /** An instance that was not needed for so long is let go, except for the last. */
 export const IDLE_INSTANCE_MS = 30_000;
 /**
- * After so many calls an instance is replaced. Guests in languages with a garbage collector forget
- * to drop handles, request after request, and an instance may have only so many.
+ * After so many calls an instance is replaced if it has grown. Guests in languages with a garbage
+ * collector forget to drop handles, request after request, and an instance may have only so many;
+ * and memory that a guest took is never given back. One that neither forgets nor grows stays:
+ * making another takes as long as a hundred small requests.
  */
 export const MAX_CALLS = 1000;
+/** Handles that an instance may have after so many calls without being taken for forgetful. */
+export const MAX_RESTING_RESOURCES = 256;
 /** Instances made ahead of need when each serves one call only. */
 export const SPARE_INSTANCES = 2;
 
@@ -124,7 +130,11 @@ export class ComponentPool {
     if (!this.#busy.has(pooled)) return;
     // What its guest finished still goes out, and what it did not it never will.
     if (this.#onlyFresh && pooled.calls > 0) return this.drop(pooled);
-    if (pooled.calls >= MAX_CALLS && pooled.streams === 0) return this.drop(pooled);
+    if (pooled.calls === 1) pooled.memoryBytesAtFirst = pooled.instance.memoryBytes;
+    if (pooled.calls >= MAX_CALLS && pooled.streams === 0) {
+      if (hasGrown(pooled)) return this.drop(pooled);
+      pooled.calls = 1;
+    }
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker(pooled);
     this.#busy.delete(pooled);
@@ -184,7 +194,7 @@ export class ComponentPool {
     const host = this.#options.host.instance();
     try {
       const instance = await this.#options.code.instantiate(host.imports);
-      return { instance, host, calls: 0, streams: 0 };
+      return { instance, host, calls: 0, memoryBytesAtFirst: 0, streams: 0 };
     } catch (error) {
       host.close();
       throw error;
@@ -220,4 +230,8 @@ export class ComponentPool {
       this.#scheduleSweep();
     });
   }
+}
+
+function hasGrown({ instance, host, memoryBytesAtFirst }: PooledInstance): boolean {
+  return host.resources > MAX_RESTING_RESOURCES || instance.memoryBytes > memoryBytesAtFirst;
 }

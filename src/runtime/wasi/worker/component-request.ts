@@ -1,7 +1,9 @@
 import type { HostClock } from "../host/host-clock.ts";
-import type { IncomingHttp, OutgoingHttp } from "../preview2/preview-two.ts";
-import { AnswerRefused, hasBody, headOf, incomingOf } from "./component-messages.ts";
+import type { OutgoingHttp } from "../preview2/preview-two.ts";
+import { AnswerRefused, answerOf, incomingOf } from "./component-messages.ts";
 import type { ComponentPool, PooledInstance } from "./component-pool.ts";
+import type { Answer } from "./http-front/answer.ts";
+import type { ExchangeUser, FrontExchange } from "./http-front/front-exchange.ts";
 import { LentBody } from "./lent-body.ts";
 
 export interface RequestOptions {
@@ -16,6 +18,10 @@ export interface RequestOptions {
   readonly onFailure: (reason: unknown, instance: PooledInstance | undefined) => void;
   /** It was found that an instance of this component serves one request only. */
   readonly onFreshOnly: () => void;
+  /** The head of the answer is decided. */
+  readonly onAnswer: (status: number) => void;
+  /** Neither guest nor client has anything left to do. */
+  readonly onOver: () => void;
 }
 
 interface IncomingHandler {
@@ -29,7 +35,8 @@ export class DeadlinePassed extends Error {
 
 /** Turns of the event loop in which an answer that was set before the guest returned arrives. */
 const TURNS_UNTIL_ANSWER = 3;
-const RETRY_AFTER_SECONDS = "1";
+const RETRY_AFTER_SECONDS = Buffer.from("1");
+const PLAIN_TEXT = Buffer.from("text/plain");
 const NS_PER_MS = 1_000_000n;
 
 /**
@@ -37,48 +44,59 @@ const NS_PER_MS = 1_000_000n;
  * counts from the arrival to the head of the answer; from then on it begins anew whenever bytes
  * move, so that a stream of events may last. A guest that misses it is dropped with its instance.
  */
-export class ComponentRequest {
+export class ComponentRequest implements ExchangeUser {
   readonly #options: RequestOptions;
-  readonly #request: Request;
-  readonly #answer = Promise.withResolvers<Response>();
-  readonly #over = Promise.withResolvers<void>();
+  readonly #exchange: FrontExchange;
   #cancelDeadline: (() => void) | undefined;
   #movedNs: bigint;
   #taken: PooledInstance | undefined;
   #answered = false;
   #guestDone = false;
+  #exchangeDone = false;
+  #over = false;
   #failed = false;
   readonly #body: LentBody | undefined;
   /** The instance served before and none did so well yet: what fails may fail because of that. */
   #onTrial = false;
   /** It failed on trial, and is given to a fresh instance. */
   #retrying = false;
-  /** Breaks a body off that is on its way to the client. */
-  #cut: ((reason: Error) => void) | undefined;
+  /** The guest may still write the answer that the client gets. */
+  #streaming: PooledInstance | undefined;
 
-  constructor(request: Request, options: RequestOptions) {
-    this.#request = request;
+  constructor(exchange: FrontExchange, options: RequestOptions) {
+    this.#exchange = exchange;
     this.#options = options;
     this.#movedNs = options.clock.monotonicNs();
-    if (request.body !== null) this.#body = new LentBody(request.body, () => this.#moved());
-    this.#watchDeadline(options.timeoutMs);
+    if (exchange.body !== undefined) this.#body = new LentBody(exchange, exchange.body);
+    exchange.user = this;
+  }
+
+  start(): void {
+    this.#watchDeadline(this.#options.timeoutMs);
     void this.#serve();
   }
 
-  /** Always resolves: with the guest's answer or with what says why there is none. */
-  get response(): Promise<Response> {
-    return this.#answer.promise;
+  moved(): void {
+    this.#movedNs = this.#options.clock.monotonicNs();
+    this.#options.onMove();
   }
 
-  get over(): Promise<void> {
-    return this.#over.promise;
+  /** What the guest still writes fails, and it ends by itself. */
+  gone(): void {
+    this.#answered = true;
+  }
+
+  done(): void {
+    this.#exchangeDone = true;
+    if (this.#streaming !== undefined) this.#streaming.streams--;
+    this.#streaming = undefined;
+    this.#checkOver();
   }
 
   async #serve(): Promise<void> {
     await this.#attempt();
     if (this.#retrying) await this.#attempt();
-    this.#guestDone = true;
-    this.#checkOver();
+    this.#guestEnded();
   }
 
   async #attempt(): Promise<void> {
@@ -111,7 +129,9 @@ export class ComponentRequest {
     this.#onTrial = taken.calls > 0 && pool.reuse !== "works" && !this.#retrying;
     if (!this.#onTrial) this.#body?.settle();
     taken.calls++;
-    const { request, responseOut, response } = taken.host.incoming(this.#incoming());
+    const { request, responseOut, response } = taken.host.incoming(
+      incomingOf(this.#exchange, this.#body),
+    );
     response.then(
       (outgoing) => (this.#taken === taken ? this.#answerWith(outgoing) : cancel(outgoing.body)),
       (error: unknown) => this.#taken === taken && this.#fail(error),
@@ -124,35 +144,17 @@ export class ComponentRequest {
     pool.give(taken);
   }
 
-  #incoming(): IncomingHttp {
-    const incoming = incomingOf(this.#request);
-    return { ...incoming, body: this.#body?.lend() };
-  }
-
-  #answerWith({ status, headers, body }: OutgoingHttp): void {
+  #answerWith(outgoing: OutgoingHttp): void {
+    const { body } = outgoing;
     if (this.#answered) return cancel(body);
     try {
-      const head = headOf(status, headers);
+      const answer = answerOf(this.#exchange, outgoing);
       this.#learnFromAnswer();
-      if (!hasBody(this.#request.method, status)) {
-        cancel(body);
-        return this.#settle(new Response(null, head));
+      if (!(body instanceof Uint8Array) && this.#taken !== undefined) {
+        this.#taken.streams++;
+        this.#streaming = this.#taken;
       }
-      if (body instanceof Uint8Array) {
-        return this.#settle(new Response(body as Uint8Array<ArrayBuffer>, head));
-      }
-      const { stream, cut, done } = observed(body, () => this.#moved(), SILENT);
-      this.#cut = cut;
-      this.#moved();
-      const taken = this.#taken;
-      if (taken !== undefined) taken.streams++;
-      void done.then(() => {
-        if (taken !== undefined) taken.streams--;
-        this.#cut = undefined;
-        this.#checkOver();
-      });
-      this.#settle(new Response(stream, head));
-      if (this.#request.signal.aborted) cut(new Error("the client went away"));
+      this.#settle(answer);
     } catch (error) {
       cancel(body);
       this.#fail(error);
@@ -165,7 +167,9 @@ export class ComponentRequest {
     // What follows from a failure is not told as another one.
     if (!this.#failed) this.#options.onFailure(error, this.#taken);
     this.#failed = true;
-    if (this.#answered) this.#cut?.(error instanceof Error ? error : new Error(String(error)));
+    // An answer that is all there is as good as sent.
+    if (this.#answered && this.#streaming !== undefined) this.#exchange.cut();
+    else if (this.#answered) return;
     else if (error instanceof DeadlinePassed) this.#refuse(504, "the request took too long");
     else this.#refuse(500, "the guest failed");
   }
@@ -202,19 +206,16 @@ export class ComponentRequest {
   }
 
   #refuse(status: number, text: string): void {
-    const headers = new Headers({ "content-type": "text/plain" });
-    if (status === 503) headers.set("retry-after", RETRY_AFTER_SECONDS);
-    this.#settle(new Response(`${text}\n`, { status, headers }));
+    const headers: [string, Uint8Array][] = [["content-type", PLAIN_TEXT]];
+    if (status === 503) headers.push(["retry-after", RETRY_AFTER_SECONDS]);
+    this.#settle({ status, headers, body: Buffer.from(`${text}\n`) });
   }
 
-  #settle(response: Response): void {
+  #settle(answer: Answer): void {
     this.#answered = true;
-    this.#answer.resolve(response);
-  }
-
-  #moved(): void {
+    this.#options.onAnswer(answer.status);
     this.#movedNs = this.#options.clock.monotonicNs();
-    this.#options.onMove();
+    this.#exchange.answer(answer);
   }
 
   #watchDeadline(delayMs: number): void {
@@ -228,18 +229,26 @@ export class ComponentRequest {
     if (this.#answered && leftMs > 0) return this.#watchDeadline(leftMs);
     this.#cancelDeadline = undefined;
     const guestDone = this.#guestDone;
+    const answered = this.#answered;
     this.#fail(new DeadlinePassed(`gave up after ${timeoutMs} ms`));
-    if (!guestDone && this.#taken !== undefined) {
-      pool.drop(this.#taken);
-      this.#guestDone = true;
-    }
+    // A client that does not take what is there for it is cut off as well.
+    if (answered) this.#exchange.cut();
+    if (!guestDone && this.#taken !== undefined) pool.drop(this.#taken);
+    if (!guestDone) this.#guestEnded();
+  }
+
+  #guestEnded(): void {
+    if (this.#guestDone) return;
+    this.#guestDone = true;
+    this.#body?.end();
     this.#checkOver();
   }
 
   #checkOver(): void {
-    if (!this.#guestDone || this.#cut !== undefined) return;
+    if (!this.#guestDone || !this.#exchangeDone || this.#over) return;
+    this.#over = true;
     this.#cancelDeadline?.();
-    this.#over.resolve();
+    this.#options.onOver();
   }
 
   #nextTurn(): Promise<void> {
@@ -247,59 +256,6 @@ export class ComponentRequest {
   }
 }
 
-/** The server prints what breaks an answer off; the container's log has said it already. */
-const SILENT = { tell: () => undefined };
-
-/** A stream passed on as it is read; `done` resolves when it ended, whatever way. */
-function observed(
-  source: ReadableStream<Uint8Array>,
-  onMove: () => void,
-  { tell = (reason) => reason }: { readonly tell?: (reason: unknown) => unknown } = {},
-): {
-  readonly stream: ReadableStream<Uint8Array>;
-  readonly cut: (reason: Error) => void;
-  readonly done: Promise<void>;
-} {
-  const reader = source.getReader();
-  const done = Promise.withResolvers<void>();
-  let over = false;
-  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  const end = (reason: unknown) => {
-    over = true;
-    done.resolve();
-    reader.cancel(reason).catch(() => undefined);
-  };
-  const cut = (reason: unknown) => {
-    if (over) return;
-    controller?.error(tell(reason));
-    end(reason);
-  };
-  const stream = new ReadableStream<Uint8Array>(
-    {
-      start: (given) => {
-        controller = given;
-      },
-      // Raced against nothing: a promise that lives as long as the stream would keep every chunk.
-      pull: async (given) => {
-        try {
-          const read = await reader.read();
-          if (over) return;
-          onMove();
-          if (!read.done) return given.enqueue(read.value);
-          over = true;
-          given.close();
-          done.resolve();
-        } catch (error) {
-          cut(error);
-        }
-      },
-      cancel: end,
-    },
-    { highWaterMark: 0 },
-  );
-  return { stream, cut, done: done.promise };
-}
-
-function cancel(body: ReadableStream<Uint8Array> | Uint8Array): void {
-  if (!(body instanceof Uint8Array)) body.cancel().catch(() => undefined);
+function cancel(body: OutgoingHttp["body"]): void {
+  if (!(body instanceof Uint8Array)) body.cancel();
 }

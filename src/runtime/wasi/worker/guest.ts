@@ -20,6 +20,8 @@ export interface Guest {
   listen(): readonly FacadeStatus[];
   /** Enters the guest; resolves when it ended by itself. */
   run(): Promise<GuestEnd>;
+  /** It is being stopped: whoever is answered from now on is told to come by another connection. */
+  drain?(): void;
   /**
    * Ends a guest that waits: {@link run} then resolves. Absent for styles that end with their
    * process only.

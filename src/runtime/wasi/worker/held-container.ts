@@ -75,6 +75,7 @@ export class HeldContainer {
     }
     if (gracePeriodMs <= 0) return this.#endNow(KILLED);
     const { guest } = container;
+    guest.drain?.();
     const startMs = performance.now();
     let [busyMs, movedMs, activity] = [startMs, startMs, guest.activity];
     const drain = setInterval(() => {

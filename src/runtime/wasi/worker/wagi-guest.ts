@@ -1,23 +1,28 @@
-import { rmSync } from "node:fs";
 import type { HostClock } from "../host/host-clock.ts";
 import { ProcExit } from "../host/errno.ts";
 import { bytesInput } from "../host/streams.ts";
 import { WasiHost } from "../host/wasi-host.ts";
-import type { FacadeStatus, WorkerPort, WorkerSpec } from "../worker-protocol.ts";
+import type { FacadeStatus, WorkerSpec } from "../worker-protocol.ts";
 import { BlockedLoopWatch } from "./blocked-loop-watch.ts";
 import { cgiArguments, cgiEnvironment, type CgiConnection } from "./cgi-environment.ts";
 import { CgiError, CgiResponse, STREAM_AFTER_MS } from "./cgi-response.ts";
-import { facadeStatus, logStream } from "./command-guest.ts";
+import { logStream } from "./command-guest.ts";
 import type { CompiledModule } from "./compile-module.ts";
 import type { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
 import { backtrace } from "./guest-end.ts";
+import type { FrontExchange } from "./http-front/front-exchange.ts";
+import { HttpFront } from "./http-front/http-front.ts";
+import { listenOnPorts } from "./http-front/listen-on-ports.ts";
 import { MemoryPool, POOL_MODULE } from "./memory-pool.ts";
+import { bodyOf, BodyTooLarge } from "./request-body.ts";
 import { Slots } from "./slots.ts";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_CONCURRENCY = 64;
 const DEFAULT_MAX_BODY_BYTES = 8 * 1024 * 1024;
+const LOOPBACK = "127.0.0.1";
+const PLAIN_TEXT = Buffer.from("text/plain");
 /** Requests that wait for a free instance; one more is answered 503. */
 export const MAX_WAITING = 1024;
 
@@ -33,6 +38,7 @@ export class WagiGuest implements Guest {
   readonly #hosts = new Set<WasiHost>();
   readonly #watch = new BlockedLoopWatch();
   readonly #memories: MemoryPool | undefined;
+  readonly #front: HttpFront;
   #requests = 0;
 
   constructor(spec: WorkerSpec, compiled: CompiledModule, log: CriLog, clock: HostClock) {
@@ -44,6 +50,11 @@ export class WagiGuest implements Guest {
     this.#memories = compiled.memory && new MemoryPool(compiled.memory);
     this.#maxBodyBytes = spec.wagi?.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
     this.#timeoutMs = spec.wagi?.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#front = new HttpFront({
+      clock,
+      handle: (exchange) => this.#handle(exchange),
+      onError: (error) => log.note(`the HTTP front failed: ${backtrace(error)}`),
+    });
   }
 
   get connections(): number {
@@ -66,13 +77,15 @@ export class WagiGuest implements Guest {
   }
 
   listen(): FacadeStatus[] {
-    return this.#spec.ports.flatMap((port) => {
-      rmSync(port.unixPath, { force: true });
-      this.#serve(port, { unix: port.unixPath });
-      const { address } = port;
-      if (address === undefined) return [];
-      return [facadeStatus(port.port, () => this.#serve(port, { hostname: address }))];
-    });
+    return listenOnPorts(this.#front, this.#spec);
+  }
+
+  drain(): void {
+    this.#front.drain();
+  }
+
+  close(): void {
+    this.#front.close();
   }
 
   /** Never ends by itself: requests come and go. */
@@ -81,87 +94,86 @@ export class WagiGuest implements Guest {
     return new Promise(() => undefined);
   }
 
-  #serve(port: WorkerPort, at: { readonly unix: string } | { readonly hostname: string }): void {
-    const maxRequestBodySize = this.#maxBodyBytes;
-    const serverName = port.address ?? "localhost";
-    const connection = { serverName, serverPort: port.port, remoteAddress: "127.0.0.1" };
-    if ("unix" in at) {
-      Bun.serve({
-        maxRequestBodySize,
-        unix: at.unix,
-        fetch: (request) => this.#handle(request, connection),
-      });
-      return;
+  #handle(exchange: FrontExchange): void {
+    const slot = this.#slots.take();
+    if (slot === undefined) {
+      exchange.body?.close();
+      return refuse(exchange, 503, "too many requests wait for this pod");
     }
-    Bun.serve({
-      maxRequestBodySize,
-      idleTimeout: 0,
-      hostname: at.hostname,
-      port: port.port,
-      fetch: (request, server) => {
-        const remoteAddress = server.requestIP(request)?.address ?? connection.remoteAddress;
-        return this.#handle(request, { ...connection, remoteAddress });
-      },
+    this.#requests++;
+    void slot.then(() => {
+      if (!exchange.over) return this.#run(exchange);
+      // The client went away while it waited.
+      this.#requests--;
+      this.#slots.give();
     });
   }
 
-  async #handle(request: Request, connection: CgiConnection): Promise<Response> {
-    const slot = this.#slots.take();
-    if (slot === undefined) return refusal(503, "too many requests wait for this pod");
-    this.#requests++;
-    await slot;
-    try {
-      return await this.#run(request, connection);
-    } catch (error) {
-      if (error instanceof CgiError) {
-        this.#log.note(`${request.method} ${new URL(request.url).pathname}: ${error.message}`);
-        const late = error instanceof DeadlineError;
-        return refusal(late ? 504 : 500, late ? "the request took too long" : "the guest failed");
-      }
-      throw error;
-    }
-  }
-
   /** Runs one instance; its slot is given back when it ended, which may be after the answer. */
-  #run(request: Request, connection: CgiConnection): Promise<Response> {
+  #run(exchange: FrontExchange): void {
     const instance = new AbortController();
-    const output = new CgiResponse(() => giveUp(new CgiError("the client went away")));
+    const gone = () => giveUp(new CgiError("the client went away"));
+    const output = new CgiResponse(gone);
     const giveUp = (error: CgiError) => {
       output.fail(error);
       instance.abort(error);
     };
     const deadline = this.#clock.after(this.#timeoutMs, () => {
       giveUp(new DeadlineError(`gave up after ${this.#timeoutMs} ms`));
+      if (exchange.answered) exchange.cut();
     });
-    request.signal.addEventListener("abort", () => giveUp(new CgiError("the client went away")));
     const streaming = this.#clock.after(STREAM_AFTER_MS, () => output.stream());
-    void this.#instance(request, connection, output, instance.signal)
+    const answered = Promise.withResolvers<void>();
+    exchange.user = { moved: () => undefined, gone, done: () => answered.resolve() };
+    output.response.then(
+      (answer) => exchange.answer(answer),
+      (error: unknown) => this.#refuseFor(exchange, error),
+    );
+    const ended = this.#instance(exchange, output, instance.signal)
       .catch((error: unknown) => {
         output.fail(error instanceof CgiError ? error : new CgiError(backtrace(error)));
       })
       .finally(() => {
-        deadline();
-        streaming();
-        this.#requests--;
+        exchange.body?.close();
         this.#slots.give();
       });
-    return output.response;
+    void Promise.all([ended, answered.promise]).then(() => {
+      for (const cancel of [deadline, streaming]) cancel();
+      this.#requests--;
+    });
+  }
+
+  #refuseFor(exchange: FrontExchange, error: unknown): void {
+    if (exchange.over) return;
+    if (error instanceof BodyTooLarge) return refuse(exchange, 413, error.message);
+    const path = exchange.target.replace(/\?.*$/s, "");
+    const message = error instanceof Error ? error.message : String(error);
+    this.#log.note(`${exchange.method} ${path}: ${message}`);
+    if (error instanceof DeadlineError) refuse(exchange, 504, "the request took too long");
+    else refuse(exchange, 500, "the guest failed");
+  }
+
+  #connection({ port, remoteAddress }: FrontExchange): CgiConnection {
+    const address = this.#spec.ports.find((one) => one.port === port)?.address;
+    return {
+      remoteAddress: remoteAddress === "" ? LOOPBACK : remoteAddress,
+      serverName: address ?? "localhost",
+      serverPort: port,
+    };
   }
 
   async #instance(
-    request: Request,
-    connection: CgiConnection,
+    exchange: FrontExchange,
     output: CgiResponse,
     signal: AbortSignal,
   ): Promise<void> {
     const spec = this.#spec;
     // A client that is slow to send its body must not keep the slot beyond the deadline.
-    const received = await Promise.race([request.arrayBuffer(), abortOf(signal)]);
-    if (received === undefined) return;
-    const body = new Uint8Array(received);
+    const body = await bodyOf(exchange, { maxBytes: this.#maxBodyBytes, signal });
+    if (body === undefined) return;
     const host = new WasiHost({
-      args: [...(spec.args.length > 0 ? spec.args : ["main.wasm"]), ...cgiArguments(request)],
-      env: [...spec.env, ...cgiEnvironment(request, connection, body.length)],
+      args: [...(spec.args.length > 0 ? spec.args : ["main.wasm"]), ...cgiArguments(exchange)],
+      env: [...spec.env, ...cgiEnvironment(exchange, this.#connection(exchange), body.length)],
       stdin: bytesInput(body),
       stdout: output,
       stderr: logStream(this.#log, "stderr"),
@@ -192,12 +204,7 @@ export class WagiGuest implements Guest {
 
 class DeadlineError extends CgiError {}
 
-function abortOf(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(undefined));
-  });
-}
-
-function refusal(status: number, text: string): Response {
-  return new Response(`${text}\n`, { status, headers: { "content-type": "text/plain" } });
+function refuse(exchange: FrontExchange, status: number, text: string): void {
+  const headers = [["content-type", PLAIN_TEXT] as const];
+  exchange.answer({ status, headers, body: Buffer.from(`${text}\n`) });
 }

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { SystemHostClock } from "../../host/host-clock.ts";
 import { InstanceScope } from "../io/instance-scope.ts";
 import { MAX_WRITE_BYTES } from "../io/output-stream.ts";
-import { bodyAtHand, BodyPipe, readableOf } from "./body-pipe.ts";
+import { nextOf } from "../testing/bodies.ts";
+import { bodyAtHand, BodyPipe } from "./body-pipe.ts";
 
 describe("bodyAtHand", () => {
   test("bodyAtHand decides once, and leaves alone whoever sends the body then", async () => {
@@ -12,11 +13,10 @@ describe("bodyAtHand", () => {
     const pipe = new BodyPipe(new InstanceScope(clock));
     pipe.write(new Uint8Array(MAX_WRITE_BYTES));
     await bodyAtHand(pipe, clock);
-    const reader = readableOf(pipe).getReader();
-    expect((await reader.read()).value?.length).toBe(MAX_WRITE_BYTES);
-    const next = reader.read();
+    expect(await nextOf(pipe)).toHaveLength(MAX_WRITE_BYTES);
+    const next = nextOf(pipe);
     for (const turn of turns) turn();
     pipe.write(new Uint8Array([1, 2, 3]));
-    expect((await next).value).toEqual(new Uint8Array([1, 2, 3]));
+    expect(await next).toEqual(new Uint8Array([1, 2, 3]));
   });
 });

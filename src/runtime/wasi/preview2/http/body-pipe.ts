@@ -22,7 +22,6 @@ export class BodyPipe implements OutputSink {
   #end: BodyEnd | undefined;
   #refusal: IoFailure | undefined;
   #onChange: (() => void) | undefined;
-  readonly #ending = Promise.withResolvers<BodyEnd>();
 
   constructor(scope: InstanceScope) {
     this.#scope = scope;
@@ -65,7 +64,6 @@ export class BodyPipe implements OutputSink {
     if (this.#end !== undefined) return;
     this.#end = end;
     if (end.kind === "broken") this.#drop();
-    this.#ending.resolve(end);
     this.#onChange?.();
     this.#signal.notify();
   }
@@ -74,10 +72,6 @@ export class BodyPipe implements OutputSink {
 
   get ended(): BodyEnd | undefined {
     return this.#end;
-  }
-
-  get whenEnded(): Promise<BodyEnd> {
-    return this.#ending.promise;
   }
 
   get heldBytes(): number {
@@ -108,8 +102,13 @@ export class BodyPipe implements OutputSink {
     if (this.#refusal !== undefined) return;
     this.#refusal = reason;
     this.#drop();
-    this.#ending.resolve(this.#end ?? { kind: "broken", reason });
     this.#signal.notify();
+  }
+
+  /** As {@link refuse}, when it is the client that went away. */
+  cancel(): void {
+    const code = { tag: "connection-terminated" } as const;
+    this.refuse(new IoFailure("the client went away", { kind: "http", code }));
   }
 
   #drop(): void {
@@ -117,39 +116,6 @@ export class BodyPipe implements OutputSink {
     this.#chunks = [];
     this.#held = 0;
   }
-}
-
-/** A body as a stream that is read on demand. Cancelling it refuses what comes. */
-export function readableOf(pipe: BodyPipe): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>(
-    {
-      pull: (controller) =>
-        new Promise<void>((resolve) => {
-          const step = () => {
-            const bytes = pipe.take();
-            const end = pipe.ended;
-            if (bytes === undefined && end === undefined) return;
-            pipe.onChange(undefined);
-            if (bytes !== undefined) controller.enqueue(bytes);
-            else if (end?.kind === "finished") controller.close();
-            else controller.error(end?.reason);
-            resolve();
-          };
-          pipe.onChange(step);
-          step();
-        }),
-      cancel: () => {
-        pipe.onChange(undefined);
-        pipe.refuse(
-          new IoFailure("the client went away", {
-            kind: "http",
-            code: { tag: "connection-terminated" },
-          }),
-        );
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   type EgressHead,
   type RequestFraming,
 } from "./request-head.ts";
-import { ResponseBody } from "./response-body.ts";
+import { ReceivedBody } from "./received-body.ts";
 import { ResponseParser, type ResponseEvents, type ResponseHead } from "./response-parser.ts";
 
 /** Waited for a response's head, and between its bytes, when the guest says nothing. */
@@ -41,7 +41,7 @@ export class Exchange implements PendingResponse, ConnectionUser, ResponseEvents
   readonly #parser: ResponseParser;
   readonly #settle = Promise.withResolvers<ReceivedResponse>();
   readonly #trailers = Promise.withResolvers<HttpHeaders | undefined>();
-  readonly #received: ResponseBody;
+  readonly #received: ReceivedBody;
   #connection: EgressConnection | undefined;
   #framing: RequestFraming = { kind: "none" };
   /** The whole request, as long as it may have to be sent again. */
@@ -61,7 +61,7 @@ export class Exchange implements PendingResponse, ConnectionUser, ResponseEvents
     this.#options = options;
     this.response = this.#settle.promise;
     this.#parser = new ResponseParser(options.head.method, this);
-    this.#received = new ResponseBody({
+    this.#received = new ReceivedBody({
       room: ({ full }) => this.#connection?.setPaused({ paused: full }),
       close: () => this.abort(),
     });
@@ -227,7 +227,7 @@ export class Exchange implements PendingResponse, ConnectionUser, ResponseEvents
     const reason = this.#refused ?? error;
     this.#settle.reject(reason);
     this.#trailers.reject(reason);
-    if (this.#answered) this.#received.fail(reason);
+    if (this.#answered) this.#received.fail(asFailure(reason));
     this.#options.body?.refuse(asFailure(reason));
     this.#finish()?.close();
   }

@@ -2,8 +2,6 @@ import type { HttpHeaders, IncomingHttp } from "../preview-two.ts";
 import { plainFailure } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
 import { emptySource } from "../io/input-stream.ts";
-import { IoFailure } from "../io/io-failure.ts";
-import { ReadableSource } from "../io/readable-source.ts";
 import { Resource } from "../io/resource.ts";
 import { Fields, visibleFields } from "./fields.ts";
 import { IncomingBody, type BodySource } from "./incoming-body.ts";
@@ -51,11 +49,5 @@ export class IncomingRequest extends Resource {
 function requestBody({ body, trailers }: IncomingHttp): BodySource {
   const none: Promise<HttpHeaders | undefined> = Promise.resolve(undefined);
   if (body === undefined) return { bytes: emptySource, trailers: none, complete: () => true };
-  const bytes = new ReadableSource(body, clientGone);
-  return { bytes, trailers: trailers ?? none, complete: () => bytes.ended };
-}
-
-function clientGone(error: unknown): IoFailure {
-  const message = error instanceof Error ? error.message : String(error);
-  return new IoFailure(message, { kind: "http", code: { tag: "connection-terminated" } });
+  return { bytes: body, trailers: trailers ?? none, complete: () => false };
 }

@@ -2,7 +2,7 @@ import type { OutgoingHttp } from "../preview-two.ts";
 import { GuestError, plainFailure } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
 import { Resource } from "../io/resource.ts";
-import { bodyAtHand, readableOf, type BodyPipe } from "./body-pipe.ts";
+import { bodyAtHand, type BodyPipe } from "./body-pipe.ts";
 import { Fields, heldBytesOf } from "./fields.ts";
 import { HttpError, type ErrorCode } from "./http-error.ts";
 import { declaredLength, OutgoingBody } from "./outgoing-body.ts";
@@ -51,28 +51,21 @@ export class OutgoingResponse extends Resource {
   async deliver(): Promise<OutgoingHttp> {
     this.surrender();
     this.released();
-    const head = { status: this.#status, headers: this.#headers };
+    const headers = this.#headers;
+    const head = { status: this.#status, headers, declaredLength: declaredLength(headers) };
     const pipe = this.#pipe;
     if (pipe === undefined) return { ...head, body: NOTHING };
     if (pipe.ended === undefined && !pipe.full) await bodyAtHand(pipe, this.scope.clock);
     const end = pipe.ended;
     if (end?.kind === "broken") throw end.reason;
-    if (end === undefined) return { ...head, body: readableOf(pipe), trailers: trailersOf(pipe) };
-    const body = pipe.take() ?? NOTHING;
-    if (end.trailers === undefined) return { ...head, body };
-    return { ...head, body, trailers: Promise.resolve(end.trailers) };
+    if (end === undefined) return { ...head, body: pipe };
+    return { ...head, body: pipe.take() ?? NOTHING, trailers: end.trailers };
   }
 
   protected override released(): void {
     this.scope.letGo(this.#heldBytes);
     this.#heldBytes = 0;
   }
-}
-
-/** The trailers of a body that is still being written. */
-async function trailersOf(pipe: BodyPipe): Promise<Fields["list"] | undefined> {
-  const end = await pipe.whenEnded;
-  return end.kind === "finished" ? end.trailers : undefined;
 }
 
 /** What comes of a request: settled once, by the guest or by the end of its instance. */

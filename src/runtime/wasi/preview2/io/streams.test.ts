@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SystemHostClock } from "../../host/host-clock.ts";
-import { BodyPipe, readableOf } from "../http/body-pipe.ts";
+import { BodyPipe } from "../http/body-pipe.ts";
+import { nextOf, openBody } from "../testing/bodies.ts";
 import { bytesOf, imported, openHost, refusal, textOf } from "../testing/host-fixture.ts";
 import { GuestTrap } from "./guest-error.ts";
 import { InputStream } from "./input-stream.ts";
@@ -8,81 +9,56 @@ import { InstanceScope } from "./instance-scope.ts";
 import { IoFailure } from "./io-failure.ts";
 import { MAX_WRITE_BYTES, OutputStream } from "./output-stream.ts";
 import { Pollable, pollFunction, timerSource } from "./pollable.ts";
-import { ReadableSource } from "./readable-source.ts";
 
 const newScope = () => new InstanceScope(new SystemHostClock());
 
-function sourceOf(chunks: readonly string[], onPull: () => void = () => undefined) {
-  const left = [...chunks];
-  return new ReadableStream<Uint8Array>(
-    {
-      pull: (controller) => {
-        onPull();
-        const next = left.shift();
-        if (next === undefined) controller.close();
-        else controller.enqueue(bytesOf(next));
-      },
-    },
-    { highWaterMark: 0 },
-  );
-}
-
 describe("InputStream", () => {
-  test("InputStream reads a stream on demand, chunk by chunk, to its end", async () => {
+  test("InputStream reads a body as it comes, chunk by chunk, to its end", async () => {
     const scope = newScope();
-    let pulls = 0;
-    const stream = new InputStream(
-      scope,
-      new ReadableSource(
-        sourceOf(["hello", "world"], () => pulls++),
-        () => new IoFailure("gone"),
-      ),
-    );
-    expect(pulls).toBe(0);
+    const body = openBody();
+    const stream = new InputStream(scope, body);
     expect(stream.read(3n)).toHaveLength(0);
     const pollable = stream.subscribe();
-    await pollable.block();
+    const blocked = pollable.block();
+    body.push(Buffer.from("hello"));
+    await blocked;
     expect(pollable.ready()).toBe(true);
     expect(() => stream[Symbol.dispose]()).toThrow(GuestTrap);
     pollable[Symbol.dispose]();
     expect(textOf(stream.read(3n))).toBe("hel");
     expect(stream.skip(1n)).toBe(1n);
     expect(textOf(await stream.blockingRead(100n))).toBe("o");
-    expect(pulls).toBe(1);
+    body.push(Buffer.from("world"));
     expect(await stream.blockingSkip(100n)).toBe(5n);
     expect(await stream.blockingRead(0n)).toHaveLength(0);
-    const end = await Promise.resolve(stream.blockingRead(1n)).catch((error: unknown) => error);
+    body.end();
+    const end = await Promise.try(() => stream.blockingRead(1n)).catch((error: unknown) => error);
     expect(end).toMatchObject({ payload: { tag: "closed" } });
     expect(refusal(() => stream.read(1n))).toEqual({ tag: "closed" });
   });
 
   test("InputStream tells a failure once, with its reason, and is closed after it", async () => {
-    const scope = newScope();
-    const broken = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.error(new Error("reset")),
-    });
+    const body = openBody();
     const failure = new IoFailure("reset", {
       kind: "http",
       code: { tag: "connection-terminated" },
     });
-    const stream = new InputStream(scope, new ReadableSource(broken, () => failure));
-    const error = await Promise.resolve(stream.blockingRead(1n)).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({
+    const stream = new InputStream(newScope(), body);
+    const failed = Promise.resolve(stream.blockingRead(1n)).catch((thrown: unknown) => thrown);
+    body.fail(failure);
+    expect(await failed).toMatchObject({
       payload: { tag: "last-operation-failed", val: { failure: failure.failure } },
     });
     expect(refusal(() => stream.read(1n))).toEqual({ tag: "closed" });
   });
 
-  test("InputStream cancels what nobody reads any more", () => {
-    let cancelled = false;
-    const body = new ReadableStream<Uint8Array>({
-      cancel: () => {
-        cancelled = true;
-      },
+  test("InputStream closes what nobody reads any more", () => {
+    let closed = false;
+    const body = openBody(() => {
+      closed = true;
     });
-    const stream = new InputStream(newScope(), new ReadableSource(body, () => new IoFailure("x")));
-    stream[Symbol.dispose]();
-    expect(cancelled).toBe(true);
+    new InputStream(newScope(), body)[Symbol.dispose]();
+    expect(closed).toBe(true);
   });
 });
 
@@ -118,7 +94,7 @@ describe("OutputStream", () => {
     };
     const written = write();
     let received = 0;
-    for await (const chunk of readableOf(pipe)) {
+    for (let chunk = await nextOf(pipe); chunk !== undefined; chunk = await nextOf(pipe)) {
       expect(chunk.length).toBeLessThanOrEqual(MAX_WRITE_BYTES);
       received += chunk.length;
     }
@@ -131,7 +107,7 @@ describe("OutputStream", () => {
     const pipe = new BodyPipe(scope);
     const stream = new OutputStream(scope, pipe);
     await stream.blockingWriteAndFlush(bytesOf("x"));
-    await readableOf(pipe).cancel();
+    pipe.cancel();
     expect(refusal(() => stream.checkWrite())).toMatchObject({
       tag: "last-operation-failed",
       val: { failure: { kind: "http", code: { tag: "connection-terminated" } } },
@@ -144,12 +120,13 @@ describe("OutputStream", () => {
     const scope = newScope();
     const pipe = new BodyPipe(scope);
     const output = new OutputStream(scope, pipe);
-    const input = new InputStream(
-      scope,
-      new ReadableSource(sourceOf(["abc", "defg"]), () => new IoFailure("gone")),
-    );
+    const body = openBody();
+    const input = new InputStream(scope, body);
     expect(output.splice(input, 10n)).toBe(0n);
-    expect(await output.blockingSplice(input, 10n)).toBe(3n);
+    const spliced = output.blockingSplice(input, 10n);
+    body.push(Buffer.from("abc"));
+    body.push(Buffer.from("defg"));
+    expect(await spliced).toBe(3n);
     expect(await output.blockingSplice(input, 2n)).toBe(2n);
     expect(textOf(pipe.take() ?? new Uint8Array())).toBe("abcde");
   });

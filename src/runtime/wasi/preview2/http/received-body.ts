@@ -1,35 +1,39 @@
 import type { InputSource } from "../io/input-stream.ts";
-import { IoFailure } from "../io/io-failure.ts";
 import { ReadySignal } from "../io/ready-signal.ts";
-import type { HttpError } from "./http-error.ts";
 
-/** Bytes of a response held before its connection stops reading. */
-export const RESPONSE_HIGH_WATER = 64 * 1024;
+/** Bytes of a body held before its connection stops reading. */
+export const RECEIVED_HIGH_WATER = 64 * 1024;
 
-/** The body of a response as the guest reads it. */
-export class ResponseBody implements InputSource {
+/** The body of a message that comes in by a connection, as the guest reads it. */
+export class ReceivedBody implements InputSource {
   readonly #signal = new ReadySignal();
   readonly #onRoom: (options: { readonly full: boolean }) => void;
   readonly #onClose: () => void;
+  readonly #onHeld: ((change: number) => void) | undefined;
   #chunks: Uint8Array[] = [];
   #held = 0;
   #full = false;
   #ended = false;
-  #failure: IoFailure | undefined;
+  #failure: Error | undefined;
   #closed = false;
 
-  constructor(on: { room: (options: { readonly full: boolean }) => void; close: () => void }) {
+  /** `held` hears of each change of what is held, in bytes. */
+  constructor(on: {
+    readonly room: (options: { readonly full: boolean }) => void;
+    readonly close: () => void;
+    readonly held?: (change: number) => void;
+  }) {
     this.#onRoom = on.room;
     this.#onClose = on.close;
+    this.#onHeld = on.held;
   }
 
-  // What the exchange says.
+  // What the connection says.
 
   push(bytes: Uint8Array): void {
     if (this.#closed) return;
     this.#chunks.push(bytes);
-    this.#held += bytes.length;
-    this.#checkRoom();
+    this.#hold(bytes.length);
     this.#signal.notify();
   }
 
@@ -38,14 +42,24 @@ export class ResponseBody implements InputSource {
     this.#signal.notify();
   }
 
-  fail(error: HttpError): void {
+  /** It broke off: who reads it gets the failure thrown, after what has arrived. */
+  fail(failure: Error): void {
     if (this.#ended) return;
-    this.#failure = new IoFailure(error.message, { kind: "http", code: error.code });
+    this.#failure = failure;
     this.#signal.notify();
   }
 
   get full(): boolean {
     return this.#full;
+  }
+
+  get heldBytes(): number {
+    return this.#held;
+  }
+
+  /** Nobody reads it any more: what comes is dropped. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   // What the guest asks.
@@ -64,8 +78,7 @@ export class ResponseBody implements InputSource {
     const part = first.subarray(0, limit);
     if (part.length < first.length) this.#chunks[0] = first.subarray(limit);
     else this.#chunks.shift();
-    this.#held -= part.length;
-    this.#checkRoom();
+    this.#hold(-part.length);
     return part;
   }
 
@@ -81,12 +94,15 @@ export class ResponseBody implements InputSource {
     if (this.#closed) return;
     this.#closed = true;
     this.#chunks = [];
+    this.#onHeld?.(-this.#held);
     this.#held = 0;
     this.#onClose();
   }
 
-  #checkRoom(): void {
-    const full = this.#held >= RESPONSE_HIGH_WATER;
+  #hold(change: number): void {
+    this.#held += change;
+    this.#onHeld?.(change);
+    const full = this.#held >= RECEIVED_HIGH_WATER;
     if (full === this.#full) return;
     this.#full = full;
     this.#onRoom({ full });
