@@ -11,6 +11,7 @@ import type { Proxy } from "../proxy/index.ts";
 import { createWasiRuntime, isAllowed, openProcessLimits } from "../runtime/index.ts";
 import type { EgressGate, WasiRuntime } from "../runtime/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
+import { keyvalueThrough } from "./keyvalue-gate.ts";
 import { GIT_VERSION } from "./version.ts";
 
 export interface NodeOptions {
@@ -87,10 +88,12 @@ export function createRuntime(
     NodeOptions,
     "directory" | "images" | "podCidr" | "proxy" | "clock" | "random" | "logger"
   > & {
+    /** Without it components reach no key-value store. */
+    client?: Client;
     warmWorkers?: number;
   },
 ): WasiRuntime {
-  const { directory, podCidr, proxy, warmWorkers } = options;
+  const { directory, podCidr, proxy, client, warmWorkers } = options;
   mkdirSync(directory.sockets, { recursive: true, mode: 0o700 });
   const spawner = createProcessSpawner();
   const logger = options.logger.child({ room: "runtime" });
@@ -112,6 +115,7 @@ export function createRuntime(
     workerCommand: [process.execPath, WORKER_ENTRY],
     translateCommand: [process.execPath, TRANSLATE_ENTRY],
     ...(proxy === undefined ? {} : { egress: egressThrough(proxy) }),
+    ...(client === undefined ? {} : { keyvalue: keyvalueThrough({ client, clock, logger }) }),
     clock,
     random: options.random,
     logger,

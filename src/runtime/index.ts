@@ -10,6 +10,9 @@ export type {
 export { createWasiRuntime } from "./wasi/wasi-runtime.ts";
 export type { WasiRuntime, WasiRuntimeOptions } from "./wasi/wasi-runtime.ts";
 export type { EgressGate, EgressOptions } from "./wasi/component/egress-gate.ts";
+export { listenForCalls } from "./wasi/component/keyvalue-gate.ts";
+export type { KeyvalueGate } from "./wasi/component/keyvalue-gate.ts";
+export type { KeyvalueAnswer, KeyvalueCall } from "./wasi/component/keyvalue-protocol.ts";
 export { openProcessLimits } from "./wasi/limits/open-process-limits.ts";
 export type { ProcessGroup, ProcessLimits } from "./wasi/limits/process-limits.ts";
 export { isAllowed } from "./wasi/component/pod-grants.ts";

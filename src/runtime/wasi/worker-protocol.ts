@@ -49,6 +49,8 @@ export interface WorkerComponent {
   readonly freshInstances: boolean;
   /** The Unix socket of the pod's way out; without it every outgoing call is refused. */
   readonly egressPath?: string;
+  /** The Unix socket of the pod's way to key-value stores; without it every store is refused. */
+  readonly keyvaluePath?: string;
 }
 
 /** How a container shares its process with others; see ADR 0012. */
@@ -335,6 +337,7 @@ function parseComponent(value: unknown): WorkerComponent {
   const component = record(value, "spec.component");
   const grants = record(component["grants"], "spec.component.grants");
   const egressPath = component["egressPath"];
+  const keyvaluePath = component["keyvaluePath"];
   return {
     directory: text(component["directory"], "spec.component.directory"),
     grants: {
@@ -358,6 +361,9 @@ function parseComponent(value: unknown): WorkerComponent {
     ...(egressPath === undefined
       ? {}
       : { egressPath: text(egressPath, "spec.component.egressPath") }),
+    ...(keyvaluePath === undefined
+      ? {}
+      : { keyvaluePath: text(keyvaluePath, "spec.component.keyvaluePath") }),
   };
 }
 

@@ -54,6 +54,9 @@ function componentOf(
     grants,
     ...settings,
     ...(grants.allowedHosts.length === 0 ? {} : { egressPath: directory.egressPath(sandbox) }),
+    ...(grants.keyvalueStores.length === 0
+      ? {}
+      : { keyvaluePath: directory.keyvaluePath(sandbox) }),
   };
 }
 

@@ -10,6 +10,7 @@ import { BINARY_HEADER_BYTES, componentInterfaces, wasmBinaryKind } from "./comp
 import { componentEntry } from "./component-support.ts";
 import { ComponentTranslations } from "./component-translations.ts";
 import type { EgressGate } from "./egress-gate.ts";
+import type { KeyvalueGate } from "./keyvalue-gate.ts";
 import { componentSettings } from "./pod-grants.ts";
 import { runTranslation, type TranslationOrder } from "./translation-process.ts";
 
@@ -17,6 +18,7 @@ export interface ComponentRunsOptions {
   readonly images: { list(): readonly ResolvedImage[] };
   readonly translateCommand?: readonly string[];
   readonly egress?: EgressGate;
+  readonly keyvalue?: KeyvalueGate;
   readonly spawner: ProcessSpawner;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -32,8 +34,8 @@ export class ComponentRuns {
   readonly #directory: StateDirectory;
   readonly #options: ComponentRunsOptions;
   readonly #translations: ComponentTranslations;
-  /** Sandbox id → its way out. */
-  readonly #egress = new Map<string, { close(): void }>();
+  /** Sandbox id → its ways out, by what they are. */
+  readonly #gates = new Map<string, Map<string, { close(): void }>>();
 
   constructor(directory: StateDirectory, options: ComponentRunsOptions) {
     this.#directory = directory;
@@ -84,31 +86,42 @@ export class ComponentRuns {
     this.#translations.keepOnly(new Set([...digests, ...images]));
   }
 
-  /** Opens the pod's way out, if its annotations allow any. Idempotent. */
-  openEgress(sandbox: SandboxRecord): void {
-    const { egress, logger } = this.#options;
-    if (egress === undefined || this.#egress.has(sandbox.id)) return;
-    const { allowedHosts } = componentSettings(sandbox.annotations).grants;
-    if (allowedHosts.length === 0) return;
-    const { namespace, name } = sandbox;
-    const path = this.#directory.egressPath(sandbox);
-    try {
-      this.#egress.set(sandbox.id, egress.open({ path, pod: { namespace, name }, allowedHosts }));
-    } catch (error) {
-      // The guest runs without: its calls fail with an error of their own.
-      logger.error("a pod's way out cannot be opened", { path, error: String(error) });
+  /** Opens the pod's ways to hosts and to stores, if its annotations name any. Idempotent. */
+  openGates(sandbox: SandboxRecord): void {
+    const { egress, keyvalue } = this.#options;
+    const { allowedHosts, keyvalueStores: stores } = componentSettings(sandbox.annotations).grants;
+    const pod = { namespace: sandbox.namespace, name: sandbox.name };
+    if (egress !== undefined && allowedHosts.length > 0) {
+      const path = this.#directory.egressPath(sandbox);
+      this.#openGate(sandbox.id, path, () => egress.open({ path, pod, allowedHosts }));
+    }
+    if (keyvalue !== undefined && stores.length > 0) {
+      const path = this.#directory.keyvaluePath(sandbox);
+      this.#openGate(sandbox.id, path, () => keyvalue.open({ path, pod, stores }));
     }
   }
 
-  closeEgress(sandboxId: string): void {
-    this.#egress.get(sandboxId)?.close();
-    this.#egress.delete(sandboxId);
+  #openGate(sandboxId: string, path: string, open: () => { close(): void }): void {
+    const gates = this.#gates.get(sandboxId) ?? new Map<string, { close(): void }>();
+    this.#gates.set(sandboxId, gates);
+    if (gates.has(path)) return;
+    try {
+      gates.set(path, open());
+    } catch (error) {
+      // The guest runs without: its calls fail with an error of their own.
+      const why = { path, error: String(error) };
+      this.#options.logger.error("a pod's way out cannot be opened", why);
+    }
+  }
+
+  closeGates(sandboxId: string): void {
+    for (const gate of this.#gates.get(sandboxId)?.values() ?? []) gate.close();
+    this.#gates.delete(sandboxId);
   }
 
   /** Closes every way out; the next server opens them again. */
   close(): void {
-    for (const way of this.#egress.values()) way.close();
-    this.#egress.clear();
+    for (const sandboxId of this.#gates.keys()) this.closeGates(sandboxId);
   }
 
   async #translate(order: TranslationOrder): Promise<void> {

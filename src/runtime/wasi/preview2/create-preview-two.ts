@@ -17,7 +17,8 @@ import { InstanceScope } from "./io/instance-scope.ts";
 import { IoError } from "./io/io-failure.ts";
 import { OutputStream } from "./io/output-stream.ts";
 import { Pollable, pollFunction } from "./io/pollable.ts";
-import { keyvalueInterfaces } from "./keyvalue.ts";
+import { KeyvalueClient } from "./keyvalue/keyvalue-client.ts";
+import { keyvalueInterfaces } from "./keyvalue/keyvalue-interfaces.ts";
 import { loggingInterfaces } from "./logging.ts";
 import type {
   IncomingHttp,
@@ -35,13 +36,14 @@ import { ResolvedNames } from "./sockets/resolved-names.ts";
 
 /** Makes the host of one container. Throws what the system says when a preopen is missing. */
 export function createPreviewTwo(options: PreviewTwoOptions): PreviewTwo {
-  const { egressPath, clock, preopens } = options;
+  const { egressPath, keyvaluePath, clock, preopens } = options;
   const directories = openAll(preopens.map((preopen) => () => new SharedDirectory(preopen)));
   const denials = new DenialNotes((line) => options.note(line));
   const { sqliteDatabases, blobContainers } = options.grants;
   const shared: SharedContext = {
     directories,
     egress: egressPath === undefined ? undefined : new EgressPool(egressPath, clock),
+    keyvalue: keyvaluePath === undefined ? undefined : new KeyvalueClient(keyvaluePath, clock),
     names: new ResolvedNames(),
     denials,
     databases: new DatabasePool({ grants: sqliteDatabases, directories, denials }),
@@ -51,6 +53,7 @@ export function createPreviewTwo(options: PreviewTwoOptions): PreviewTwo {
     instance: () => new HostInstance(options, shared),
     close: () => {
       shared.egress?.close();
+      shared.keyvalue?.close();
       shared.databases.close();
       for (const directory of shared.directories) directory.close();
     },

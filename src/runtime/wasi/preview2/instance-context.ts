@@ -2,6 +2,7 @@ import type { BlobStore } from "./blobstore/blob-store.ts";
 import type { DenialNotes } from "./denial-notes.ts";
 import type { EgressPool } from "./http/egress-pool.ts";
 import type { InstanceScope } from "./io/instance-scope.ts";
+import type { KeyvalueClient } from "./keyvalue/keyvalue-client.ts";
 import type { PreviewTwoOptions } from "./preview-two.ts";
 import type { DatabasePool } from "./sqlite/database-pool.ts";
 import type { ResolvedNames } from "./sockets/resolved-names.ts";
@@ -18,6 +19,8 @@ export interface InstanceContext {
 export interface SharedContext {
   readonly directories: readonly SharedDirectory[];
   readonly egress: EgressPool | undefined;
+  /** Absent where the pod names no store. */
+  readonly keyvalue: KeyvalueClient | undefined;
   readonly names: ResolvedNames;
   readonly denials: DenialNotes;
   readonly databases: DatabasePool;

@@ -50,8 +50,16 @@ export const PROVIDED_INTERFACES: Readonly<Record<string, ProvidedInterface>> = 
   "wasi:config/store": never(),
   "wasi:config/runtime": never(),
   "wasi:logging/logging": never(),
-  "wasi:keyvalue/store": never(),
-  "wasi:keyvalue/atomics": never(),
+  "wasi:keyvalue/store": {
+    suspending: [
+      "[method]bucket.get",
+      "[method]bucket.set",
+      "[method]bucket.delete",
+      "[method]bucket.exists",
+      "[method]bucket.list-keys",
+    ],
+  },
+  "wasi:keyvalue/atomics": { suspending: ["increment", "swap", "[static]cas.new"] },
   "wasi:blobstore/blobstore": never(),
   "wasi:blobstore/container": never(),
   "wasi:blobstore/types": never(),
@@ -60,7 +68,7 @@ export const PROVIDED_INTERFACES: Readonly<Record<string, ProvidedInterface>> = 
   "fermyon:spin/sqlite": {
     suspending: ["[static]connection.open", "[method]connection.execute", "open", "execute"],
   },
-  "wasi:keyvalue/batch": never(),
+  "wasi:keyvalue/batch": { suspending: ["get-many", "set-many", "delete-many"] },
 };
 
 function never(): ProvidedInterface {

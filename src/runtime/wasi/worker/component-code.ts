@@ -91,9 +91,14 @@ export class ComponentCode {
 
   /** A fresh instance; what its start function throws comes out as it is. */
   async instantiate(provided: ComponentImports): Promise<ComponentInstance> {
-    const { importKeys } = this.manifest;
+    const { importKeys, imports: names } = this.manifest;
     const imports = Object.fromEntries(
-      importKeys.map((key) => [key, provided[withoutVersion(key)] ?? {}]),
+      importKeys.map((key) => {
+        const name = withoutVersion(key);
+        // Where versions differ, the host has the older one under its whole name.
+        const versioned = names.find((one) => one.startsWith(`${name}@`)) ?? name;
+        return [key, provided[versioned] ?? provided[name] ?? {}];
+      }),
     );
     const memories = new Set<WebAssembly.Memory>();
     const growth: WebAssembly.Global[] = [];
