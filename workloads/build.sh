@@ -17,4 +17,4 @@ SYSROOT=${WASI_SYSROOT:+--sysroot=$WASI_SYSROOT}
 ../node_modules/.bin/asc hello-wagi/assembly/index.ts --config hello-wagi/asconfig.json \
   --target release
 ls -l hello-http/*.wasm hello-wagi/*.wasm
-for workload in hello-component-c guestbook counter-rust; do "$workload/build.sh"; done
+for workload in hello-component-c guestbook counter-keyvalue counter-rust; do "$workload/build.sh"; done

@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 # The packages that world.wit is written with.
 mkdir -p "$work/wit/deps"
 cp "$here/world.wit" "$work/wit"
-cp -r "$here/wasi-config" "$modules"/@bytecodealliance/jco/lib/wit/builtin/0.2.12/* "$work/wit/deps"
+cp -r "$here/wasi-config" "$here/wasi-keyvalue" "$modules"/@bytecodealliance/jco/lib/wit/builtin/0.2.12/* "$work/wit/deps"
 
 # shellcheck disable=SC2086 # the sysroot option is empty or one word
 "$CC" --target=wasm32-wasi $SYSROOT -mexec-model=reactor -std=c17 -Oz -flto -Wall -Wextra -Werror \
