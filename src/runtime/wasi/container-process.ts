@@ -13,6 +13,7 @@ import type { ControlConnection } from "./control-connection.ts";
 import { MAX_BLOCK_LIMIT_MS } from "./density/trust-domain.ts";
 import type { SharingContainer, WorkerSeats } from "./density/worker-seats.ts";
 import { containerGroup } from "./limits/container-group.ts";
+import { droppedLogBytes } from "./limits/dropped-log-bytes.ts";
 import type { ProcessLimits } from "./limits/process-limits.ts";
 import type { ContainerRecord, StateDirectory } from "./state-directory.ts";
 import {
@@ -136,7 +137,7 @@ export class ContainerProcess {
       return;
     }
     // A worker that hung up may live on without a guest.
-    if (reply instanceof Error) this.kill();
+    if (reply instanceof Error && this.#options.spawner.isAlive(worker.identity)) this.kill();
     await this.#watch(this.#record.worker);
     const message = this.#record.message || (reply as { message: string }).message;
     throw new RuntimeError("start-failed", message);
@@ -242,11 +243,17 @@ export class ContainerProcess {
 
   /** What the container uses: in a shared process, what the guest holds and has computed. */
   async stats(): Promise<ContainerStats | undefined> {
-    const { id, worker, state } = this.#record;
-    if (worker?.shared === undefined || state !== "running") return this.#ownStats();
+    const { id, worker, state, config } = this.#record;
+    const dropped = droppedLogBytes(config.logPath);
+    const logBytesDropped = dropped === undefined ? {} : { logBytesDropped: dropped };
+    if (worker?.shared === undefined || state !== "running") {
+      const own = this.#ownStats();
+      return own && { ...own, ...logBytesDropped };
+    }
     const status = await this.#connection?.status(id).catch(() => undefined);
     if (status === undefined || status.phase === "absent") return undefined;
-    return { memoryBytes: status.memoryBytes, cpuNanoseconds: status.cpuNanoseconds };
+    const { memoryBytes, cpuNanoseconds } = status;
+    return { memoryBytes, cpuNanoseconds, ...logBytesDropped };
   }
 
   #ownStats(): ContainerStats | undefined {
