@@ -5,8 +5,9 @@ import type { Clock } from "../lib/index.ts";
 import type { ContainerRuntime, ContainerStatus } from "../runtime/index.ts";
 import { type LogOptions, streamLog } from "./log-stream.ts";
 import { podContainers } from "./pod-runtime-state.ts";
+import { resourceMetrics } from "./resource-metrics.ts";
 import type { ResourceUsage } from "./resource-usage.ts";
-import { resourceMetrics, statsSummary } from "./stats-api.ts";
+import { statsSummary } from "./stats-api.ts";
 
 export interface HttpApiOptions {
   readonly runtime: ContainerRuntime;

@@ -64,7 +64,7 @@ function removeLog(observed: PodRuntimeState, containerId: string): void {
     ({ id, logPath }) => id !== containerId && logPath === removed?.logPath,
   );
   if (removed === undefined || kept) return;
-  for (const path of [removed.logPath, `${removed.logPath}.1`]) rmSync(path, { force: true });
+  for (const ending of ["", ".1", ".dropped"]) rmSync(removed.logPath + ending, { force: true });
 }
 
 /** Makes the runtime and the API server agree about one pod. */

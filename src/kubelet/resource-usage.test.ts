@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { drainMicrotasks, ManualClock } from "../lib/index.ts";
+import { drainMicrotasks, ManualClock, silentLogger } from "../lib/index.ts";
 import type { ContainerRuntime } from "../runtime/index.ts";
+import { resourceMetrics } from "./resource-metrics.ts";
 import { ResourceUsage, SAMPLE_INTERVAL_MS } from "./resource-usage.ts";
-import { resourceMetrics, statsSummary } from "./stats-api.ts";
+import { statsSummary } from "./stats-api.ts";
 
 test("ResourceUsage: tells processor time as a rate, from the very start on", async () => {
   const clock = new ManualClock();
@@ -20,7 +21,9 @@ test("ResourceUsage: tells processor time as a rate, from the very start on", as
     },
   } as unknown as ContainerRuntime;
   const readMachine = () => ({ cpuNanoseconds: cpuNanoseconds * 2, memoryBytes: 7 });
-  const usage = new ResourceUsage({ runtime, clock, readMachine });
+  const warnings: unknown[] = [];
+  const logger = { ...silentLogger, warn: (_: string, fields: unknown) => warnings.push(fields) };
+  const usage = new ResourceUsage({ runtime, clock, logger, readMachine });
   const stop = new AbortController();
   const running = usage.run(stop.signal);
   await drainMicrotasks();
@@ -31,6 +34,7 @@ test("ResourceUsage: tells processor time as a rate, from the very start on", as
   }
   const report = await usage.report();
   expect(report.containers.map(({ name }) => name)).toEqual(["web"]);
+  expect(warnings).toEqual([{ podUid: "u1", container: "gone", error: "Error: it ended" }]);
   expect(report.containers[0]).toMatchObject({
     podUid: "u1",
     cpuNanoCores: 250_000_000,

@@ -1,6 +1,11 @@
 import { cpus, freemem, totalmem } from "node:os";
-import { sleep, type Clock } from "../lib/index.ts";
-import type { ContainerRuntime, ContainerStatus } from "../runtime/index.ts";
+import { type Clock, type Logger, sleep } from "../lib/index.ts";
+import {
+  type ContainerRuntime,
+  type ContainerStats,
+  type ContainerStatus,
+  RuntimeError,
+} from "../runtime/index.ts";
 
 /** How often usage is looked at; what is told is a rate over two or more looks. */
 export const SAMPLE_INTERVAL_MS = 10_000;
@@ -8,6 +13,9 @@ export const SAMPLE_INTERVAL_MS = 10_000;
 const FRESH_MS = 1_000;
 /** A rate is taken over at most this many looks back. */
 const MAX_SAMPLES = 4;
+/** Containers looked at without a pause: a look reads files, and others wait meanwhile. */
+const CONTAINERS_A_STEP = 100;
+const PAUSE_MS = 1;
 
 /** What the machine as a whole uses. */
 export interface MachineUsage {
@@ -29,6 +37,11 @@ export interface Usage {
 export interface ContainerUsage extends Usage {
   readonly podUid: string;
   readonly name: string;
+  /** How often the container was started again. */
+  readonly restarts: number;
+  readonly startedAtMs?: number;
+  readonly throttling?: ContainerStats["throttling"];
+  readonly logBytesDropped: number;
 }
 
 export interface UsageReport {
@@ -44,8 +57,13 @@ interface Sample extends MachineUsage {
 export class ResourceUsage {
   readonly #runtime: ContainerRuntime;
   readonly #clock: Clock;
+  readonly #logger: Logger;
+  /** Running containers whose usage could not be had: said once of each. */
+  readonly #unread = new Set<string>();
   readonly #readMachine: () => MachineUsage;
   readonly #samples = new Map<string, Sample[]>();
+  /** What the last look saw beside usage. */
+  readonly #stats = new Map<string, ContainerStats>();
   #machine: Sample[] = [];
   #containers: readonly ContainerStatus[] = [];
   #sampling: Promise<void> | undefined;
@@ -53,10 +71,12 @@ export class ResourceUsage {
   constructor(options: {
     readonly runtime: ContainerRuntime;
     readonly clock: Clock;
+    readonly logger: Logger;
     readonly readMachine?: () => MachineUsage;
   }) {
     this.#runtime = options.runtime;
     this.#clock = options.clock;
+    this.#logger = options.logger;
     this.#readMachine = options.readMachine ?? machineUsage;
   }
 
@@ -75,7 +95,19 @@ export class ResourceUsage {
       const samples = this.#samples.get(container.id) ?? [];
       const usage = usageOf(samples, startOf(container));
       if (usage === undefined) return [];
-      return [{ ...usage, podUid: container.podUid, name: container.name }];
+      const { podUid, name, attempt: restarts, startedAt } = container;
+      const { throttling, logBytesDropped = 0 } = this.#stats.get(container.id) ?? {};
+      return [
+        {
+          ...usage,
+          podUid,
+          name,
+          restarts,
+          logBytesDropped,
+          ...(startedAt === undefined ? {} : { startedAtMs: startedAt }),
+          ...(throttling === undefined ? {} : { throttling }),
+        },
+      ];
     });
     const idle: Usage = {
       atMs: this.#clock.now(),
@@ -98,19 +130,35 @@ export class ResourceUsage {
   async #sample(): Promise<void> {
     const all = await this.#runtime.listContainers();
     const running = all.filter(({ state }) => state === "running");
-    await Promise.all(
-      running.map(async ({ id }) => {
-        // A container that ends at this moment has no usage any more.
-        const stats = await this.#runtime.containerStats(id).catch(() => undefined);
-        if (stats === undefined) return;
-        const samples = this.#samples.get(id) ?? [];
-        this.#samples.set(id, remember(samples, { ...stats, atMs: this.#clock.now() }));
-      }),
-    );
+    for (let from = 0; from < running.length; from += CONTAINERS_A_STEP) {
+      if (from > 0) await sleep(this.#clock, PAUSE_MS);
+      const step = running.slice(from, from + CONTAINERS_A_STEP);
+      await Promise.all(step.map((container) => this.#sampleContainer(container)));
+    }
     const ids = new Set(running.map(({ id }) => id));
-    for (const id of this.#samples.keys()) if (!ids.has(id)) this.#samples.delete(id);
+    for (const known of [this.#samples, this.#stats, this.#unread]) {
+      for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
+    }
     this.#containers = running;
     this.#machine = remember(this.#machine, { ...this.#readMachine(), atMs: this.#clock.now() });
+  }
+
+  async #sampleContainer({ id, podUid, name }: ContainerStatus): Promise<void> {
+    try {
+      const stats = await this.#runtime.containerStats(id);
+      if (stats === undefined) return;
+      const { cpuNanoseconds, memoryBytes } = stats;
+      const sample = { cpuNanoseconds, memoryBytes, atMs: this.#clock.now() };
+      this.#samples.set(id, remember(this.#samples.get(id) ?? [], sample));
+      this.#stats.set(id, stats);
+    } catch (error) {
+      // A container that ends at this moment has no usage any more.
+      if (error instanceof RuntimeError && error.code === "not-found") return;
+      if (this.#unread.has(id)) return;
+      this.#unread.add(id);
+      const fields = { podUid, container: name, error: String(error) };
+      this.#logger.warn("a container's usage cannot be read", fields);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Pod } from "../api/index.ts";
 import { rfc3339 } from "../apimachinery/index.ts";
-import type { ContainerUsage, Usage, UsageReport } from "./resource-usage.ts";
+import type { Usage, UsageReport } from "./resource-usage.ts";
 
 /** What `/stats/summary` answers: a part of the Kubernetes kubelet's summary. */
 export interface StatsSummary {
@@ -64,40 +64,4 @@ function statsOf(usage: Usage): UsageStats {
     },
     memory: { time, usageBytes: usage.memoryBytes, workingSetBytes: usage.memoryBytes },
   };
-}
-
-/** The same for Prometheus, under the names of Kubernetes' `/metrics/resource`. */
-export function resourceMetrics(
-  nodeName: string,
-  pods: readonly Pod[],
-  { machine, containers }: UsageReport,
-): string {
-  const known = new Map(pods.map(({ metadata }) => [metadata.uid ?? "", metadata]));
-  const labelled = containers.flatMap((container): (ContainerUsage & { labels: string })[] => {
-    const pod = known.get(container.podUid);
-    if (pod === undefined) return [];
-    const labels = `{container="${container.name}",namespace="${pod.namespace}",pod="${pod.name}"}`;
-    return [{ ...container, labels }];
-  });
-  const node = `{node="${nodeName}"}`;
-  return [
-    ...family("container_cpu_usage_seconds_total", "counter", "Processor time of a container."),
-    ...labelled.map(
-      ({ labels, cpuNanoseconds }) =>
-        `container_cpu_usage_seconds_total${labels} ${cpuNanoseconds / 1e9}`,
-    ),
-    ...family("container_memory_working_set_bytes", "gauge", "Memory of a container."),
-    ...labelled.map(
-      ({ labels, memoryBytes }) => `container_memory_working_set_bytes${labels} ${memoryBytes}`,
-    ),
-    ...family("node_cpu_usage_seconds_total", "counter", "Processor time of the machine."),
-    `node_cpu_usage_seconds_total${node} ${machine.cpuNanoseconds / 1e9}`,
-    ...family("node_memory_working_set_bytes", "gauge", "Memory of the machine."),
-    `node_memory_working_set_bytes${node} ${machine.memoryBytes}`,
-    "",
-  ].join("\n");
-}
-
-function family(name: string, type: string, what: string): string[] {
-  return [`# HELP ${name} ${what}`, `# TYPE ${name} ${type}`];
 }

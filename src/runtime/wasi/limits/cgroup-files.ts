@@ -78,7 +78,9 @@ function quotaFiles(version: CgroupVersion, limitMillis: number | undefined): Cg
 
 function memoryFiles(version: CgroupVersion, bytes: number): CgroupFile[] {
   const name = version === "v1" ? "memory.limit_in_bytes" : "memory.max";
-  const limit: CgroupFile = { controller: "memory", name, value: `${bytes}` };
+  const unlimited = version === "v1" ? "-1" : "max";
+  const value = bytes === Number.POSITIVE_INFINITY ? unlimited : `${bytes}`;
+  const limit: CgroupFile = { controller: "memory", name, value };
   // A worker and its watching thread go together, and so do several processes of one container.
   const whole: CgroupFile = { controller: "memory", name: "memory.oom.group", value: "1" };
   return version === "v1" ? [limit] : [limit, whole];

@@ -59,10 +59,11 @@ export class CgroupLimits implements ProcessLimits {
 
   async place(process: ProcessIdentity, group: ProcessGroup): Promise<void> {
     const path = this.#pathOf(group);
-    this.#groups.set(path, group);
+    const limited = this.#groups.get(path)?.resources.memoryBytes !== undefined;
+    this.#groups.set(path, limited ? withMemory(group) : group);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#place(process, group, path);
+        return await this.#place(process, this.#groups.get(path) ?? group, path);
       } catch (error) {
         const { code } = error as { code?: string };
         // No such process: it ended, and its container's end is told by others.
@@ -239,6 +240,11 @@ export class CgroupLimits implements ProcessLimits {
     };
     await visit(node);
   }
+}
+
+/** A limit that was written stays until another is: the kernel is told when there is none now. */
+function withMemory(group: ProcessGroup): ProcessGroup {
+  return { ...group, resources: { memoryBytes: Number.POSITIVE_INFINITY, ...group.resources } };
 }
 
 /** The error's code, if it was not removed. */

@@ -71,26 +71,26 @@ function directoryOf(path: string): string {
 }
 
 /** The part of a processor that a loop got over a second and more of the machine's time. */
-async function shareOfLoop(limits: ProcessLimits, kind: ProcessGroup): Promise<number> {
+async function runLoop(limits: ProcessLimits, kind: ProcessGroup) {
   const loop = start("while :; do :; done");
   await limits.place(loop, kind);
   const read = () => (spawner.usage(loop)?.cpuNanoseconds ?? 0) / 1e6;
   const [fromMs, usedMs] = [performance.now(), read()];
   await eventually(() => performance.now() - fromMs > 1200);
   const share = (read() - usedMs) / (performance.now() - fromMs);
+  const throttling = limits.throttling(kind);
   spawner.kill(loop, "SIGKILL");
   await eventually(() => !spawner.isAlive(loop));
-  return share;
+  return { share, throttling };
 }
 
 describe.skipIf(withoutCgroups)("CgroupLimits", () => {
   test("CgroupLimits keeps a process that loops at its part of a processor", async () => {
     const limits = await openCgroups();
     const limited = group("loop", { resources: { cpuLimitMillis: 200 } });
-    const share = await shareOfLoop(limits, limited);
+    const { share, throttling } = await runLoop(limits, limited);
     expect(share).toBeGreaterThan(0.15);
     expect(share).toBeLessThan(0.25);
-    const throttling = limits.throttling(limited);
     expect(throttling?.throttledPeriods).toBeGreaterThan(5);
     expect(throttling?.throttledNanoseconds).toBeGreaterThan(5e8);
     expect(limits.throttling(group("other"))).toBeUndefined();
@@ -182,6 +182,11 @@ describe("CgroupLimits over plain files", () => {
     expect(read(`${leaf}/cpu.max`)).toBe("20000 100000");
     expect(read(`${leaf}/memory.max`)).toBe(`${MIB}`);
     expect(read(`${leaf}/cgroup.procs`)).toBe("4711");
+    await limits.place({ pid: 4711, startTime: "1" }, group("c", { resources: {} }));
+    expect(read(`${leaf}/cpu.max`)).toBe("max 100000");
+    expect(read(`${leaf}/memory.max`)).toBe("max");
+    await limits.place({ pid: 4711, startTime: "1" }, limited);
+    expect(read(`${leaf}/memory.max`)).toBe(`${MIB}`);
 
     writeFileSync(join(root, leaf, "memory.events"), "low 0\noom 1\noom_kill 1\n");
     writeFileSync(join(root, leaf, "cpu.stat"), "nr_periods 9\nnr_throttled 3\nthrottled_usec 7\n");
@@ -196,10 +201,10 @@ describe("SignalLimits", () => {
   test("SignalLimits keeps a process that loops near its part of a processor", async () => {
     const limits = new SignalLimits({ spawner, clock: systemClock, logger: silentLogger });
     const limited = group("loop", { resources: { cpuLimitMillis: 200 } });
-    const share = await shareOfLoop(limits, limited);
+    const { share, throttling } = await runLoop(limits, limited);
     expect(share).toBeGreaterThan(0.1);
     expect(share).toBeLessThan(0.3);
-    expect(limits.throttling(limited)?.throttledPeriods).toBeGreaterThan(2);
+    expect(throttling?.throttledPeriods).toBeGreaterThan(2);
     limits.close();
   });
 

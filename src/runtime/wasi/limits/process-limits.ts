@@ -15,7 +15,7 @@ export const MAX_WORKER_THREADS = 1024;
 export interface ProcessResources {
   readonly cpuRequestMillis?: number;
   readonly cpuLimitMillis?: number;
-  /** All memory of the process, {@link WORKER_OVERHEAD_BYTES} included. */
+  /** All memory of the process, {@link WORKER_OVERHEAD_BYTES} included; Infinity: any amount. */
   readonly memoryBytes?: number;
 }
 
