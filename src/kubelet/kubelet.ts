@@ -100,7 +100,7 @@ class NodeAgent implements Kubelet {
     });
     this.#puller = new ImagePuller({ runtime, clock, events: this.#events });
     this.#sync = this.#createSync();
-    this.#usage = new ResourceUsage({ runtime, clock });
+    this.#usage = new ResourceUsage({ runtime, clock, logger });
     this.app = createHttpApi({
       runtime,
       clock,
