@@ -86,7 +86,8 @@ export class Outlet {
   }
 
   #hold(bytes: Uint8Array): void {
-    this.#held.push(bytes.slice());
+    // Not by `slice`, which for a Buffer gives a view of what the caller goes on to use.
+    this.#held.push(new Uint8Array(bytes));
     this.#heldBytes += bytes.length;
     if (this.#heldBytes > this.#maxHeldBytes) {
       this.#held = [];

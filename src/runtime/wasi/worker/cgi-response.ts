@@ -96,9 +96,10 @@ export class CgiResponse implements OutputStream, AnswerBody {
 
   take(): Uint8Array | undefined {
     if (this.#pending.length === 0) return undefined;
-    const bytes = this.#pending;
-    this.#pending = EMPTY;
-    this.#wake();
+    // A guest may write as much as its memory holds in one call.
+    const bytes = this.#pending.subarray(0, BODY_HIGH_WATER);
+    this.#pending = this.#pending.subarray(bytes.length);
+    if (this.#pending.length < BODY_HIGH_WATER) this.#wake();
     return bytes;
   }
 
