@@ -4,12 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { componentSettings } from "../component/pod-grants.ts";
-import { TranslatedComponents } from "../component/testing/translated.ts";
+import { COMPONENTS, TranslatedComponents } from "../component/testing/translated.ts";
 import { type HostClock, SystemHostClock } from "../host/host-clock.ts";
 import { ComponentCode } from "../worker/component-code.ts";
 import { openHost } from "./testing/host-fixture.ts";
 
-const STORAGE = join(import.meta.dir, "testdata", "storage", "storage.wasm");
 const translated = new TranslatedComponents();
 const volume = mkdtempSync(join(tmpdir(), "kubun-storage-"));
 afterAll(() => {
@@ -27,7 +26,7 @@ async function run(
   annotations: Readonly<Record<string, string>>,
   clock: HostClock = new SystemHostClock(),
 ) {
-  const code = await ComponentCode.load(await translated.directory(STORAGE), undefined);
+  const code = await ComponentCode.load(await translated.directory(COMPONENTS.storage), undefined);
   using fixture = openHost({
     args: ["storage", ...args],
     env: [["GREETING", "hello variables"]],

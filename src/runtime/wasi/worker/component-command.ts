@@ -1,12 +1,15 @@
 import { ProcExit } from "../host/errno.ts";
 import type { HostClock } from "../host/host-clock.ts";
 import type { PreviewTwo } from "../preview2/preview-two.ts";
+import { withoutVersion } from "../component/component-binary.ts";
+import { PortListeners } from "../preview2/sockets/port-listeners.ts";
 import {
   EXIT_TRAP,
   type FacadeStatus,
   type WorkerComponent,
   type WorkerSpec,
 } from "../worker-protocol.ts";
+import { facadeStatus } from "./command-guest.ts";
 import type { ComponentCode, ComponentInstance } from "./component-code.ts";
 import { previewTwo } from "./component-guest.ts";
 import type { CriLog } from "./cri-log.ts";
@@ -18,12 +21,15 @@ interface Runnable {
   run(): unknown;
 }
 
+/** What a component imports that makes sockets of its own. */
+const LISTENING = "wasi:sockets/tcp";
 const EXIT_ERR = 1;
 
 /** The style `component` for wasi:cli/run: entered once, it ends the container. */
 export class ComponentCommand implements Guest {
   readonly #code: ComponentCode;
   readonly #log: CriLog;
+  readonly #listeners: PortListeners;
   readonly #host: PreviewTwo;
   #instance: ComponentInstance | undefined;
 
@@ -35,20 +41,34 @@ export class ComponentCommand implements Guest {
   ) {
     this.#code = code;
     this.#log = log;
-    this.#host = previewTwo(spec, log, clock);
+    // A job that has no use for sockets must not take connections that it never answers.
+    const listens = code.manifest.imports.some((name) => withoutVersion(name) === LISTENING);
+    this.#listeners = new PortListeners(listens ? spec.ports : []);
+    this.#host = previewTwo(spec, log, clock, { listeners: this.#listeners });
   }
 
-  /** Sockets are the guest's own, by wasi:sockets. */
-  readonly connections = 0;
-  readonly owesAnswer = false;
-  readonly activity = 0;
+  get connections(): number {
+    return this.#listeners.meter.open.size;
+  }
+
+  get owesAnswer(): boolean {
+    return this.#listeners.meter.owesAnswer;
+  }
+
+  get activity(): number {
+    return this.#listeners.meter.activity;
+  }
 
   get memoryBytes(): number {
     return this.#instance?.memoryBytes ?? 0;
   }
 
   listen(): FacadeStatus[] {
-    return [];
+    return this.#listeners.all.flatMap((listener) => {
+      listener.listenUnix();
+      const { address, port } = listener.port;
+      return address === undefined ? [] : [facadeStatus(port, () => listener.listenTcp(address))];
+    });
   }
 
   async run(): Promise<GuestEnd> {
@@ -62,6 +82,7 @@ export class ComponentCommand implements Guest {
       return this.#endOf(thrown);
     } finally {
       host.close();
+      this.#listeners.close();
       this.#host.close();
     }
   }

@@ -1,7 +1,7 @@
 import type { HostClock } from "../host/host-clock.ts";
 import { INSTANCE_REUSE_ANNOTATION } from "../component/pod-grants.ts";
 import { createPreviewTwo } from "../preview2/create-preview-two.ts";
-import type { PreviewTwo } from "../preview2/preview-two.ts";
+import type { PreviewTwo, PreviewTwoOptions } from "../preview2/preview-two.ts";
 import {
   EXIT_CANNOT_RUN,
   type FacadeStatus,
@@ -190,6 +190,7 @@ export function previewTwo(
   spec: WorkerSpec & { readonly component: WorkerComponent },
   log: CriLog,
   clock: HostClock,
+  options: Pick<PreviewTwoOptions, "listeners"> = {},
 ): PreviewTwo {
   const { args, env, preopens, component } = spec;
   return createPreviewTwo({
@@ -202,6 +203,7 @@ export function previewTwo(
     grants: component.grants,
     ...(component.egressPath === undefined ? {} : { egressPath: component.egressPath }),
     ...(component.keyvaluePath === undefined ? {} : { keyvaluePath: component.keyvaluePath }),
+    ...options,
     note: (line) => log.note(line),
   });
 }

@@ -6,10 +6,15 @@ import { runTranslation } from "../translation-process.ts";
 
 const source = join(import.meta.dir, "..", "..", "..", "..");
 
+const storage = join(import.meta.dir, "..", "..", "preview2", "testdata", "storage");
+
 /** Components the tests run, made by testdata/rebuild.sh. */
 export const COMPONENTS = {
   service: join(import.meta.dir, "..", "testdata", "service.wasm"),
+  front: join(import.meta.dir, "..", "testdata", "front.wasm"),
   command: join(import.meta.dir, "..", "testdata", "command.wasm"),
+  listener: join(storage, "listener.wasm"),
+  storage: join(storage, "storage.wasm"),
 };
 
 export const TRANSLATE_COMMAND = [process.execPath, join(source, "cmd", "wasi-translate.ts")];

@@ -8,8 +8,14 @@ import { networkErrorCode, socketFailure, type NetworkErrorCode } from "./networ
 /** Bytes a socket holds before it stops reading. */
 export const RECEIVE_HIGH_WATER = 64 * 1024;
 
-interface SocketData {
+export interface SocketData {
   owner: ByteSocket | undefined;
+}
+
+/** Who counts a connection that came in. */
+export interface ConnectionCount {
+  readonly open: Set<ByteSocket>;
+  activity: number;
 }
 
 /** A connected TCP socket, both of its directions bounded. */
@@ -27,10 +33,13 @@ export class ByteSocket {
   #readShut = false;
   #writeShut = false;
   #closed = false;
+  #asked = false;
   #failure: NetworkErrorCode | undefined;
+  readonly #count: ConnectionCount | undefined;
 
-  private constructor(socket: Socket<SocketData>) {
+  private constructor(socket: Socket<SocketData>, count?: ConnectionCount) {
     this.#socket = socket;
+    this.#count = count;
     this.#writer = new SocketWriter(socket);
     this.input = this.#makeInput();
     this.output = this.#makeOutput();
@@ -39,11 +48,39 @@ export class ByteSocket {
   /** Rejects with what the system says. */
   static async connect(hostname: string, port: number): Promise<ByteSocket> {
     const data: SocketData = { owner: undefined };
-    const options = { hostname, port, data, socket: handlers, allowHalfOpen: true };
+    const options = { hostname, port, data, socket: socketHandlers, allowHalfOpen: true };
     const socket = await Bun.connect<SocketData>(options);
     const made = new ByteSocket(socket);
     socket.data.owner = made;
     return made;
+  }
+
+  /** A connection that came in. Nothing is read from it before {@link resume}. */
+  static accepted(socket: Socket<SocketData>, count: ConnectionCount): ByteSocket {
+    const made = new ByteSocket(socket, count);
+    socket.data.owner = made;
+    count.open.add(made);
+    made.#paused = true;
+    socket.pause();
+    return made;
+  }
+
+  resume(): void {
+    this.#throttle();
+  }
+
+  /** Bytes came in after the guest's last write, or its last write has not left yet. */
+  get owesAnswer(): boolean {
+    return this.#asked || (this.#writer.heldBytes > 0 && !this.#closed);
+  }
+
+  /** Empty for what did not come over IP. */
+  get remoteAddress(): string {
+    return this.#socket.remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.#socket.remotePort ?? 0;
   }
 
   get localAddress(): string {
@@ -72,6 +109,7 @@ export class ByteSocket {
     if (this.#closed) return;
     this.#closed = true;
     this.#ended = true;
+    this.#count?.open.delete(this);
     // What the kernel has not taken yet is lost only when the guest did not flush.
     if (this.#writer.heldBytes === 0 && this.#failure === undefined) this.#socket.end();
     else this.#socket.terminate();
@@ -83,6 +121,8 @@ export class ByteSocket {
     if (this.#readShut || this.#closed) return;
     this.#chunks.push(chunk);
     this.#held += chunk.length;
+    this.#asked = true;
+    this.#moved();
     this.#throttle();
     this.#readable.notify();
   }
@@ -105,6 +145,7 @@ export class ByteSocket {
     this.#ended = true;
     this.#writeShut = true;
     this.#closed = true;
+    this.#count?.open.delete(this);
     this.#readable.notify();
     this.#writable.notify();
   }
@@ -121,7 +162,11 @@ export class ByteSocket {
   #makeOutput(): OutputSink {
     return {
       room: () => this.#room(),
-      write: (bytes) => this.#writer.write(bytes),
+      write: (bytes) => {
+        this.#asked = false;
+        this.#moved();
+        this.#writer.write(bytes);
+      },
       flush: () => undefined,
       flushing: () => this.#writer.heldBytes > 0 && !this.#closed,
       ready: () => this.#writeShut || this.#closed || this.#writer.heldBytes < MAX_WRITE_BYTES,
@@ -163,6 +208,10 @@ export class ByteSocket {
     this.#throttle();
   }
 
+  #moved(): void {
+    if (this.#count !== undefined) this.#count.activity++;
+  }
+
   #throttle(): void {
     const full = this.#held >= RECEIVE_HIGH_WATER;
     if (full === this.#paused || this.#closed) return;
@@ -172,7 +221,7 @@ export class ByteSocket {
   }
 }
 
-const handlers = {
+export const socketHandlers = {
   data: (socket: Socket<SocketData>, chunk: Uint8Array) => socket.data.owner?.received(chunk),
   drain: (socket: Socket<SocketData>) => socket.data.owner?.drained(),
   end: (socket: Socket<SocketData>) => socket.data.owner?.ended(),

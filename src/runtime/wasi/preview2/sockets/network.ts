@@ -78,6 +78,16 @@ export class SocketContext {
     throw new NetworkError("access-denied");
   }
 
+  /** Says once in the log why a port cannot be listened on. */
+  denyPort(port: number): void {
+    const { options, shared } = this.instance;
+    const why =
+      options.listeners === undefined
+        ? "the container's ports are answered by its wasi:http handler"
+        : "containerPorts of the container do not name it";
+    shared.denials.unavailable("wasi:sockets/tcp", `listening on port ${port}`, why);
+  }
+
   /** The address, and what it was the answer for. */
   #namesOf(address: string): readonly string[] {
     return [address, ...this.instance.shared.names.namesOf(address)];

@@ -118,7 +118,7 @@ describe("tcp-socket", () => {
     expect(refusal(() => socket.startBind(network, at(80)))).toBe("access-denied");
     socket.startBind(network, at(0, [0, 0, 0, 0]));
     socket.finishBind();
-    expect(refusal(() => socket.startListen())).toBe("not-supported");
+    expect(refusal(() => socket.startListen())).toBe("access-denied");
     expect(refusal(() => socket.setHopLimit(0))).toBe("invalid-argument");
     expect(refusal(() => socket.finishConnect())).toBe("not-in-progress");
   });

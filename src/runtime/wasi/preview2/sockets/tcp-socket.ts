@@ -1,18 +1,17 @@
 import { InputStream } from "../io/input-stream.ts";
 import { OutputStream } from "../io/output-stream.ts";
 import { Pollable } from "../io/pollable.ts";
-import { ReadySignal } from "../io/ready-signal.ts";
-import { Resource } from "../io/resource.ts";
 import { ByteSocket } from "./byte-socket.ts";
 import {
   formatIp,
   ipOf,
-  isUnicast,
   isUnspecified,
+  parseIp,
   socketAddress,
   type AddressFamily,
   type IpSocketAddress,
 } from "./ip-address.ts";
+import { IpSocket } from "./ip-socket.ts";
 import {
   NetworkError,
   networkErrorCode,
@@ -20,60 +19,61 @@ import {
   type NetworkErrorCode,
   type SocketContext,
 } from "./network.ts";
+import type { PortListener } from "./port-listeners.ts";
 import { positive, TcpOptions } from "./socket-options.ts";
 
 type State =
-  | { readonly kind: "unbound" | "bind-started" | "bound" }
+  | { readonly kind: "unbound" }
+  | { readonly kind: "bind-started" | "bound"; readonly binding: Binding | undefined }
+  | { readonly kind: "listen-started" | "listening"; readonly binding: Binding }
   | { readonly kind: "connecting"; readonly remote: IpSocketAddress }
   | { readonly kind: "dialled"; readonly remote: IpSocketAddress; readonly socket: ByteSocket }
   | { readonly kind: "connected"; readonly remote: IpSocketAddress; readonly socket: ByteSocket }
   | { readonly kind: "failed"; readonly code: NetworkErrorCode }
   | { readonly kind: "closed" };
 
-/** The resource `tcp-socket`: it dials what the pod was granted, and does not listen. */
-export class TcpSocket extends Resource {
-  readonly #context: SocketContext;
-  readonly #family: AddressFamily;
-  readonly #options = new TcpOptions();
-  readonly #signal = new ReadySignal();
+/** Where a socket is bound; without one the system chooses. */
+interface Binding {
+  readonly local: IpSocketAddress;
+  readonly listener: PortListener;
+}
+
+/** Who connected over a Unix socket has no address. */
+const LOCAL_PEER = "127.0.0.1";
+
+/**
+ * The resource `tcp-socket`: it dials what the pod was granted, and listens on the ports that the
+ * container's spec names.
+ */
+export class TcpSocket extends IpSocket<TcpOptions> {
   #state: State = { kind: "unbound" };
 
   /** Throws new-socket-limit. */
   constructor(context: SocketContext, family: AddressFamily) {
-    context.enter();
-    super(context.instance.scope);
-    this.#context = context;
-    this.#family = family;
+    super(context, family, new TcpOptions());
   }
 
-  /** The system chooses the address: only an unspecified one with port 0 can be bound. */
+  /** A port of the container's, or none: then the system chooses, for a socket that dials. */
   startBind(_network: Network, local: IpSocketAddress): void {
-    if (local.tag !== this.#family) throw new NetworkError("invalid-argument");
+    if (local.tag !== this.family) throw new NetworkError("invalid-argument");
     if (this.#state.kind !== "unbound") throw new NetworkError("invalid-state");
-    const bindable = isUnspecified(ipOf(local)) && local.val.port === 0;
-    if (!bindable) throw new NetworkError("access-denied");
-    this.#state = { kind: "bind-started" };
+    const binding = this.isAnyAddress(local) ? undefined : this.#claim(local);
+    this.#state = { kind: "bind-started", binding };
   }
 
   finishBind(): void {
-    if (this.#state.kind !== "bind-started") throw new NetworkError("not-in-progress");
-    this.#state = { kind: "bound" };
+    const state = this.#state;
+    if (state.kind !== "bind-started") throw new NetworkError("not-in-progress");
+    this.#state = { kind: "bound", binding: state.binding };
   }
 
   startConnect(_network: Network, remote: IpSocketAddress): void {
     if (this.#state.kind === "connecting") throw new NetworkError("concurrency-conflict");
-    if (this.#state.kind !== "unbound" && this.#state.kind !== "bound") {
-      throw new NetworkError("invalid-state");
-    }
-    const ip = ipOf(remote);
-    const { port } = remote.val;
-    if (remote.tag !== this.#family || port === 0 || !isUnicast(ip)) {
-      throw new NetworkError("invalid-argument");
-    }
-    const address = formatIp(ip);
-    this.#context.require("tcp", address, port);
+    const bound = this.#state.kind === "bound" && this.#state.binding === undefined;
+    if (this.#state.kind !== "unbound" && !bound) throw new NetworkError("invalid-state");
+    const address = this.checkRemote("tcp", remote);
     this.#state = { kind: "connecting", remote };
-    ByteSocket.connect(address, port).then(
+    ByteSocket.connect(address, remote.val.port).then(
       (socket) => {
         if (this.#state.kind !== "connecting") return socket.close();
         this.#become({ kind: "dialled", remote, socket });
@@ -94,31 +94,49 @@ export class TcpSocket extends Resource {
     }
     if (state.kind !== "dialled") throw new NetworkError("not-in-progress");
     const { socket, remote } = state;
-    const input = new InputStream(this.scope, socket.input, this);
-    const output = new OutputStream(this.scope, socket.output, this);
-    this.#state = { kind: "connected", socket, remote };
-    this.#applyKeepAlive();
-    return [input, output];
+    return this.#connect(socket, remote);
   }
 
-  startListen(): never {
-    const bound = this.#state.kind === "bound";
-    throw new NetworkError(bound ? "not-supported" : "invalid-state");
+  startListen(): void {
+    const state = this.#state;
+    if (state.kind !== "bound") throw new NetworkError("invalid-state");
+    const { binding } = state;
+    if (binding === undefined) {
+      this.context.denyPort(0);
+      throw new NetworkError("access-denied");
+    }
+    this.#state = { kind: "listen-started", binding };
   }
 
-  finishListen(): never {
-    throw new NetworkError("not-in-progress");
+  finishListen(): void {
+    const state = this.#state;
+    if (state.kind !== "listen-started") throw new NetworkError("not-in-progress");
+    this.#state = { kind: "listening", binding: state.binding };
   }
 
-  accept(): never {
-    throw new NetworkError("invalid-state");
+  /** Throws would-block when nobody waits, new-socket-limit when there are too many. */
+  accept(): [TcpSocket, InputStream, OutputStream] {
+    const state = this.#state;
+    if (state.kind !== "listening") throw new NetworkError("invalid-state");
+    const { listener } = state.binding;
+    if (listener.pending === 0) throw new NetworkError("would-block");
+    const made = new TcpSocket(this.context, this.family);
+    const socket = listener.accept();
+    if (socket === undefined) throw new NetworkError("would-block");
+    const remote =
+      socketAddress(socket.remoteAddress, socket.remotePort) ?? socketAddress(LOCAL_PEER, 0);
+    if (remote === undefined) throw new NetworkError("unknown");
+    return [made, ...made.#connect(socket, remote)];
   }
 
   localAddress(): IpSocketAddress {
+    const state = this.#state;
+    if ("binding" in state && state.binding !== undefined && state.kind !== "bind-started") {
+      return state.binding.local;
+    }
     const { socket } = this.#connected();
     const address = socketAddress(socket.localAddress, socket.localPort);
-    if (address === undefined) throw new NetworkError("unknown");
-    return address;
+    return address ?? this.#unspecified();
   }
 
   remoteAddress(): IpSocketAddress {
@@ -126,11 +144,7 @@ export class TcpSocket extends Resource {
   }
 
   isListening(): boolean {
-    return false;
-  }
-
-  addressFamily(): AddressFamily {
-    return this.#family;
+    return this.#state.kind === "listening";
   }
 
   setListenBacklogSize(value: bigint): void {
@@ -139,67 +153,60 @@ export class TcpSocket extends Resource {
   }
 
   keepAliveEnabled(): boolean {
-    return this.#options.keepAlive;
+    return this.options.keepAlive;
   }
 
   setKeepAliveEnabled(value: boolean): void {
-    this.#options.keepAlive = value;
+    this.options.keepAlive = value;
     this.#applyKeepAlive();
   }
 
   keepAliveIdleTime(): bigint {
-    return this.#options.idleNs;
+    return this.options.idleNs;
   }
 
   setKeepAliveIdleTime(value: bigint): void {
-    this.#options.idleNs = value;
+    this.options.idleNs = value;
     this.#applyKeepAlive();
   }
 
   keepAliveInterval(): bigint {
-    return this.#options.intervalNs;
+    return this.options.intervalNs;
   }
 
   setKeepAliveInterval(value: bigint): void {
-    this.#options.intervalNs = value;
+    this.options.intervalNs = value;
   }
 
   keepAliveCount(): number {
-    return this.#options.count;
+    return this.options.count;
   }
 
   setKeepAliveCount(value: number): void {
-    this.#options.count = value;
+    this.options.count = value;
   }
 
   hopLimit(): number {
-    return this.#options.hopLimit;
+    return this.options.hopLimit;
   }
 
   setHopLimit(value: number): void {
-    this.#options.hopLimit = value;
+    this.options.hopLimit = value;
   }
 
-  receiveBufferSize(): bigint {
-    return this.#options.receiveBufferSize;
-  }
-
-  setReceiveBufferSize(value: bigint): void {
-    this.#options.receiveBufferSize = value;
-  }
-
-  sendBufferSize(): bigint {
-    return this.#options.sendBufferSize;
-  }
-
-  setSendBufferSize(value: bigint): void {
-    this.#options.sendBufferSize = value;
-  }
-
+  /** Ready when what was started is done, or when somebody waits to be accepted. */
   subscribe(): Pollable {
     const source = {
-      ready: () => this.#state.kind !== "connecting",
-      watch: (callback: () => void) => this.#signal.watch(callback),
+      ready: () => {
+        const state = this.#state;
+        if (state.kind === "listening") return state.binding.listener.pending > 0;
+        return state.kind !== "connecting";
+      },
+      watch: (callback: () => void) => {
+        const state = this.#state;
+        const signal = state.kind === "listening" ? state.binding.listener.readable : this.signal;
+        return signal.watch(callback);
+      },
     };
     return new Pollable(this.scope, source, this);
   }
@@ -212,8 +219,40 @@ export class TcpSocket extends Resource {
   protected override released(): void {
     const state = this.#state;
     if (state.kind === "dialled" || state.kind === "connected") state.socket.close();
+    if ("binding" in state && state.binding !== undefined) state.binding.listener.claimed = false;
     this.#become({ kind: "closed" });
-    this.#context.leave();
+    super.released();
+  }
+
+  /** Throws address-not-bindable, address-in-use, or access-denied for a port nobody named. */
+  #claim(local: IpSocketAddress): Binding {
+    const ip = ipOf(local);
+    const { port } = local.val;
+    const listener = this.context.instance.options.listeners?.at(port);
+    if (listener === undefined) {
+      this.context.denyPort(port);
+      throw new NetworkError("access-denied");
+    }
+    const own = parseIp(listener.port.address ?? LOCAL_PEER);
+    const bindable = isUnspecified(ip) || (own !== undefined && formatIp(own) === formatIp(ip));
+    if (!bindable) throw new NetworkError("address-not-bindable");
+    if (listener.claimed) throw new NetworkError("address-in-use");
+    listener.claimed = true;
+    return { local, listener };
+  }
+
+  #connect(socket: ByteSocket, remote: IpSocketAddress): [InputStream, OutputStream] {
+    const input = new InputStream(this.scope, socket.input, this);
+    const output = new OutputStream(this.scope, socket.output, this);
+    this.#state = { kind: "connected", socket, remote };
+    this.#applyKeepAlive();
+    return [input, output];
+  }
+
+  #unspecified(): IpSocketAddress {
+    const address = socketAddress(this.family === "ipv4" ? "0.0.0.0" : "::", 0);
+    if (address === undefined) throw new NetworkError("unknown");
+    return address;
   }
 
   #connected() {
@@ -223,12 +262,12 @@ export class TcpSocket extends Resource {
 
   #applyKeepAlive(): void {
     if (this.#state.kind !== "connected") return;
-    const { keepAlive, idleNs } = this.#options;
+    const { keepAlive, idleNs } = this.options;
     this.#state.socket.setKeepAlive(keepAlive ? Number(idleNs / 1_000_000n) : undefined);
   }
 
   #become(state: State): void {
     this.#state = state;
-    this.#signal.notify();
+    this.signal.notify();
   }
 }

@@ -1,17 +1,9 @@
 import { GuestTrap } from "../io/guest-error.ts";
 import { Pollable } from "../io/pollable.ts";
-import { ReadySignal } from "../io/ready-signal.ts";
-import { Resource } from "../io/resource.ts";
+import type { Resource } from "../io/resource.ts";
 import { DatagramPort } from "./datagram-port.ts";
-import {
-  formatIp,
-  ipOf,
-  isUnicast,
-  isUnspecified,
-  socketAddress,
-  type AddressFamily,
-  type IpSocketAddress,
-} from "./ip-address.ts";
+import { socketAddress, type AddressFamily, type IpSocketAddress } from "./ip-address.ts";
+import { IpSocket } from "./ip-socket.ts";
 import {
   NetworkError,
   networkErrorCode,
@@ -28,33 +20,25 @@ type State =
   | { readonly kind: "opened" | "bound"; readonly port: DatagramPort };
 
 /** The resource `udp-socket`: it talks with whom the pod was granted. */
-export class UdpSocket extends Resource {
-  readonly #context: SocketContext;
-  readonly #family: AddressFamily;
-  readonly #options = new SocketOptions();
-  readonly #signal = new ReadySignal();
+export class UdpSocket extends IpSocket<SocketOptions> {
   #state: State = { kind: "unbound" };
   #remote: IpSocketAddress | undefined;
   #streams: readonly Resource[] = [];
 
   /** Throws new-socket-limit. */
   constructor(context: SocketContext, family: AddressFamily) {
-    context.enter();
-    super(context.instance.scope);
-    this.#context = context;
-    this.#family = family;
+    super(context, family, new SocketOptions());
   }
 
   /** The system chooses the port: only port 0 of an unspecified address can be bound. */
   startBind(_network: Network, local: IpSocketAddress): void {
-    if (local.tag !== this.#family) throw new NetworkError("invalid-argument");
+    if (local.tag !== this.family) throw new NetworkError("invalid-argument");
     if (this.#state.kind === "binding") throw new NetworkError("concurrency-conflict");
     if (this.#state.kind !== "unbound") throw new NetworkError("invalid-state");
-    const bindable = isUnspecified(ipOf(local)) && local.val.port === 0;
-    if (!bindable) throw new NetworkError("access-denied");
+    if (!this.isAnyAddress(local)) throw new NetworkError("access-denied");
     this.#state = { kind: "binding" };
-    const may = (address: string, port: number) => this.#context.allows("udp", address, port);
-    DatagramPort.open(this.#family, may).then(
+    const may = (address: string, port: number) => this.context.allows("udp", address, port);
+    DatagramPort.open(this.family, may).then(
       (port) => {
         if (this.#state.kind === "binding") this.#become({ kind: "opened", port });
         else port.close();
@@ -82,12 +66,12 @@ export class UdpSocket extends Resource {
     if (this.#streams.some(({ live }) => live)) {
       throw new GuestTrap("the streams of a udp-socket were asked for while former ones are alive");
     }
-    if (remote !== undefined) this.#checkRemote(remote);
+    if (remote !== undefined) this.checkRemote("udp", remote);
     this.#remote = remote;
     const incoming = new IncomingDatagramStream(this, port, remote);
     const outgoing = new OutgoingDatagramStream(this, port, {
       remote,
-      check: (address) => this.#checkRemote(address),
+      check: (address) => this.checkRemote("udp", address),
     });
     this.#streams = [incoming, outgoing];
     return [incoming, outgoing];
@@ -105,38 +89,18 @@ export class UdpSocket extends Resource {
     return this.#remote;
   }
 
-  addressFamily(): AddressFamily {
-    return this.#family;
-  }
-
   unicastHopLimit(): number {
-    return this.#options.hopLimit;
+    return this.options.hopLimit;
   }
 
   setUnicastHopLimit(value: number): void {
-    this.#options.hopLimit = value;
-  }
-
-  receiveBufferSize(): bigint {
-    return this.#options.receiveBufferSize;
-  }
-
-  setReceiveBufferSize(value: bigint): void {
-    this.#options.receiveBufferSize = value;
-  }
-
-  sendBufferSize(): bigint {
-    return this.#options.sendBufferSize;
-  }
-
-  setSendBufferSize(value: bigint): void {
-    this.#options.sendBufferSize = value;
+    this.options.hopLimit = value;
   }
 
   subscribe(): Pollable {
     const source = {
       ready: () => this.#state.kind !== "binding",
-      watch: (callback: () => void) => this.#signal.watch(callback),
+      watch: (callback: () => void) => this.signal.watch(callback),
     };
     return new Pollable(this.scope, source, this);
   }
@@ -145,7 +109,7 @@ export class UdpSocket extends Resource {
     const state = this.#state;
     if (state.kind === "opened" || state.kind === "bound") state.port.close();
     this.#become({ kind: "closed" });
-    this.#context.leave();
+    super.released();
   }
 
   #bound(): DatagramPort {
@@ -153,17 +117,8 @@ export class UdpSocket extends Resource {
     return this.#state.port;
   }
 
-  /** Throws invalid-argument or access-denied. */
-  #checkRemote(remote: IpSocketAddress): void {
-    const ip = ipOf(remote);
-    if (remote.tag !== this.#family || remote.val.port === 0 || !isUnicast(ip)) {
-      throw new NetworkError("invalid-argument");
-    }
-    this.#context.require("udp", formatIp(ip), remote.val.port);
-  }
-
   #become(state: State): void {
     this.#state = state;
-    this.#signal.notify();
+    this.signal.notify();
   }
 }
