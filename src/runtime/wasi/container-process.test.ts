@@ -5,7 +5,7 @@ import type { Clock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { createProcessSpawner, systemClock } from "../../os/index.ts";
 import { WasiFixture } from "./testing/wasi-fixture.ts";
-import { WORKER_OVERHEAD_BYTES } from "./limits/process-limits.ts";
+import { noLimits, type ProcessLimits, WORKER_OVERHEAD_BYTES } from "./limits/process-limits.ts";
 import type { WasiRuntime } from "./wasi-runtime.ts";
 
 const FAKE_WORKER = [process.execPath, join(import.meta.dir, "testing", "fake-worker.ts")];
@@ -142,6 +142,22 @@ describe("ContainerProcess", () => {
     const id = await create(world, "plain", 1024);
     await world.runtime.startContainer(id);
     expect(await exited(world.runtime, id)).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+  });
+
+  test("ContainerProcess: one that the kernel ended for want of memory is OOMKilled", async () => {
+    const removed: string[] = [];
+    const limits: ProcessLimits = {
+      ...noLimits,
+      ranOutOfMemory: () => true,
+      remove: async ({ name }) => void removed.push(name),
+    };
+    const world = await open({ openLimits: async () => limits });
+    const id = await create(world, "plain");
+    await world.runtime.startContainer(id);
+    const { pid = 0 } = await world.runtime.containerStatus(id);
+    process.kill(pid, "SIGKILL");
+    expect(await exited(world.runtime, id)).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+    expect(removed).toEqual([id]);
   });
 
   test("ContainerProcess: a worker that cannot be started fails the container", async () => {
