@@ -44,8 +44,8 @@ const MACHINERY = pattern(
 /**
  * `_call` enters the host. A promise ends the lowering by a throw; when it settled, the lowering is
  * done again with its outcome. That is sound because reading borrowed handles and plain values
- * twice changes nothing, and an owned handle is taken out of its table the first time only: what the
- * second time finds in its place goes nowhere, because the host is not entered again.
+ * twice changes nothing, and an owned handle is taken out of its table the first time only: what
+ * the second time finds in its place goes nowhere, because the host is not entered again.
  */
 const STAND_INS = `
   const _waits = new Error('waits');
