@@ -48,6 +48,7 @@ const NODE_PREFIX_LENGTH = 20;
 const PROXY_SHARE_OF_OPEN_FILES = 3 / 16;
 
 const WORKER_ENTRY = join(import.meta.dir, "wasi-worker.ts");
+const BUNDLE_ENTRY = join(import.meta.dir, "wasi-bundle.ts");
 const TRANSLATE_ENTRY = join(import.meta.dir, "wasi-translate.ts");
 
 /** How many connections this node's proxy may hold. */
@@ -113,6 +114,10 @@ export function createRuntime(
         logger,
       }),
     workerCommand: [process.execPath, WORKER_ENTRY],
+    workerCode: {
+      directory: directory.workerCode,
+      buildCommand: [process.execPath, BUNDLE_ENTRY],
+    },
     translateCommand: [process.execPath, TRANSLATE_ENTRY],
     ...(proxy === undefined ? {} : { egress: egressThrough(proxy) }),
     ...(client === undefined ? {} : { keyvalue: keyvalueThrough({ client, clock, logger }) }),

@@ -18,3 +18,4 @@ export type { ProcessGroup, ProcessLimits } from "./wasi/limits/process-limits.t
 export { isAllowed } from "./wasi/component/pod-grants.ts";
 export type { AllowedHost, OutgoingScheme } from "./wasi/component/pod-grants.ts";
 export { translateComponent } from "./wasi/component/translate-component.ts";
+export { buildWorkerCode } from "./wasi/worker-code/build-worker-code.ts";

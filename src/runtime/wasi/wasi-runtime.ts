@@ -37,6 +37,7 @@ import {
 import { noLimits, type ProcessLimits, WORKER_OVERHEAD_BYTES } from "./limits/process-limits.ts";
 import { type ContainerRecord, type SandboxRecord, StateDirectory } from "./state-directory.ts";
 import { WarmPool } from "./warm-pool.ts";
+import { WorkerCode, type WorkerCodePlace } from "./worker-code/worker-code.ts";
 import { forgetWorker, launchWorker } from "./worker-process.ts";
 import { EXIT_BLOCKED } from "./worker-protocol.ts";
 import { workerSpec } from "./worker-spec.ts";
@@ -52,6 +53,8 @@ export interface WasiRuntimeOptions {
   readonly spawner: ProcessSpawner;
   /** Program and arguments of a worker; the control socket's path is appended. */
   readonly workerCommand: readonly string[];
+  /** Where bundles of a worker's sources are kept, and who makes them; without it none is used. */
+  readonly workerCode?: WorkerCodePlace;
   /** Program and arguments of the translator; a component's path and a directory are appended. */
   readonly translateCommand?: readonly string[];
   /** The ways out of pods; without it no component reaches anything outside. */
@@ -103,6 +106,7 @@ class WorkerRuntime implements WasiRuntime {
   /** `ip:port` → socket, for running containers. */
   readonly #endpoints = new Map<string, string>();
   readonly #components: ComponentRuns;
+  readonly #code: WorkerCode;
   #limits: ProcessLimits = noLimits;
   #memoryCheck: CancelTimer | undefined;
 
@@ -111,10 +115,14 @@ class WorkerRuntime implements WasiRuntime {
     this.#directory = new StateDirectory(options);
     if (options.podCidr !== undefined) this.#giveAddressesOf(options.podCidr);
     this.#components = new ComponentRuns(this.#directory, options);
+    this.#code = new WorkerCode(options);
     const launcher = { ...options, ...this.#directoryPlaces() };
     this.#pool = new WarmPool({
       size: options.warmWorkers ?? DEFAULT_WARM_WORKERS,
-      launch: () => launchWorker(launcher, this.#newId(6)),
+      launch: () => {
+        const { command: workerCommand } = this.#code;
+        return launchWorker({ ...launcher, workerCommand }, this.#newId(6));
+      },
       discard: (worker) => {
         worker.spawned?.discard();
         worker.connection.close();
@@ -142,6 +150,7 @@ class WorkerRuntime implements WasiRuntime {
     this.#sweep();
     this.#sweepComponents();
     await this.#limits.sweep();
+    this.#code.start();
     this.#pool.open();
   }
 
@@ -154,6 +163,7 @@ class WorkerRuntime implements WasiRuntime {
   shutdown(): void {
     this.#memoryCheck?.();
     this.#pool.close();
+    this.#code.close();
     this.#components.close();
     for (const container of this.#containers.values()) container.abandon();
     this.#seats.close();
