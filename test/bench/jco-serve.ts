@@ -1,12 +1,10 @@
 import { existsSync, mkdirSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually } from "../../src/lib/testing/eventually.ts";
 import { freePort } from "../harness/free-port.ts";
 import { runCommand } from "../harness/spawned-server.ts";
+import { PEERS } from "./debian-package.ts";
 
-/** Where peers are kept between runs. */
-export const PEERS = join(tmpdir(), "kubun-bench-peers");
 const PACKAGE = "@bytecodealliance/jco";
 const START_DEADLINE_MS = 120_000;
 
