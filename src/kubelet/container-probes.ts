@@ -113,12 +113,16 @@ export class ContainerProbes {
     const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
     const outcome = await runProbe(probe, target, { clock, timeoutMs });
     if (this.#closed) return;
-    const again = this.#count(kind, probe, outcome);
+    const again = outcome.success === "unknown" || this.#count(kind, probe, outcome);
     if (again) this.#schedule(kind, probe, Math.max(1, probe.periodSeconds ?? 10) * 1000);
   }
 
   /** False: this probe has said its last. */
-  #count(kind: ProbeKind, probe: Probe, outcome: ProbeOutcome): boolean {
+  #count(
+    kind: ProbeKind,
+    probe: Probe,
+    outcome: Exclude<ProbeOutcome, { readonly success: "unknown" }>,
+  ): boolean {
     const { success } = outcome;
     const before = this.#streaks.get(kind);
     const length = before?.success === success ? before.length + 1 : 1;

@@ -10,12 +10,18 @@ export interface ProbeTarget {
 
 export type ProbeOutcome =
   | { readonly success: true }
-  | { readonly success: false; readonly message: string };
+  | { readonly success: false; readonly message: string }
+  /** This process was too busy to notice an answer in time: nothing is known. */
+  | { readonly success: "unknown" };
 
 type ProbeAction = Pick<Probe, "httpGet" | "tcpSocket">;
 
 const SUCCESS: ProbeOutcome = { success: true };
-const TIMED_OUT = Symbol("timed out");
+/**
+ * A timeout that is noticed later than this was not the container's alone. Were it counted, a
+ * machine on which hundreds of pods start at once would end those that run, and start them again.
+ */
+export const LATE_MS = 250;
 
 /** Asks a container once. Never rejects: what goes wrong is the outcome. */
 export async function runProbe(
@@ -24,19 +30,22 @@ export async function runProbe(
   options: { readonly clock: Clock; readonly timeoutMs: number },
 ): Promise<ProbeOutcome> {
   const abort = new AbortController();
+  const { clock, timeoutMs } = options;
+  const lateMs = clock.monotonic() + timeoutMs + LATE_MS;
   let cancel: () => void = () => undefined;
-  const timeout = new Promise<typeof TIMED_OUT>((resolve) => {
-    cancel = options.clock.after(options.timeoutMs, () => resolve(TIMED_OUT));
+  const timeout = new Promise<ProbeOutcome>((resolve) => {
+    cancel = clock.after(timeoutMs, () => {
+      const isLate = clock.monotonic() > lateMs;
+      resolve(isLate ? { success: "unknown" } : { success: false, message: timeoutText(action) });
+      abort.abort();
+    });
   });
   try {
     const asked =
       action.httpGet === undefined
         ? connectOnce(action, target, abort.signal)
         : getOnce(action.httpGet, target, abort.signal);
-    const outcome = await Promise.race([asked, timeout]);
-    if (outcome !== TIMED_OUT) return outcome;
-    abort.abort();
-    return { success: false, message: timeoutText(action) };
+    return await Promise.race([asked, timeout]);
   } catch (error) {
     return { success: false, message: (error as Error).message };
   } finally {
