@@ -10,7 +10,7 @@ import {
   type OutletSocket,
   type RequestHead,
 } from "../../../../lib/index.ts";
-import { answerHead } from "./answer-head.ts";
+import { answerHead, isOwnField } from "./answer-head.ts";
 import {
   MAX_AHEAD_BYTES,
   MAX_DISCARDED_BYTES,
@@ -286,7 +286,8 @@ export class FrontConnection implements ExchangeConnection {
       return undefined;
     }
     if (body.done) {
-      exchange?.receivedAll(body.trailers);
+      // What would say how long the body was comes too late to be believed.
+      exchange?.receivedAll(body.trailers?.filter(([name]) => !isOwnField(name)));
       if (this.#state === "discard") this.#state = "head";
     } else if (this.#state === "discard" && this.#discarded > MAX_DISCARDED_BYTES) {
       this.#linger();
