@@ -4,6 +4,7 @@
  */
 export const CLUSTER_INTERFACES: ReadonlySet<string> = new Set([
   "fermyon:spin/config",
+  "fermyon:spin/key-value",
   "fermyon:spin/sqlite",
   "fermyon:spin/variables",
   "wasi:blobstore/blobstore",
@@ -75,6 +76,7 @@ export const GRANTS: ReadonlyMap<string, { annotation: string; example: string }
       ],
       ["wasi:sockets/udp-create-socket", "kubun.dev/allowed-outgoing-hosts", "udp://my-service:53"],
       ["wasi:keyvalue/store", "kubun.dev/keyvalue-stores", "default"],
+      ["fermyon:spin/key-value", "kubun.dev/keyvalue-stores", "default"],
       ["wasi:blobstore/blobstore", "kubun.dev/blob-containers", "default=/data/blobs"],
       ["fermyon:spin/sqlite", "kubun.dev/sqlite-databases", "default=/data/app.db"],
     ] as const

@@ -36,7 +36,7 @@ describe("importAdvice", () => {
 
   test("importAdvice tells what is refused of a component, and why", () => {
     const imports = [
-      "fermyon:spin/key-value@2.0.0",
+      "fermyon:spin/mqtt@2.0.0",
       "fermyon:spin/llm@2.0.0",
       "wasmcloud:bus/lattice",
       "wasi:nn/tensor@0.2.0",
@@ -45,8 +45,7 @@ describe("importAdvice", () => {
       "log",
     ];
     expect(adviceOn(componentWith({ imports, exports: [HANDLER] }))).toEqual([
-      "refused fermyon:spin/key-value@2.0.0: Spin's own interface; wasi:keyvalue/store is provided",
-      "refused fermyon:spin/llm@2.0.0: Spin's own interface",
+      "refused fermyon:spin/mqtt@2.0.0 fermyon:spin/llm@2.0.0: Spin's own interface",
       "refused wasmcloud:bus/lattice: wasmCloud's own interface",
       "refused wasi:nn/tensor@0.2.0: no machine learning is provided",
       "refused wasi:http/types@0.3.0: WASI 0.3: build the component for WASI 0.2",

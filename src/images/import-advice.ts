@@ -19,7 +19,6 @@ export interface ImportAdvice {
 
 /** Prefixes of interfaces that others provide, and what there is instead. */
 const STRANGERS: readonly (readonly [prefix: string, why: string])[] = [
-  ["fermyon:spin/key-value", "Spin's own interface; wasi:keyvalue/store is provided"],
   ["fermyon:spin/variables", "Spin's own interface; wasi:config/store is provided"],
   ["fermyon:spin/config", "Spin's own interface; wasi:config/store is provided"],
   ["fermyon:spin/http", "Spin's own interface; wasi:http/outgoing-handler is provided"],

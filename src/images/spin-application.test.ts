@@ -119,15 +119,11 @@ describe("images that Spin pushed", () => {
   });
 
   test("resolveImage names the imports of a component that are Spin's own", async () => {
-    const imports = [
-      "fermyon:spin/key-value@2.0.0",
-      "wasi:io/poll@0.2.0",
-      "fermyon:spin/llm@2.0.0",
-    ];
+    const imports = ["fermyon:spin/mqtt@2.0.0", "wasi:io/poll@0.2.0", "fermyon:spin/llm@2.0.0"];
     await pushSpin(componentWith({ imports, exports: [HANDLER] }));
     expect(await refusal()).toBe(
-      "a Spin application that cannot run here: fermyon:spin/key-value@2.0.0: Spin's own " +
-        "interface; wasi:keyvalue/store is provided; fermyon:spin/llm@2.0.0: Spin's own interface",
+      "a Spin application that cannot run here: fermyon:spin/mqtt@2.0.0, fermyon:spin/llm@2.0.0: " +
+        "Spin's own interface",
     );
   });
 

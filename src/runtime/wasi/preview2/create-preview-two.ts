@@ -19,6 +19,7 @@ import { OutputStream } from "./io/output-stream.ts";
 import { Pollable, pollFunction } from "./io/pollable.ts";
 import { KeyvalueClient } from "./keyvalue/keyvalue-client.ts";
 import { keyvalueInterfaces } from "./keyvalue/keyvalue-interfaces.ts";
+import { spinKeyValue } from "./keyvalue/spin-key-value.ts";
 import { loggingInterfaces } from "./logging.ts";
 import type {
   IncomingHttp,
@@ -95,6 +96,7 @@ class HostInstance implements PreviewTwoInstance {
       ...keyvalueInterfaces(context),
       ...sqliteInterfaces(context),
       ...spinVariables(context),
+      ...spinKeyValue(context),
       ...blobstoreInterfaces(context),
     };
   }

@@ -65,6 +65,20 @@ export const PROVIDED_INTERFACES: Readonly<Record<string, ProvidedInterface>> = 
   "wasi:blobstore/types": never(),
   "fermyon:spin/variables": never(),
   "fermyon:spin/config": never(),
+  "fermyon:spin/key-value": {
+    suspending: [
+      "[method]store.get",
+      "[method]store.set",
+      "[method]store.delete",
+      "[method]store.exists",
+      "[method]store.get-keys",
+      "get",
+      "set",
+      "delete",
+      "exists",
+      "get-keys",
+    ],
+  },
   "fermyon:spin/sqlite": {
     suspending: ["[static]connection.open", "[method]connection.execute", "open", "execute"],
   },

@@ -284,3 +284,44 @@ test("A translated component uses stores, gives handles away and gets new ones",
   for (let count = 0; count < 50; count++) await ask("POST", `/best/b?n=${count + 10}`);
   expect(instance.resources).toBe(before);
 }, 60_000);
+
+describe("spinKeyValue", () => {
+  const SPIN = "fermyon:spin/key-value";
+  interface Store {
+    get(key: string): Promise<Uint8Array | undefined>;
+    set(key: string, value: Uint8Array): Promise<void>;
+    delete(key: string): Promise<void>;
+    exists(key: string): Promise<boolean>;
+    getKeys(): Promise<string[]>;
+  }
+
+  test("spinKeyValue: a store of version 2 has the same keys as wasi:keyvalue's", async () => {
+    using server = serveKeyvalue(["default"]);
+    using host = hostOf(server);
+    const spin = imported<{ open(label: string): Store }>(host.instance, SPIN, "Store");
+    const store = spin.open("default");
+    for (const key of ["a", "b", "c"]) await store.set(key, bytes(key));
+    expect(await functionsOf(host).open("default").get("b")).toEqual(bytes("b"));
+    await store.delete("b");
+    expect([await store.exists("b"), await store.get("b")]).toEqual([false, undefined]);
+    for (const key of ["d", "e"]) await store.set(key, bytes(key));
+    expect(await store.getKeys()).toEqual(["a", "c", "d", "e"]);
+    expect(payloadOf(() => spin.open("secrets"))).toEqual({ tag: "access-denied" });
+    expect(host.notes[0]).toStartWith("fermyon:spin/key-value: secrets is refused");
+  });
+
+  test("spinKeyValue: the version before knows stores by numbers, and its own errors", async () => {
+    using server = serveKeyvalue(["default"]);
+    using host = hostOf(server);
+    type Act = (store: number, key: string, value?: Uint8Array) => Promise<unknown>;
+    const act = (name: string): Act => imported<Act>(host.instance, SPIN, name);
+    const store = imported<(name: string) => number>(host.instance, SPIN, "open")("default");
+    await act("set")(store, "a", bytes("1"));
+    expect(await act("get")(store, "a")).toEqual(bytes("1"));
+    expect(await refusal(act("get")(store, "b"))).toEqual({ tag: "no-such-key" });
+    server.instead = () => ({ type: "refused", why: "other", message: "full" });
+    expect(await refusal(act("set")(store, "a", bytes("1")))).toEqual({ tag: "io", val: "full" });
+    imported<(store: number) => void>(host.instance, SPIN, "close")(store);
+    expect(await refusal(act("exists")(store, "a"))).toEqual({ tag: "invalid-store" });
+  });
+});
