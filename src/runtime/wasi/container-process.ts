@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Clock, type Logger, sleep } from "../../lib/index.ts";
 import type { ProcessSpawner, ProcessUsage } from "../process-spawner.ts";
@@ -25,6 +25,8 @@ import {
   type WorkerProcess,
 } from "./worker-process.ts";
 import {
+  ALARM_EXIT_CODE,
+  blockedResultPath,
   EXIT_CANNOT_RUN,
   type FacadeStatus,
   parseWorkerResult,
@@ -329,9 +331,14 @@ export class ContainerProcess {
 
   async #conclude(worker: WorkerAddress): Promise<void> {
     const { directory, limits, seats } = this.#options;
-    const result = readResult(directory.resultPath(this.#record.id));
-    const code = result?.exitCode ?? (await this.#processCode(worker));
+    const path = directory.resultPath(this.#record.id);
+    let result = readResult(path);
+    let code = result?.exitCode ?? (await this.#processCode(worker));
     if (this.#abandoned) return;
+    if (result === undefined && code === ALARM_EXIT_CODE && worker.shared === undefined) {
+      result = this.#blocked(path, worker);
+      code = result?.exitCode ?? code;
+    }
     const finishedAt = Date.parse(result?.finishedAt ?? "") || this.#endedAt(worker);
     const exitCode = this.#killed ? SIGKILL_EXIT_CODE : (code ?? SIGKILL_EXIT_CODE);
     const group = containerGroup(this.#record);
@@ -342,6 +349,20 @@ export class ContainerProcess {
     seats.leave(this.#record.id, worker);
     if (worker.shared === undefined) void limits.remove(group);
     this.#finish({ exitCode, reason, finishedAt }, message);
+  }
+
+  /** What a guest left for the case that it blocks its process, which nobody could log then. */
+  #blocked(resultPath: string, worker: WorkerAddress): WorkerResult | undefined {
+    const result = readResult(blockedResultPath(resultPath));
+    if (result === undefined) return undefined;
+    const finishedAt = new Date(this.#endedAt(worker)).toISOString();
+    const line = `${finishedAt} stderr F ${result.message}\n`;
+    try {
+      appendFileSync(this.#record.config.logPath, line);
+    } catch (error) {
+      this.#options.logger.warn("a container's last words are lost", { error: String(error) });
+    }
+    return { ...result, finishedAt };
   }
 
   /** What the shell around a dead process recorded, which may take it a moment. */

@@ -149,10 +149,17 @@ export interface WorkerResult {
   readonly finishedAt: string;
 }
 
+/** Where the result of a guest stands that is ended because it computes past its deadline. */
+export function blockedResultPath(resultPath: string): string {
+  return `${resultPath}.blocked`;
+}
+
 // Exit codes that are not the guest's own.
 
 /** It computed past its deadline and blocked its process, as timeout(1) says it. */
 export const EXIT_BLOCKED = 124;
+/** A process that SIGALRM ended, as the shell around it records: it is told as EXIT_BLOCKED. */
+export const ALARM_EXIT_CODE = 142;
 export const EXIT_CANNOT_RUN = 128;
 export const EXIT_TRAP = 134;
 export const EXIT_OUT_OF_MEMORY = 137;

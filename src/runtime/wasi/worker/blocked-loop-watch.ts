@@ -1,5 +1,7 @@
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import type { WorkerSpec } from "../worker-protocol.ts";
+import type { MessagePort } from "node:worker_threads";
+import { blockedResultPath, EXIT_BLOCKED, type WorkerSpec } from "../worker-protocol.ts";
+import { LoopAlarm, openKernelTimer } from "./kernel-timer.ts";
+import { leaveResult } from "./leave-result.ts";
 
 /**
  * What the two threads share: how many instances are entered, a count that changes whenever one is
@@ -36,21 +38,34 @@ export interface BlockedLoopOrder {
 /** What the event loop's own deadline may be late by, on a loaded machine, before it counts. */
 const DEADLINE_SLACK_MS = 2000;
 
+/** After computing for so long a guest waits, with the next call that may, for its neighbours. */
+const SLICE_MS = 10;
+
 type Places = Pick<WorkerSpec, "resultPath" | "logPath" | "logMaxBytes">;
 
 /**
  * Ends the process when a guest computes past its deadline. The deadline itself is a timer of the
- * event loop, and such a guest blocks that loop: only another thread can tell. That thread sleeps
- * while no instance is entered.
+ * event loop, and such a guest blocks that loop. Where the process has one guest, a timer of the
+ * kernel ends it, and its words are written down beforehand: a thread would cost 5 MB and 15 ms of
+ * computing. Which of several guests it was only another thread can tell, which sleeps while no
+ * instance is entered.
  */
 export class BlockedLoopWatch {
   readonly #cells = new Int32Array(new SharedArrayBuffer(12));
+  #alarm: LoopAlarm | undefined;
   #orders: MessagePort | undefined;
   #guests = 0;
 
   /** For the one guest of a process, whose requests are {@link enter}ed and {@link leave}d. */
   start(spec: Places, timeoutMs: number): void {
     const what = `a request computed for more than its ${timeoutMs} ms without end`;
+    const timer = openKernelTimer();
+    if (timer !== undefined) {
+      const end = { exitCode: EXIT_BLOCKED, reason: "Error", message: what } as const;
+      leaveResult(blockedResultPath(spec.resultPath), end);
+      this.#alarm = new LoopAlarm(timer, timeoutMs + DEADLINE_SLACK_MS);
+      return;
+    }
     this.#watch({ name: "", what, timeoutMs, slackMs: DEADLINE_SLACK_MS, ...placesOf(spec) });
   }
 
@@ -64,6 +79,7 @@ export class BlockedLoopWatch {
 
   /** Right before an instance is entered. */
   enter(): void {
+    if (this.#alarm !== undefined) return this.#alarm.enter();
     enter(this.#cells);
   }
 
@@ -74,6 +90,7 @@ export class BlockedLoopWatch {
 
   /** When an instance ended, whatever way. */
   leave(): void {
+    if (this.#alarm !== undefined) return this.#alarm.leave();
     leave(this.#cells);
   }
 
@@ -86,10 +103,12 @@ export class BlockedLoopWatch {
   /** Starts the thread with the first guest; it does not keep the process alive. */
   #tell(order: WatchOrder): void {
     if (this.#orders === undefined) {
-      const { port1, port2 } = new MessageChannel();
+      // Loaded here, because that takes 5 ms and few workers have such a thread.
+      const threads = process.getBuiltinModule("node:worker_threads");
+      const { port1, port2 } = new threads.MessageChannel();
       const workerData: BlockedLoopOrder = { cells: this.#cells, orders: port2 };
       const options = { workerData, transferList: [port2] };
-      new Worker(new URL("./blocked-loop-thread.ts", import.meta.url), options).unref();
+      new threads.Worker(new URL("./blocked-loop-thread.ts", import.meta.url), options).unref();
       port1.unref();
       this.#orders = port1;
     }
@@ -119,6 +138,10 @@ export class GuestTurns {
   get computedNs(): bigint {
     const since = this.#enteredMs === undefined ? 0 : performance.now() - this.#enteredMs;
     return BigInt(Math.round((this.#computedMs + since) * 1e6));
+  }
+
+  get overdue(): boolean {
+    return this.#enteredMs !== undefined && performance.now() - this.#enteredMs > SLICE_MS;
   }
 
   enter(): void {

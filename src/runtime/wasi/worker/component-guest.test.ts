@@ -189,9 +189,10 @@ describe("component worker", () => {
   test("component worker: a guest that computes without end ends its worker", async () => {
     await start("service", { component: { requestTimeoutMs: 100 } });
     const cut = worker.fetch("/l").catch(() => "cut");
-    const result = await worker.result();
-    expect(result).toMatchObject({ exitCode: 124, reason: "Error" });
-    expect(result.message).toContain("computed for more than its 100 ms");
+    await worker.process.exited;
+    expect(worker.process.signalCode).toBe("SIGALRM");
+    const message = "a request computed for more than its 100 ms without end";
+    expect(worker.blockedResult()).toMatchObject({ exitCode: 124, message });
     expect(await cut).toBe("cut");
   });
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { eventually } from "../../../../lib/testing/eventually.ts";
 import {
+  blockedResultPath,
   encodeWorkerMessage,
   parseWorkerReply,
   parseWorkerResult,
@@ -115,6 +116,12 @@ export class TestWorker {
     const processCode = await this.process.exited;
     const content = readFileSync(join(this.directory, "result"), "utf8");
     return { ...parseWorkerResult(content), processCode };
+  }
+
+  /** What counts as the result when the kernel's timer ended the process. */
+  blockedResult(): WorkerResult {
+    const content = readFileSync(blockedResultPath(join(this.directory, "result")), "utf8");
+    return parseWorkerResult(content);
   }
 
   async dispose(): Promise<void> {
