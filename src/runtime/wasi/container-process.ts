@@ -309,7 +309,7 @@ export class ContainerProcess {
     return status?.phase === "absent";
   }
 
-  /** Waits for the end: a word of the worker or the closing connection tells, looking makes sure. */
+  /** Waits for the end: the worker or the closing connection tells, and looking makes sure. */
   async #watch(worker: WorkerAddress | undefined): Promise<void> {
     if (worker === undefined) return;
     const { clock, spawner, seats } = this.#options;

@@ -35,10 +35,12 @@ const MUST_WAIT = -1;
  *       (if (i32.eq (local.tee 4 (call $now_fd_read …)) (i32.const -1)) (then (return_call $wait)))
  *       (local.get 4))
  *
- * A guest has one stack, so that at most one promise is under way between the two calls.
+ * A guest has one stack, so that at most one promise is under way between the two calls. `share`
+ * may make a guest wait although its call need not.
  */
 export function waitingImports(
   functions: Readonly<Record<string, GuestFunction>>,
+  share: (answer: number) => number | Promise<number> = (answer) => answer,
 ): Record<string, WebAssembly.ImportValue> {
   let pending: Promise<number> | undefined;
   const now: Record<string, WebAssembly.ImportValue> = {};
@@ -46,7 +48,8 @@ export function waitingImports(
     const fn = functions[name];
     if (fn === undefined) throw new Error(`no function ${name}`);
     now[name] = (...args: never[]) => {
-      const answer = fn(...args);
+      const own = fn(...args);
+      const answer = typeof own === "number" ? share(own) : own;
       if (typeof answer === "number") return answer;
       pending = answer;
       return MUST_WAIT;

@@ -15,6 +15,8 @@ export interface WaitInterest {
 export interface GuestTurn {
   enter(): void;
   leave(): void;
+  /** It has computed for so long that its neighbours are to have their turn. */
+  readonly overdue: boolean;
 }
 
 /** Calls without a look at the event loop after which a guest that never waits must let it run. */

@@ -93,7 +93,11 @@ export class WasiHost {
       ...streamFunctions(state),
       ...pollFunctions(state),
     });
-    return { [PREVIEW1]: { ...functions, ...waitingImports(functions) } };
+    const [turn, { wakeup }] = [this.#turn, state];
+    const share = (answer: number): number | Promise<number> =>
+      turn?.overdue ? wakeup.turn().then(() => answer) : answer;
+    const waiting = waitingImports(functions, turn && share);
+    return { [PREVIEW1]: { ...functions, ...waiting } };
   }
 
   /**
