@@ -15,6 +15,7 @@ const USAGE = `Usage: bun run sim [--core | --cluster | --mutations] [options]
   --seed N       the first seed (default 1); alone it shows the seed's last events
   --seeds COUNT  how many seeds from there
   --minutes M    as many seeds as fit in this time
+  --seconds S    the same, in seconds
   --events N     how many of the last events a single seed shows (default 120)
 `;
 
@@ -25,6 +26,7 @@ const options = {
   seed: { type: "string" },
   seeds: { type: "string" },
   minutes: { type: "string" },
+  seconds: { type: "string" },
   events: { type: "string" },
   help: { type: "boolean" },
 } as const;
@@ -40,15 +42,19 @@ async function main(): Promise<number> {
   const kind = values.cluster === true ? "cluster" : "core";
   const simulation = await simulationOf(kind);
   const first = wholeNumber("seed", values.seed ?? "1");
-  if (values.seed !== undefined && values.seeds === undefined && values.minutes === undefined) {
+  const { seeds, minutes, seconds } = values;
+  const bounded = seeds !== undefined || minutes !== undefined || seconds !== undefined;
+  if (values.seed !== undefined && !bounded) {
     const events = wholeNumber("events", values.events ?? String(SHOWN_EVENTS));
     return await showSeed(simulation, kind, { seed: first, events });
   }
   return await runRange(simulation, kind, {
     first,
-    count: values.seeds === undefined ? Infinity : wholeNumber("seeds", values.seeds),
-    milliseconds:
-      values.minutes === undefined ? Infinity : wholeNumber("minutes", values.minutes) * 60_000,
+    count: seeds === undefined ? Infinity : wholeNumber("seeds", seeds),
+    milliseconds: Math.min(
+      minutes === undefined ? Infinity : wholeNumber("minutes", minutes) * 60_000,
+      seconds === undefined ? Infinity : wholeNumber("seconds", seconds) * 1_000,
+    ),
   });
 }
 
