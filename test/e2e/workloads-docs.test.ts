@@ -113,9 +113,20 @@ describe("docs/WORKLOADS.md", () => {
     TEST_TIMEOUT_MS,
   );
 
+  test(
+    "docs/WORKLOADS.md shows a counter in a key-value store",
+    async () => {
+      const shown = await run(find("kubectl get keyvaluestores"));
+      expect(shown).toContain('"counters" deleted');
+      if (hasCurl) expect(shown).toMatch(/^5\n+NAME +KEYS +SIZE +AGE\ncounters +1 +7B .*\n5/m);
+    },
+    TEST_TIMEOUT_MS,
+  );
+
   test("docs/WORKLOADS.md has no command that is not tried here or with its workload", () => {
     const tried = ["answer.c", "job.rs", "kubun image list", "kubun image build answer.wasm"];
     tried.push("kubectl create deployment answer", "guestbook-store:v1", 'op":"remove');
+    tried.push("kubectl get keyvaluestores");
     // test/e2e/workloads.test.ts builds it.
     tried.push("node workloads/hello-component-js/build.mjs");
     const others = blocks.filter((block) => !tried.some((words) => block.includes(words)));
