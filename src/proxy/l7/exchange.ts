@@ -26,8 +26,9 @@ const NONE_TRIED: ReadonlySet<string> = new Set();
 
 /**
  * One request on its way: chooses an endpoint, sends the request, and gives the answer to the
- * client. While nothing was answered, and nothing of the body is gone that is not held any more, a
- * failed attempt is followed by another.
+ * client. An attempt whose connection did not come up is followed by another. A request that was
+ * sent is sent once more at most: when the connection was an old one, nothing was answered, the
+ * method is idempotent and nothing of the body is gone that is not held any more.
  */
 export class Exchange implements UpstreamUser, Waiting {
   readonly #context: HttpContext;
@@ -173,15 +174,16 @@ export class Exchange implements UpstreamUser, Waiting {
       return;
     }
     this.#sent = false;
-    if (this.#bodyStreamed || !this.#idempotent) {
+    // A connection out of the pool may just have been closed for its age: a new one tells. What
+    // ends a new one may be the request itself, which must not end one endpoint after another.
+    const tooOld = (upstream?.uses ?? 0) > 1 && !this.#freshOnly;
+    if (this.#bodyStreamed || !this.#idempotent || !tooOld) {
       const message = "the endpoint closed the connection without an answer";
       this.#client.answer(502, message, "connection-terminated");
       return;
     }
     this.#failure = "connection-terminated";
-    // A connection out of the pool may just have grown too old; a new one tells more.
-    if ((upstream?.uses ?? 0) > 1) this.#freshOnly = true;
-    else this.#avoid(endpoint);
+    this.#freshOnly = true;
     this.#attempt();
   }
 

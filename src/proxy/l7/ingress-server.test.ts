@@ -188,32 +188,6 @@ describe("l7", () => {
       await last.sees("HTTP/1.1 502 Bad Gateway");
     });
 
-    test("IngressServer sends a request again when an idle connection turns out dead", async () => {
-      const web = backend("10.0.0.1", answering(ok("first")));
-      endpoints("10.0.0.1");
-      const one = await client();
-      one.write(GET);
-      await one.sees("first");
-      web.script = {
-        onData(connection) {
-          if (connection === web.connections[0]) connection.socket.terminate();
-          else connection.send(ok("again"));
-        },
-      };
-      one.write(GET);
-      await one.sees("again");
-      expect(web.connections.length).toBe(2);
-    });
-
-    test("IngressServer does not repeat what is not idempotent once it was sent", async () => {
-      const web = backend("10.0.0.1", { onData: (connection) => connection.socket.terminate() });
-      endpoints("10.0.0.1");
-      const one = await client();
-      one.write("POST /web HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-      await one.sees("HTTP/1.1 502 Bad Gateway");
-      expect(web.connections.length).toBe(1);
-    });
-
     test("IngressServer cuts the client when half an answer is all there is", async () => {
       backend("10.0.0.1", {
         onData(connection) {

@@ -105,7 +105,7 @@ describe("HttpFront", () => {
 
   const plain = (text: string) => text.replace(/Date: [^\r]*\r\n/, "");
 
-  test("HttpFront answers one request after another, those sent ahead of their turn too", async () => {
+  test("HttpFront answers one request after another, in their order", async () => {
     serve();
     const one = client();
     one.write(GET + GET.replace("/", "/two"));
