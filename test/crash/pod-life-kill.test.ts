@@ -12,6 +12,8 @@ import { KUBUN, runCommand, spawnServer } from "../harness/spawned-server.ts";
 import type { SpawnedServer } from "../harness/spawned-server.ts";
 
 const KILLS = Number(process.env["KUBUN_CRASH_KILLS"] ?? 10);
+/** Clusters, each with its share of the kills, that live at the same time: most of it is waiting. */
+const CLUSTERS = 2;
 const SEED = Number(process.env["KUBUN_CRASH_SEED"] ?? 1);
 const TEST_TIMEOUT_MS = 180_000;
 const CONVERGE = { deadlineMs: 40_000 };
@@ -114,61 +116,70 @@ const DEEDS: Readonly<Record<string, Deed>> = {
   },
 };
 
+/** One cluster whose server is killed again and again. Throws when something is lost or left. */
+async function liveThroughKills(seed: number, kills: number): Promise<void> {
+  const random = new SeededRandom(seed);
+  const names = Object.keys(DEEDS);
+  let server = await spawnServer();
+  const { dataDir } = server;
+  try {
+    await push(server, "hello-http:v1", MODULE);
+    const deployments = server.client.resource(DEPLOYMENTS, "default");
+    await deployments.create(deploymentOf("survivor", SURVIVORS));
+    await deployments.create(deploymentOf("crowd", 0));
+    await eventually(() => converged(server, "survivor"), CONVERGE);
+    const healthy = await podsOf(server, "survivor");
+
+    for (let round = 0; round < kills; round++) {
+      const name = names[round % names.length] ?? "";
+      const running = server;
+      const deed = DEEDS[name]?.(running, round).catch(() => undefined);
+      const moments = randomInteger(random, MAX_MOMENTS);
+      for (let read = 0; read < moments; read++) await podsOf(running, "crowd");
+      await running.end("SIGKILL");
+      await deed;
+      for (const pod of healthy) {
+        // Not by the pod's address: its facade is no promise, other clusters come and go.
+        const unix = portSocket(dataDir, pod.metadata.uid ?? "", 8080);
+        const answer = await fetch("http://pod/healthz", { unix });
+        expect(await answer.text()).toBe("ok\n");
+      }
+      server = await spawnServer({ dataDir });
+      const what = `round ${round} (${name}, ${moments} reads, seed ${seed})`;
+      await eventually(() => converged(server, "crowd"), { ...CONVERGE, what });
+      await eventually(() => converged(server, "survivor"), { ...CONVERGE, what });
+      expect(runsOf(await podsOf(server, "survivor"))).toEqual(runsOf(healthy));
+      await eventually(() => holds(() => expectOneEach(dataDir)), {
+        ...CONVERGE,
+        what: `${what}: one each`,
+      });
+    }
+
+    for (const name of ["crowd", "survivor"]) {
+      await server.client.resource(DEPLOYMENTS, "default").delete(name);
+    }
+    await eventually(() => holds(() => expectNothing(dataDir)), {
+      ...CONVERGE,
+      what: "nothing is left",
+    });
+    await server.end("SIGUSR2");
+    expect(podTraces(dataDir)).toMatchObject({ workers: [], shells: [] });
+  } finally {
+    await server.end("SIGKILL");
+    await runCommand([KUBUN, "delete", "--data-dir", dataDir]);
+  }
+  expect(existsSync(locateDataDirectory(dataDir).sockets)).toBe(false);
+}
+
 describe("a server killed while pods come and go", () => {
   test(
     "a server killed while pods come and go runs nothing twice and leaves nothing behind",
     async () => {
-      const random = new SeededRandom(SEED);
-      const names = Object.keys(DEEDS);
-      let server = await spawnServer();
-      const { dataDir } = server;
-      try {
-        await push(server, "hello-http:v1", MODULE);
-        const deployments = server.client.resource(DEPLOYMENTS, "default");
-        await deployments.create(deploymentOf("survivor", SURVIVORS));
-        await deployments.create(deploymentOf("crowd", 0));
-        await eventually(() => converged(server, "survivor"), CONVERGE);
-        const healthy = await podsOf(server, "survivor");
-
-        for (let round = 0; round < KILLS; round++) {
-          const name = names[round % names.length] ?? "";
-          const running = server;
-          const deed = DEEDS[name]?.(running, round).catch(() => undefined);
-          const moments = randomInteger(random, MAX_MOMENTS);
-          for (let read = 0; read < moments; read++) await podsOf(running, "crowd");
-          await running.end("SIGKILL");
-          await deed;
-          for (const pod of healthy) {
-            // Not by the pod's address: its facade is no promise, other clusters come and go.
-            const unix = portSocket(dataDir, pod.metadata.uid ?? "", 8080);
-            const answer = await fetch("http://pod/healthz", { unix });
-            expect(await answer.text()).toBe("ok\n");
-          }
-          server = await spawnServer({ dataDir });
-          const what = `round ${round} (${name}, ${moments} reads, seed ${SEED})`;
-          await eventually(() => converged(server, "crowd"), { ...CONVERGE, what });
-          await eventually(() => converged(server, "survivor"), { ...CONVERGE, what });
-          expect(runsOf(await podsOf(server, "survivor"))).toEqual(runsOf(healthy));
-          await eventually(() => holds(() => expectOneEach(dataDir)), {
-            ...CONVERGE,
-            what: `${what}: one each`,
-          });
-        }
-
-        for (const name of ["crowd", "survivor"]) {
-          await server.client.resource(DEPLOYMENTS, "default").delete(name);
-        }
-        await eventually(() => holds(() => expectNothing(dataDir)), {
-          ...CONVERGE,
-          what: "nothing is left",
-        });
-        await server.end("SIGUSR2");
-        expect(podTraces(dataDir)).toMatchObject({ workers: [], shells: [] });
-      } finally {
-        await server.end("SIGKILL");
-        await runCommand([KUBUN, "delete", "--data-dir", dataDir]);
-      }
-      expect(existsSync(locateDataDirectory(dataDir).sockets)).toBe(false);
+      const kills = Math.ceil(KILLS / CLUSTERS);
+      const seeds = Array.from({ length: CLUSTERS }, (_, index) => SEED + index);
+      // The other one goes on to its end, and leaves nothing behind either.
+      const ends = await Promise.allSettled(seeds.map((seed) => liveThroughKills(seed, kills)));
+      for (const end of ends) if (end.status === "rejected") throw end.reason;
     },
     TEST_TIMEOUT_MS,
   );
