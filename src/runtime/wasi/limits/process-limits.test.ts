@@ -36,7 +36,11 @@ afterAll(async () => {
   if (withoutCgroups) return;
   await (await openCgroups()).sweep();
   const roots = new Set(Object.values(hierarchies.roots));
-  for (const root of roots) rmdirSync(join(root, "kubun", nodeId));
+  for (const root of roots) {
+    const node = join(root, "kubun", nodeId);
+    if (existsSync(join(node, "besteffort"))) rmdirSync(join(node, "besteffort"));
+    rmdirSync(node);
+  }
 });
 
 function start(script: string): ProcessIdentity {
@@ -116,6 +120,11 @@ describe.skipIf(withoutCgroups)("CgroupLimits", () => {
     expect(readFileSync(join(directoryOf("burstable/podthird/c"), "cgroup.procs"), "utf8")).toBe(
       `${sleeper.pid}\n`,
     );
+    const free = group("free", { qosClass: "BestEffort" });
+    await limits.place(sleeper, free);
+    const besteffort = () => readFileSync(join(directoryOf("besteffort"), "cgroup.procs"), "utf8");
+    expect(besteffort()).toBe(`${sleeper.pid}\n`);
+    expect([limits.ranOutOfMemory(free), limits.throttling(free)]).toEqual([false, undefined]);
     spawner.kill(sleeper, "SIGKILL");
   });
 
@@ -134,14 +143,14 @@ describe.skipIf(withoutCgroups)("CgroupLimits", () => {
     const sleeper = start("sleep 100");
     const kept = group("kept", { podUid: "known" });
     await before.place(sleeper, kept);
-    mkdirSync(directoryOf("besteffort/podgone/x"), { recursive: true });
+    mkdirSync(directoryOf("burstable/podgone/x"), { recursive: true });
     const stranger = directoryOf("../a-node-that-is-gone");
     mkdirSync(join(stranger, "besteffort/pod1"), { recursive: true });
 
     const after = await openCgroups();
     after.adopt(sleeper, kept);
     await after.sweep();
-    expect(existsSync(directoryOf("besteffort"))).toBe(false);
+    expect(existsSync(directoryOf("burstable/podgone"))).toBe(false);
     expect(existsSync(stranger)).toBe(false);
     expect(existsSync(directoryOf("burstable/podknown/kept"))).toBe(true);
     spawner.kill(sleeper, "SIGKILL");
