@@ -1,21 +1,16 @@
 import { describe, expect, test } from "bun:test";
-import { CLUSTER_INTERFACES, PREVIEW_ONE_FUNCTIONS } from "../src/images/cluster-interfaces.ts";
 import { importAdvice, inspectWasm } from "../src/images/index.ts";
+import { PREVIEW_ONE_FUNCTIONS } from "../src/images/preview-one.ts";
 import { componentWith } from "../src/images/testing/wasm-fixtures.ts";
 import { componentInterfaces } from "../src/runtime/wasi/component/component-binary.ts";
 import { componentEntry } from "../src/runtime/wasi/component/component-support.ts";
 import { SystemHostClock } from "../src/runtime/wasi/host/host-clock.ts";
 import { PREVIEW1, WasiHost } from "../src/runtime/wasi/host/wasi-host.ts";
-import { PROVIDED_INTERFACES } from "../src/runtime/wasi/preview2/provided-interfaces.ts";
 
 const HANDLER = "wasi:http/incoming-handler@0.2.0";
 
 /** What `kubun image` says of an image is what the node does with it. */
 describe("what images are told of WASI", () => {
-  test("CLUSTER_INTERFACES are those that the host of components provides", () => {
-    expect([...CLUSTER_INTERFACES].sort()).toEqual(Object.keys(PROVIDED_INTERFACES).sort());
-  });
-
   test("PREVIEW_ONE_FUNCTIONS are those that the host of modules provides", () => {
     // Nothing is ever read or written: only the names count.
     const [input, output] = [{ kind: "input" }, { kind: "output" }];
@@ -40,6 +35,12 @@ describe("what images are told of WASI", () => {
     [["wasi:http/types@0.3.0"], [HANDLER]],
     [["wasi:nn/tensor@0.2.0"], [HANDLER]],
     [["fermyon:spin/llm@2.0.0"], [HANDLER]],
+    [["fermyon:spin/sqlite@2.0.0", "fermyon:spin/sqlite", "fermyon:spin/variables"], [HANDLER]],
+    [["fermyon:spin/sqlite@3.0.0"], [HANDLER]],
+    [["spin:sqlite/sqlite@3.0.0"], [HANDLER]],
+    [["wasi:blobstore/container@0.2.0-draft"], [HANDLER]],
+    [["wasi:blobstore/container@0.1.0"], [HANDLER]],
+    [["wasi:blobstore/container"], [HANDLER]],
     [["toString"], [HANDLER]],
     [[], ["wasi:http/handler@0.3.0"]],
     [[], ["wasi:cli/run@0.3.0"]],

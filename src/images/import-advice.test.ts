@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { THIRD_PREVIEW } from "../lib/index.ts";
 import { importAdvice } from "./import-advice.ts";
 import { componentWith, moduleWith } from "./testing/wasm-fixtures.ts";
 import { inspectWasm } from "./wasm-inspection.ts";
@@ -32,6 +33,23 @@ describe("importAdvice", () => {
       "needs-grant wasi:sockets/tcp-create-socket@0.2.3: kubun.dev/allowed-outgoing-hosts",
       "needs-grant wasi:keyvalue/store@0.2.0-draft2: kubun.dev/keyvalue-stores",
     ]);
+    const kept = ["fermyon:spin/sqlite@2.0.0", "wasi:blobstore/blobstore@0.2.0-draft"];
+    expect(adviceOn(componentWith({ imports: kept, exports: [HANDLER] }))).toEqual([
+      "needs-grant fermyon:spin/sqlite@2.0.0: kubun.dev/sqlite-databases",
+      "needs-grant wasi:blobstore/blobstore@0.2.0-draft: kubun.dev/blob-containers",
+    ]);
+  });
+
+  test("importAdvice tells which version of an interface is provided", () => {
+    const imports = ["fermyon:spin/sqlite@3.0.0", "wasi:blobstore/types@0.1.0"];
+    expect(adviceOn(componentWith({ imports, exports: [HANDLER] }))).toEqual([
+      "refused fermyon:spin/sqlite@3.0.0: provided in version none or 2.x",
+      "refused wasi:blobstore/types@0.1.0: provided in version 0.2.0-draft",
+    ]);
+  });
+
+  test("importAdvice takes a component without exports for one that was cut short", () => {
+    expect(adviceOn(componentWith({}))).toEqual([expect.stringContaining("cut short")]);
   });
 
   test("importAdvice tells what is refused of a component, and why", () => {
@@ -48,7 +66,7 @@ describe("importAdvice", () => {
       "refused fermyon:spin/mqtt@2.0.0 fermyon:spin/llm@2.0.0: Spin's own interface",
       "refused wasmcloud:bus/lattice: wasmCloud's own interface",
       "refused wasi:nn/tensor@0.2.0: no machine learning is provided",
-      "refused wasi:http/types@0.3.0: WASI 0.3: build the component for WASI 0.2",
+      `refused wasi:http/types@0.3.0: ${THIRD_PREVIEW}`,
       "refused acme:shop/cart: an interface nobody provides",
       "refused log: a function nobody provides",
     ]);
@@ -60,7 +78,7 @@ describe("importAdvice", () => {
         "which pods are run by",
     ]);
     expect(adviceOn(componentWith({ exports: ["wasi:cli/run@0.3.0"] }))).toEqual([
-      "refused wasi:cli/run@0.3.0: WASI 0.3: build the component for WASI 0.2",
+      `refused wasi:cli/run@0.3.0: ${THIRD_PREVIEW}`,
     ]);
   });
 

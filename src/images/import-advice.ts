@@ -1,9 +1,12 @@
 import {
-  CLUSTER_INTERFACES,
-  GRANTS,
-  PREVIEW_ONE_FUNCTIONS,
-  PREVIEW_ONE_MODULE,
-} from "./cluster-interfaces.ts";
+  interfaceRefusal,
+  type InterfaceGrant,
+  isThirdPreview,
+  PROVIDED_INTERFACES,
+  THIRD_PREVIEW,
+  withoutVersion,
+} from "../lib/index.ts";
+import { PREVIEW_ONE_FUNCTIONS, PREVIEW_ONE_MODULE } from "./preview-one.ts";
 import type { WasmInspection } from "./wasm-inspection.ts";
 
 /** What somebody should know of an import before a pod has it. */
@@ -14,27 +17,8 @@ export interface ImportAdvice {
   readonly names: readonly string[];
   readonly why: string;
   /** The pod's annotation that grants it, and an example of its value. */
-  readonly grant?: { readonly annotation: string; readonly example: string };
+  readonly grant?: InterfaceGrant;
 }
-
-/** Prefixes of interfaces that others provide, and what there is instead. */
-const STRANGERS: readonly (readonly [prefix: string, why: string])[] = [
-  ["fermyon:spin/variables", "Spin's own interface; wasi:config/store is provided"],
-  ["fermyon:spin/config", "Spin's own interface; wasi:config/store is provided"],
-  ["fermyon:spin/http", "Spin's own interface; wasi:http/outgoing-handler is provided"],
-  ["fermyon:spin/", "Spin's own interface"],
-  ["spin:", "Spin's own interface"],
-  ["wasmcloud:", "wasmCloud's own interface"],
-  ["wrpc:", "wasmCloud's own interface"],
-  ["wasi:keyvalue/watcher", "nothing calls wasi:keyvalue/watcher yet"],
-  ["wasi:messaging/", "no messaging is provided"],
-  ["wasi:nn/", "no machine learning is provided"],
-  ["wasi:sqlite/", "no SQLite is provided; a volume and wasi:filesystem are"],
-  ["wasi:sql/", "no SQL is provided"],
-  ["wasi:blobstore/", "no blob store is provided; a volume and wasi:filesystem are"],
-  ["wasi:tls/", "no TLS of its own is provided; wasi:http/outgoing-handler speaks https"],
-  ["wasi:webgpu/", "no GPU is provided"],
-];
 
 /** Modules that core modules import from, besides preview 1. */
 const STRANGE_MODULES: readonly (readonly [prefix: string, why: string])[] = [
@@ -50,7 +34,6 @@ const STRANGE_MODULES: readonly (readonly [prefix: string, why: string])[] = [
   ["env.", "functions the linker left open, or a build for Emscripten"],
 ];
 
-const THIRD_PREVIEW = "WASI 0.3: build the component for WASI 0.2";
 const HANDLER = "wasi:http/incoming-handler";
 const COMMAND = "wasi:cli/run";
 
@@ -63,18 +46,19 @@ export function importAdvice(wasm: WasmInspection): readonly ImportAdvice[] {
 }
 
 function componentAdvice(wasm: WasmInspection): ImportAdvice[] {
-  const refused = grouped(wasm.imports, refusalOf);
+  const refused = grouped(wasm.imports, interfaceRefusal);
   const runs = wasm.exports.map(withoutVersion);
   if (!runs.includes(HANDLER) && !runs.includes(COMMAND)) {
-    const why = `it exports neither ${HANDLER} nor ${COMMAND}, which pods are run by`;
+    const cut = wasm.exports.length === 0 ? "; a file that was cut short looks like this" : "";
+    const why = `it exports neither ${HANDLER} nor ${COMMAND}, which pods are run by${cut}`;
     refused.push({ verdict: "refused", names: wasm.exports, why });
   } else if (!wasm.exports.some((name) => isRunnable(name))) {
     const why = THIRD_PREVIEW;
     refused.push({ verdict: "refused", names: wasm.exports, why });
   }
   const grants = wasm.imports.flatMap((name): ImportAdvice[] => {
-    const grant = GRANTS.get(withoutVersion(name));
-    if (grant === undefined || refusalOf(name) !== undefined) return [];
+    const grant = PROVIDED_INTERFACES[withoutVersion(name)]?.grant;
+    if (grant === undefined || interfaceRefusal(name) !== undefined) return [];
     const why = "denied until the pod is granted it";
     return [{ verdict: "needs-grant", names: [name], why, grant }];
   });
@@ -82,26 +66,7 @@ function componentAdvice(wasm: WasmInspection): ImportAdvice[] {
 }
 
 function isRunnable(name: string): boolean {
-  return [HANDLER, COMMAND].includes(withoutVersion(name)) && isSecondPreview(name);
-}
-
-function refusalOf(name: string): string | undefined {
-  const plain = withoutVersion(name);
-  if (CLUSTER_INTERFACES.has(plain)) {
-    return isSecondPreview(name) ? undefined : THIRD_PREVIEW;
-  }
-  const known = STRANGERS.find(([prefix]) => plain.startsWith(prefix));
-  if (known !== undefined) return known[1];
-  return plain.includes(":") ? "an interface nobody provides" : "a function nobody provides";
-}
-
-/** Of proposals that have no second preview yet (wasi:config, wasi:keyvalue) drafts will do. */
-function isSecondPreview(name: string): boolean {
-  return !/^wasi:.*@0\.3\./.test(name);
-}
-
-function withoutVersion(name: string): string {
-  return name.split("@")[0] ?? name;
+  return [HANDLER, COMMAND].includes(withoutVersion(name)) && !isThirdPreview(name);
 }
 
 function moduleAdvice(wasm: WasmInspection): ImportAdvice[] {

@@ -1,5 +1,14 @@
 export { assert, AssertionError, unreachable } from "./assert.ts";
 export type { Brand } from "./brand.ts";
+export {
+  interfaceRefusal,
+  isThirdPreview,
+  PROVIDED_INTERFACES,
+  THIRD_PREVIEW,
+  UNKNOWN_INTERFACE,
+  withoutVersion,
+} from "./component-interfaces.ts";
+export type { InterfaceGrant, ProvidedInterface } from "./component-interfaces.ts";
 export { sleep } from "./clock.ts";
 export type { CancelTimer, Clock } from "./clock.ts";
 export type { Fetch } from "./fetch.ts";

@@ -1,3 +1,4 @@
+export { withoutVersion } from "../../../lib/index.ts";
 import { ModuleRefused, Reader, sectionsOf } from "../worker/wasm-binary.ts";
 
 /** Names of what a component imports and exports, with versions: `wasi:io/streams@0.2.6`. */
@@ -53,11 +54,6 @@ export function componentInterfaces(bytes: Uint8Array): ComponentInterfaces {
     }
   }
   return { imports, exports };
-}
-
-/** `wasi:io/streams@0.2.6` → `wasi:io/streams`. */
-export function withoutVersion(name: string): string {
-  return name.replace(/@[^@]*$/, "");
 }
 
 function readName(reader: Reader, bytes: Uint8Array): string {

@@ -1,4 +1,4 @@
-import { PROVIDED_INTERFACES } from "../preview2/provided-interfaces.ts";
+import { PROVIDED_INTERFACES } from "../../../lib/index.ts";
 
 /** What a component is run as. */
 export type ComponentKind = "http" | "command";
@@ -31,7 +31,7 @@ export interface ComponentManifest {
  * wait, which are part of the generated code: what has another version is made anew.
  */
 export const TRANSLATION_VERSION = `jco-transpile 0.15.0, 2, ${Bun.hash(
-  JSON.stringify(PROVIDED_INTERFACES),
+  JSON.stringify(Object.values(PROVIDED_INTERFACES).map(({ suspending }) => suspending)),
 ).toString(36)}`;
 export const MANIFEST_FILE = "manifest.json";
 const FILE_NAME = /^[a-z0-9][a-z0-9.-]*$/;

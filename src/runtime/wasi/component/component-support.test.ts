@@ -36,18 +36,25 @@ describe("componentEntry", () => {
     expect(message).toContain(
       "fermyon:spin/llm@2.0.0, wasi:nn/inference@0.2.0, acme:queue/publish",
     );
-    expect(message).toContain("Spin's own interfaces");
-    expect(message).toContain("wasi:nn");
+    expect(message).toContain("Spin's own interface");
+    expect(message).toContain("machine learning");
     expect(message).not.toContain("wasi:io/streams");
   });
 
   test("componentEntry says that WASI 0.3 is none it runs", () => {
-    expect(refusal(["wasi:http/types@0.3.0"])).toContain("build the component for WASI 0.2");
-    expect(refusal([], ["wasi:http/handler@0.3.0"])).toContain("version 0.2");
+    const words = "(WASI 0.3, which is not run yet: build the component for WASI 0.2)";
+    expect(refusal(["wasi:http/types@0.3.0", "wasi:cli/stdout@0.3.0-rc-1"])).toContain(
+      `nobody provides: wasi:http/types@0.3.0, wasi:cli/stdout@0.3.0-rc-1 ${words}`,
+    );
+    for (const name of ["wasi:http/handler@0.3.0", "wasi:cli/run@0.3.0"]) {
+      expect(refusal([], [name])).toEndWith(`or wasi:cli/run, version 0.2 ${words}`);
+    }
   });
 
   test("componentEntry says what it found instead of something to enter", () => {
-    expect(refusal([], [])).toContain("exports nothing: want wasi:http/incoming-handler or");
+    expect(refusal([], [])).toContain(
+      "exports nothing, as if it were cut short: want wasi:http/incoming-handler or",
+    );
     expect(refusal([], ["acme:queue/publish"])).toContain("exports acme:queue/publish");
   });
 });

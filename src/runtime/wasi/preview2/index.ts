@@ -9,4 +9,3 @@ export type {
   PreviewTwoInstance,
   PreviewTwoOptions,
 } from "./preview-two.ts";
-export { PROVIDED_INTERFACES } from "./provided-interfaces.ts";
