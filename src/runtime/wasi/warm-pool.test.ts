@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { drainMicrotasks, ManualClock, silentLogger } from "../../lib/index.ts";
 import type { ControlConnection } from "./control-connection.ts";
-import { MAX_CONCURRENT_LAUNCHES, MAX_TAKERS, REFILL_DELAY_MS, WarmPool } from "./warm-pool.ts";
+import {
+  MAX_CONCURRENT_LAUNCHES,
+  MAX_TAKERS,
+  MAX_WARM_WORKERS,
+  REFILL_DELAY_MS,
+  SHRINK_AFTER_MS,
+  WarmPool,
+} from "./warm-pool.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 
 /** Launches that a test answers one by one. */
@@ -131,5 +138,28 @@ describe("WarmPool", () => {
     await arrive();
     expect(discarded).toEqual(["w0", "w1"]);
     expect(clock.pending).toBe(0);
+  });
+
+  test("WarmPool: a burst makes it larger, up to a bound, and quiet smaller again", async () => {
+    const { pool, clock, launches, discarded, arrive } = setUp(1);
+    pool.open();
+    const burst = Array.from({ length: 2 * MAX_WARM_WORKERS }, () => pool.take());
+    for (const _ of burst) await arrive();
+    await Promise.all(burst);
+    clock.advance(REFILL_DELAY_MS);
+    while (launches.length > 0) await arrive();
+    expect(pool.ready).toBe(MAX_WARM_WORKERS);
+    clock.advance(SHRINK_AFTER_MS - REFILL_DELAY_MS - 1);
+    void pool.take();
+    clock.advance(REFILL_DELAY_MS);
+    await arrive();
+    expect(pool.ready).toBe(MAX_WARM_WORKERS);
+    for (let left = MAX_WARM_WORKERS - 1; left >= 1; left--) {
+      clock.advance(SHRINK_AFTER_MS);
+      expect(pool.ready).toBe(left);
+    }
+    clock.advance(2 * SHRINK_AFTER_MS);
+    expect(pool.ready).toBe(1);
+    expect(discarded).toHaveLength(MAX_WARM_WORKERS - 1);
   });
 });

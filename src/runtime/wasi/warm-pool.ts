@@ -3,7 +3,10 @@ import { RuntimeError } from "../runtime.ts";
 import type { WorkerProcess } from "./worker-process.ts";
 
 export interface WarmPoolOptions {
-  /** Workers kept ready; 0 starts each on demand. */
+  /**
+   * Workers kept ready when little is started; 0 starts each on demand. Who finds none ready makes
+   * it one more, up to {@link MAX_WARM_WORKERS}, and quiet makes it one less at a time.
+   */
   readonly size: number;
   readonly launch: () => Promise<WorkerProcess>;
   /** Called when a worker is given up: its process is to end and its files to go. */
@@ -19,6 +22,10 @@ interface Taker {
 
 /** Workers that start at the same time; more would only slow each other down. */
 export const MAX_CONCURRENT_LAUNCHES = 2;
+/** Workers kept ready after bursts: each holds 9 MB. */
+export const MAX_WARM_WORKERS = 8;
+/** Without a take for so long a worker that a burst asked for is given up. */
+export const SHRINK_AFTER_MS = 60_000;
 /** Containers that may wait for a worker. */
 export const MAX_TAKERS = 1024;
 /** A refill waits this long after a take, so that it does not slow the start it follows. */
@@ -33,10 +40,14 @@ export class WarmPool {
   #launching = 0;
   #failures = 0;
   #refill: CancelTimer | undefined;
+  #shrink: CancelTimer | undefined;
+  /** Workers to keep ready now. */
+  #target: number;
   #open = false;
 
   constructor(options: WarmPoolOptions) {
     this.#options = options;
+    this.#target = options.size;
   }
 
   /** Workers that wait to be taken. */
@@ -52,6 +63,7 @@ export class WarmPool {
 
   /** A ready worker at once, or the next one to start. Errors: `start-failed`, `exhausted`. */
   take(): Promise<WorkerProcess> {
+    this.#scheduleShrink();
     for (let worker = this.#ready.shift(); worker !== undefined; worker = this.#ready.shift()) {
       if (worker.connection.isClosed) continue;
       this.#scheduleRefill();
@@ -61,6 +73,8 @@ export class WarmPool {
       const why = `${MAX_TAKERS} containers wait for a worker already`;
       return Promise.reject(new RuntimeError("exhausted", why));
     }
+    if (this.#options.size > 0) this.#target = Math.min(this.#target + 1, this.#most);
+    this.#scheduleShrink();
     return new Promise((resolve, reject) => {
       this.#takers.push({ resolve, reject });
       this.#launchWanted();
@@ -72,9 +86,26 @@ export class WarmPool {
     this.#open = false;
     this.#refill?.();
     this.#refill = undefined;
+    this.#shrink?.();
     for (const worker of this.#ready.splice(0)) this.#options.discard(worker);
     const error = new RuntimeError("start-failed", "the runtime shuts down");
     for (const taker of this.#takers.splice(0)) taker.reject(error);
+  }
+
+  get #most(): number {
+    return Math.max(this.#options.size, MAX_WARM_WORKERS);
+  }
+
+  #scheduleShrink(): void {
+    this.#shrink?.();
+    this.#shrink = undefined;
+    if (!this.#open || this.#target <= this.#options.size) return;
+    this.#shrink = this.#options.clock.after(SHRINK_AFTER_MS, () => {
+      this.#target--;
+      const surplus = this.#ready.splice(Math.max(0, this.#target));
+      for (const worker of surplus) this.#options.discard(worker);
+      this.#scheduleShrink();
+    });
   }
 
   #scheduleRefill(): void {
@@ -91,7 +122,7 @@ export class WarmPool {
 
   /** One at a time: a refill leaves the machine to those who have work. */
   #refillOne(): void {
-    const missing = this.#options.size - this.#ready.length - this.#launching;
+    const missing = this.#target - this.#ready.length - this.#launching;
     if (this.#open && missing > 0 && this.#launching === 0) this.#launch();
   }
 
@@ -120,7 +151,7 @@ export class WarmPool {
     this.#failures = 0;
     const taker = this.#takers.shift();
     if (taker !== undefined) return taker.resolve(worker);
-    if (!this.#open || this.#ready.length >= this.#options.size) {
+    if (!this.#open || this.#ready.length >= this.#target) {
       return this.#options.discard(worker);
     }
     this.#ready.push(worker);

@@ -38,7 +38,7 @@ import { noLimits, type ProcessLimits, WORKER_OVERHEAD_BYTES } from "./limits/pr
 import { type ContainerRecord, type SandboxRecord, StateDirectory } from "./state-directory.ts";
 import { WarmPool } from "./warm-pool.ts";
 import { WorkerCode, type WorkerCodePlace } from "./worker-code/worker-code.ts";
-import { forgetWorker, launchWorker } from "./worker-process.ts";
+import { forgetWorker, type LaunchOptions, launchWorker } from "./worker-process.ts";
 import { EXIT_BLOCKED } from "./worker-protocol.ts";
 import { workerSpec } from "./worker-spec.ts";
 
@@ -116,13 +116,9 @@ class WorkerRuntime implements WasiRuntime {
     if (options.podCidr !== undefined) this.#giveAddressesOf(options.podCidr);
     this.#components = new ComponentRuns(this.#directory, options);
     this.#code = new WorkerCode(options);
-    const launcher = { ...options, ...this.#directoryPlaces() };
     this.#pool = new WarmPool({
       size: options.warmWorkers ?? DEFAULT_WARM_WORKERS,
-      launch: () => {
-        const { command: workerCommand } = this.#code;
-        return launchWorker({ ...launcher, workerCommand }, this.#newId(6));
-      },
+      launch: () => this.#launch({ components: this.#components.anyTranslated }),
       discard: (worker) => {
         worker.spawned?.discard();
         worker.connection.close();
@@ -407,12 +403,16 @@ class WorkerRuntime implements WasiRuntime {
     });
   }
 
+  #launch(options: LaunchOptions) {
+    const started = { ...this.#directoryPlaces(), workerCommand: this.#code.command };
+    return launchWorker({ ...this.#options, ...started }, this.#newId(6), options);
+  }
+
   #newSeats(): WorkerSeats {
     const { clock, logger } = this.#options;
-    const launcher = { ...this.#options, ...this.#directoryPlaces() };
     return new WorkerSeats({
       pool: this.#pool,
-      launchShared: () => launchWorker(launcher, this.#newId(6), { shared: true }),
+      launchShared: () => this.#launch({ shared: true }),
       places: this.#directoryPlaces(),
       limits: this.#limits,
       clock,

@@ -56,11 +56,18 @@ export function controlPath(places: WorkerPlaces, workerId: string): string {
   return join(places.controlDirectory, `${workerId}.sock`);
 }
 
+export interface LaunchOptions {
+  /** It will hold several containers. */
+  readonly shared?: true;
+  /** While it waits it loads what components need too. */
+  readonly components?: boolean;
+}
+
 /** Starts a worker and waits until it takes orders. Errors: `start-failed`. */
 export async function launchWorker(
   launcher: WorkerLauncher,
   id: string,
-  options: { readonly shared?: true } = {},
+  options: LaunchOptions = {},
 ): Promise<WorkerProcess> {
   const directory = workerDirectory(launcher, id);
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -68,7 +75,7 @@ export async function launchWorker(
   let spawned: SpawnedWorker | undefined;
   try {
     spawned = await launcher.spawner.spawnWorker({
-      argv: [...launcher.workerCommand, path],
+      argv: [...launcher.workerCommand, path, ...(options.components ? ["components"] : [])],
       env: {
         PATH: "/usr/local/bin:/usr/bin:/bin",
         HOME: directory,

@@ -67,6 +67,11 @@ export class ComponentRuns {
     }
   }
 
+  /** Whether a component is likely to be started here. */
+  get anyTranslated(): boolean {
+    return this.#translations.isAny;
+  }
+
   /** An image was pulled: its translation begins before a container asks for it. */
   pulled({ digest, modulePath }: ResolvedImage): void {
     if (modulePath === undefined || !isComponent(modulePath)) return;

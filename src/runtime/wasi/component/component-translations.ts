@@ -55,6 +55,10 @@ export class ComponentTranslations {
     return join(this.#options.directory, nameOf(digest));
   }
 
+  get isAny(): boolean {
+    return readdirSync(this.#options.directory).length > 0;
+  }
+
   /**
    * The translation of an image, made now unless it is there. Errors: `image-unsupported`,
    * `exhausted`.

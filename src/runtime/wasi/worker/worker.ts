@@ -16,9 +16,12 @@ const GUEST_UMASK = 0o022;
  * The life of a worker process: it listens on the control socket, waits for its first `start`, and
  * holds one container or, if that one shares, several. It ends with the code of a container that is
  * alone, and when nobody is left who could give it one. Everything that running needs is loaded
- * while it waits, so that a warm worker starts a guest at once.
+ * while it waits, so that a warm worker starts a guest at once; of components only what it `expects`.
  */
-export function runWorker(controlPath: string): void {
+export function runWorker(
+  controlPath: string,
+  expects: { readonly components: boolean } = { components: false },
+): void {
   const worker = new Worker();
   const control = listenForControl(controlPath, {
     onRequest: (request, reply) => worker.handle(request, reply),
@@ -31,7 +34,7 @@ export function runWorker(controlPath: string): void {
   process.on("SIGINT", () => undefined);
   process.on("SIGHUP", () => undefined);
   setImmediate(() => void loadRuntime());
-  setTimeout(() => void worker.warmUp(), WARM_UP_AFTER_MS);
+  setTimeout(() => void worker.warmUp(expects), WARM_UP_AFTER_MS);
   setTimeout(() => worker.endIfAlone(), UNCLAIMED_MS);
 }
 
@@ -65,9 +68,9 @@ class Worker {
   }
 
   /** Loads and exercises what running needs, unless a start came first. */
-  async warmUp(): Promise<void> {
+  async warmUp(expects: { readonly components: boolean }): Promise<void> {
     const runtime = await loadRuntime();
-    if (this.#capacity === undefined) await runtime.warmUp();
+    if (this.#capacity === undefined) await runtime.warmUp(expects);
   }
 
   /** A worker that runs nothing ends at once; others when their last container has ended. */
