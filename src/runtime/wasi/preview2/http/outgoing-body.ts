@@ -1,4 +1,3 @@
-import type { HttpHeaders } from "../preview-two.ts";
 import { GuestError, plainFailure } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
 import { IoFailure } from "../io/io-failure.ts";
@@ -86,13 +85,4 @@ export class OutgoingBody extends Resource {
 
 function sizeError(kind: MessageKind, written: number): ErrorCode {
   return { tag: `HTTP-${kind}-body-size`, val: BigInt(written) };
-}
-
-/** The one content-length that fields declare; undefined when there is none that can be read. */
-export function declaredLength(headers: HttpHeaders): number | undefined {
-  const values = headers.filter(([name]) => name.toLowerCase() === "content-length");
-  const [first] = values;
-  if (first === undefined) return undefined;
-  const text = new TextDecoder().decode(first[1]).trim();
-  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }

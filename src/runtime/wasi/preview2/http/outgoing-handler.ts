@@ -9,7 +9,6 @@ import { IoFailure } from "../io/io-failure.ts";
 import { Exchange } from "./exchange.ts";
 import { HttpError, type ErrorCode } from "./http-error.ts";
 import { FutureIncomingResponse } from "./incoming-response.ts";
-import { declaredLength } from "./outgoing-body.ts";
 import type { OutgoingRequest, RequestOptions, RequestParts } from "./outgoing-request.ts";
 import { parseAuthority } from "./request-target.ts";
 
@@ -55,7 +54,7 @@ function send(
       connectTimeoutMs: milliseconds(options?.connectTimeout()),
     },
     body: parts.body,
-    declaredLength: declaredLength(parts.headers),
+    declaredLength: parts.declaredLength,
     firstByteTimeoutMs: milliseconds(options?.firstByteTimeout()),
     betweenBytesTimeoutMs: milliseconds(options?.betweenBytesTimeout()),
   });

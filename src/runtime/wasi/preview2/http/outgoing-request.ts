@@ -3,8 +3,8 @@ import { plainFailure } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
 import { Resource } from "../io/resource.ts";
 import type { BodyPipe } from "./body-pipe.ts";
-import { Fields, heldBytesOf } from "./fields.ts";
-import { declaredLength, OutgoingBody } from "./outgoing-body.ts";
+import type { Fields } from "./fields.ts";
+import { OutgoingMessage } from "./outgoing-message.ts";
 import {
   isPathWithQuery,
   isScheme,
@@ -21,34 +21,21 @@ export interface RequestParts {
   readonly authority: string | undefined;
   readonly pathWithQuery: string | undefined;
   readonly headers: HttpHeaders;
+  /** The length that the guest declared for the body. */
+  readonly declaredLength: number | undefined;
   /** Undefined when the guest never asked for the body. */
   readonly body: BodyPipe | undefined;
 }
 
 /** The resource `outgoing-request` of wasi:http/types. */
-export class OutgoingRequest extends Resource {
-  readonly #headers: HttpHeaders;
-  #heldBytes: number;
+export class OutgoingRequest extends OutgoingMessage {
   #method: Method = { tag: "get" };
   #scheme: Scheme | undefined;
   #authority: string | undefined;
   #pathWithQuery: string | undefined;
-  #pipe: BodyPipe | undefined;
 
-  /** Takes the headers: they cannot be changed any more. */
   constructor(scope: InstanceScope, headers: Fields) {
-    super(scope);
-    this.#headers = headers.take();
-    this.#heldBytes = heldBytesOf(this.#headers);
-    scope.hold(this.#heldBytes);
-  }
-
-  body(): OutgoingBody {
-    if (this.#pipe !== undefined) throw plainFailure();
-    const declared = declaredLength(this.#headers);
-    const body = new OutgoingBody(this.scope, { kind: "request", declared });
-    this.#pipe = body.pipe;
-    return body;
+    super(scope, headers, "request");
   }
 
   method(): Method {
@@ -66,9 +53,7 @@ export class OutgoingRequest extends Resource {
 
   setPathWithQuery(text: string | undefined): void {
     if (text !== undefined && !isPathWithQuery(text)) throw plainFailure();
-    const longer = (text?.length ?? 0) - (this.#pathWithQuery?.length ?? 0);
-    this.scope.hold(longer);
-    this.#heldBytes += longer;
+    this.hold((text?.length ?? 0) - (this.#pathWithQuery?.length ?? 0));
     this.#pathWithQuery = text;
   }
 
@@ -90,10 +75,6 @@ export class OutgoingRequest extends Resource {
     this.#authority = text;
   }
 
-  headers(): Fields {
-    return new Fields(this.scope, this.#headers, { immutable: true, parent: this });
-  }
-
   /** Takes it from the guest. */
   take(): RequestParts {
     this.surrender();
@@ -103,14 +84,10 @@ export class OutgoingRequest extends Resource {
       scheme: this.#scheme,
       authority: this.#authority,
       pathWithQuery: this.#pathWithQuery,
-      headers: this.#headers,
-      body: this.#pipe,
+      headers: this.fields,
+      declaredLength: this.declaredLength,
+      body: this.pipe,
     };
-  }
-
-  protected override released(): void {
-    this.scope.letGo(this.#heldBytes);
-    this.#heldBytes = 0;
   }
 }
 

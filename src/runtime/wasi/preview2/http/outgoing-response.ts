@@ -2,28 +2,21 @@ import type { OutgoingHttp } from "../preview-two.ts";
 import { GuestError, plainFailure } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
 import { Resource } from "../io/resource.ts";
-import { bodyAtHand, type BodyPipe } from "./body-pipe.ts";
-import { Fields, heldBytesOf } from "./fields.ts";
+import { bodyAtHand } from "./body-pipe.ts";
+import type { Fields } from "./fields.ts";
 import { HttpError, type ErrorCode } from "./http-error.ts";
-import { declaredLength, OutgoingBody } from "./outgoing-body.ts";
+import { OutgoingMessage } from "./outgoing-message.ts";
 
 const MIN_STATUS = 100;
 const MAX_STATUS = 999;
 const NOTHING = new Uint8Array();
 
 /** The resource `outgoing-response` of wasi:http/types. */
-export class OutgoingResponse extends Resource {
-  readonly #headers: Fields["list"];
-  #heldBytes: number;
+export class OutgoingResponse extends OutgoingMessage {
   #status = 200;
-  #pipe: BodyPipe | undefined;
 
-  /** Takes the headers: they cannot be changed any more. */
   constructor(scope: InstanceScope, headers: Fields) {
-    super(scope);
-    this.#headers = headers.take();
-    this.#heldBytes = heldBytesOf(this.#headers);
-    scope.hold(this.#heldBytes);
+    super(scope, headers, "response");
   }
 
   statusCode(): number {
@@ -35,36 +28,18 @@ export class OutgoingResponse extends Resource {
     this.#status = status;
   }
 
-  headers(): Fields {
-    return new Fields(this.scope, this.#headers, { immutable: true, parent: this });
-  }
-
-  body(): OutgoingBody {
-    if (this.#pipe !== undefined) throw plainFailure();
-    const declared = declaredLength(this.#headers);
-    const body = new OutgoingBody(this.scope, { kind: "response", declared });
-    this.#pipe = body.pipe;
-    return body;
-  }
-
   /** Takes it from the guest; resolves when it is known whether the body is short. */
   async deliver(): Promise<OutgoingHttp> {
     this.surrender();
     this.released();
-    const headers = this.#headers;
-    const head = { status: this.#status, headers, declaredLength: declaredLength(headers) };
-    const pipe = this.#pipe;
+    const { declaredLength, fields: headers, pipe } = this;
+    const head = { status: this.#status, headers, declaredLength };
     if (pipe === undefined) return { ...head, body: NOTHING };
     if (pipe.ended === undefined && !pipe.full) await bodyAtHand(pipe, this.scope.clock);
     const end = pipe.ended;
     if (end?.kind === "broken") throw end.reason;
     if (end === undefined) return { ...head, body: pipe };
     return { ...head, body: pipe.take() ?? NOTHING, trailers: end.trailers };
-  }
-
-  protected override released(): void {
-    this.scope.letGo(this.#heldBytes);
-    this.#heldBytes = 0;
   }
 }
 

@@ -24,6 +24,9 @@ export function encodeHead(head: EgressHead, framing: RequestFraming): Uint8Arra
   const lines = [
     `${head.method} ${encodeTarget(head.pathWithQuery)} HTTP/1.1`,
     `host: ${head.authority}`,
+    // A guest can always ask what follows a response.
+    "te: trailers",
+    "connection: te",
   ];
   if (head.scheme === "https") lines.push("x-kubun-scheme: https");
   if (head.resolve !== undefined) lines.push(`x-kubun-resolve: ${head.resolve}`);
