@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Pod } from "../api/index.ts";
-import { maxPodsOf, refuseAdmission, requestsOf } from "./admission.ts";
+import { maxPodsOf, refuseAdmission } from "./admission.ts";
 import { qosClassOf } from "./qos-class.ts";
 
 type Resources = NonNullable<NonNullable<Pod["spec"]>["containers"][number]["resources"]>;
@@ -18,6 +18,7 @@ function pod(resources: Resources[], init: Resources[] = [], nodeName = "node-1"
   };
 }
 
+const NONE = { pods: 0, cpuMillis: 0, memoryBytes: 0 };
 const NODE = {
   name: "node-1",
   capacity: { cpuMillis: 1000, memoryBytes: 1024, ephemeralStorageBytes: 0, maxPods: 3 },
@@ -36,22 +37,22 @@ describe("maxPodsOf", () => {
 describe("refuseAdmission", () => {
   test("refuseAdmission: adds up requests, init containers by their largest", () => {
     const half = { requests: { cpu: "500m" } };
-    expect(refuseAdmission(pod([half, half]), [], NODE)).toBeUndefined();
-    expect(refuseAdmission(pod([half], [{ requests: { cpu: "1" } }]), [], NODE)).toBeUndefined();
-    const refusal = refuseAdmission(pod([half]), Array(2).fill(requestsOf(pod([half]))), NODE);
+    expect(refuseAdmission(pod([half, half]), NONE, NODE)).toBeUndefined();
+    expect(refuseAdmission(pod([half], [{ requests: { cpu: "1" } }]), NONE, NODE)).toBeUndefined();
+    const refusal = refuseAdmission(pod([half]), { ...NONE, pods: 2, cpuMillis: 1000 }, NODE);
     expect(refusal?.reason).toBe("OutOfcpu");
     expect(refusal?.message).toBe(
       "Pod was rejected: Node didn't have enough resource: cpu, " +
         "requested: 500, used: 1000, capacity: 1000",
     );
-    const memory = refuseAdmission(pod([{ requests: { memory: "2Ki" } }]), [], NODE);
+    const memory = refuseAdmission(pod([{ requests: { memory: "2Ki" } }]), NONE, NODE);
     expect(memory?.reason).toBe("OutOfmemory");
   });
 
   test("refuseAdmission: the number of pods and the node's name", () => {
     const none = pod([{}]);
-    expect(refuseAdmission(none, Array(3).fill(requestsOf(none)), NODE)?.reason).toBe("OutOfpods");
-    expect(refuseAdmission(pod([{}], [], "other"), [], NODE)?.reason).toBe("NodeName");
+    expect(refuseAdmission(none, { ...NONE, pods: 3 }, NODE)?.reason).toBe("OutOfpods");
+    expect(refuseAdmission(pod([{}], [], "other"), NONE, NODE)?.reason).toBe("NodeName");
   });
 });
 

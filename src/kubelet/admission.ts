@@ -26,6 +26,11 @@ export interface PodRequests {
   readonly memoryBytes: number;
 }
 
+/** What the pods of a node ask of it together. */
+export interface NodeUse extends PodRequests {
+  readonly pods: number;
+}
+
 export function requestsOf(pod: Pod): PodRequests {
   return {
     cpuMillis: requested(pod, "cpu", "milli"),
@@ -34,12 +39,12 @@ export function requestsOf(pod: Pod): PodRequests {
 }
 
 /**
- * Whether a pod new to this node fits beside the others; the scheduler decided on what it knew, and
+ * Whether a pod new to this node fits beside the others, which use so much; the scheduler decided on what it knew, and
  * a pod may have been bound by hand. Undefined: admitted.
  */
 export function refuseAdmission(
   pod: Pod,
-  others: readonly PodRequests[],
+  used: NodeUse,
   node: { readonly name: string; readonly capacity: NodeCapacity },
 ): Refusal | undefined {
   const { capacity, name } = node;
@@ -52,7 +57,7 @@ export function refuseAdmission(
     return { reason: "NodeAffinity", message: "Pod was rejected: node(s) didn't match selector" };
   }
   const maxPods = maxPodsOf(capacity);
-  if (others.length >= maxPods) return exhausted("pods", 1, others.length, maxPods);
+  if (used.pods >= maxPods) return exhausted("pods", 1, used.pods, maxPods);
   const own = requestsOf(pod);
   const checks = [
     ["cpu", "cpuMillis", capacity.cpuMillis],
@@ -61,8 +66,7 @@ export function refuseAdmission(
   for (const [resource, field, limit] of checks) {
     const wanted = own[field];
     if (wanted === 0) continue;
-    const used = others.reduce((sum, other) => sum + other[field], 0);
-    if (used + wanted > limit) return exhausted(resource, wanted, used, limit);
+    if (used[field] + wanted > limit) return exhausted(resource, wanted, used[field], limit);
   }
   return undefined;
 }

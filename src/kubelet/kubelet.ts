@@ -337,13 +337,15 @@ class NodeAgent implements Kubelet {
   }
 
   #refuse(pod: Pod): Refusal | undefined {
-    const others = [...this.#workers.values()]
-      .map(({ memory }) => memory)
-      .filter((memory) => memory.admitted && memory.uid !== pod.metadata.uid)
-      .filter((memory) => !isTerminal(memory.pod))
-      .map((memory) => memory.requests);
+    const used = { pods: 0, cpuMillis: 0, memoryBytes: 0 };
+    for (const { memory } of this.#workers.values()) {
+      if (!memory.admitted || memory.uid === pod.metadata.uid || isTerminal(memory.pod)) continue;
+      used.pods++;
+      used.cpuMillis += memory.requests.cpuMillis;
+      used.memoryBytes += memory.requests.memoryBytes;
+    }
     const { nodeName: name, capacity } = this.#options;
-    return refuseAdmission(pod, others, { name, capacity });
+    return refuseAdmission(pod, used, { name, capacity });
   }
 
   #localStorageWatch(): LocalStorageWatch {

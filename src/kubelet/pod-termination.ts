@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import type { Container, Pod, PodStatus } from "../api/index.ts";
 import { type Client, isConflict, isNotFound, PODS } from "../client/index.ts";
 import { type Clock, sleep } from "../lib/index.ts";
@@ -68,7 +68,7 @@ export class PodTermination {
       await runtime.removePodSandbox(sandbox.id);
     }
     volumes.remove(uid);
-    if (logDirectory !== undefined) rmSync(logDirectory, { recursive: true, force: true });
+    if (logDirectory !== undefined) await rm(logDirectory, { recursive: true, force: true });
   }
 
   /** Tells the API server that nothing of the pod is left. */
