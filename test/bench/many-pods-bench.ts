@@ -7,7 +7,7 @@
  *         [--profile DIRECTORY] [--only-start]
  *
  * Without `--apply` a Deployment of one replica is scaled; with it one of all replicas is created.
- * `--profile` has Bun write a CPU profile of the first server to the directory.
+ * `--profile` has Bun write a CPU profile (.cpuprofile) of the first server to the directory.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -159,7 +159,7 @@ async function benchEnd(server: SpawnedServer): Promise<void> {
 }
 
 const { profile } = values;
-const bun = ["--cpu-prof-md", "--cpu-prof-dir", profile ?? ""];
+const bun = ["--cpu-prof", "--cpu-prof-dir", profile ?? ""];
 const command = (cmd: readonly string[]): string[] =>
   profile === undefined ? [...cmd] : [process.execPath, ...bun, `${KUBUN}.ts`, ...cmd.slice(1)];
 const first = await spawnServer({ command });
