@@ -6,8 +6,8 @@ import type { Clock, Logger } from "../../../lib/index.ts";
 import type { ProcessSpawner } from "../../process-spawner.ts";
 import { RuntimeError } from "../../runtime.ts";
 import type { SandboxRecord, StateDirectory } from "../state-directory.ts";
-import { BINARY_HEADER_BYTES, componentInterfaces, wasmBinaryKind } from "./component-binary.ts";
-import { componentEntry } from "./component-support.ts";
+import { BINARY_HEADER_BYTES, wasmBinaryKind } from "./component-binary.ts";
+import { componentEntry, interfacesOf } from "./component-support.ts";
 import { ComponentTranslations } from "./component-translations.ts";
 import type { EgressGate } from "./egress-gate.ts";
 import type { KeyvalueGate } from "./keyvalue-gate.ts";
@@ -131,7 +131,7 @@ export class ComponentRuns {
 
   async #translate(order: TranslationOrder): Promise<void> {
     // What can be refused without a process is refused at once.
-    componentEntry(componentInterfaces(await readFile(order.input)));
+    componentEntry(interfacesOf(await readFile(order.input)));
     const { spawner, clock } = this.#options;
     const command = this.#options.translateCommand ?? TRANSLATE_COMMAND;
     await runTranslation({ command, spawner, clock }, order);

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { componentEntry, suspendingFunctions } from "./component-support.ts";
+import { readFileSync } from "node:fs";
+import { BINARY_HEADER_BYTES } from "./component-binary.ts";
+import { componentEntry, interfacesOf, suspendingFunctions } from "./component-support.ts";
+import { COMPONENTS } from "./testing/translated.ts";
 
 const HANDLER = "wasi:http/incoming-handler@0.2.3";
 
@@ -57,6 +60,24 @@ describe("componentEntry", () => {
     );
     expect(refusal([], ["acme:queue/publish"])).toContain("exports acme:queue/publish");
   });
+});
+
+test("interfacesOf calls a component damaged that was cut short, wherever that was", () => {
+  const whole = new Uint8Array(readFileSync(COMPONENTS.storage));
+  expect(componentEntry(interfacesOf(whole)).kind).toBe("command");
+  let damaged = 0;
+  for (let length = BINARY_HEADER_BYTES; length < whole.length; length += 11) {
+    const enter = () => componentEntry(interfacesOf(whole.subarray(0, length)));
+    // Between two sections it only looks like another component, without exports.
+    expect(enter).toThrow(/damaged|cut short/);
+    try {
+      interfacesOf(whole.subarray(0, length));
+    } catch (error) {
+      expect(error).toMatchObject({ code: "image-damaged" });
+      damaged++;
+    }
+  }
+  expect(damaged).toBeGreaterThan(1000);
 });
 
 test("suspendingFunctions names those that may wait as the translator does", () => {

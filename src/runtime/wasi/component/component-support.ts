@@ -7,7 +7,8 @@ import {
   withoutVersion,
 } from "../../../lib/index.ts";
 import { RuntimeError } from "../../runtime.ts";
-import type { ComponentInterfaces } from "./component-binary.ts";
+import { ModuleRefused } from "../worker/wasm-binary.ts";
+import { type ComponentInterfaces, componentInterfaces } from "./component-binary.ts";
 import type { ComponentKind } from "./component-manifest.ts";
 
 export interface ComponentEntry {
@@ -20,6 +21,17 @@ const ENTRIES: readonly (readonly [name: string, kind: ComponentKind])[] = [
   ["wasi:http/incoming-handler", "http"],
   ["wasi:cli/run", "command"],
 ];
+/** What a component imports and exports. Throws `image-damaged` for one that was cut short. */
+export function interfacesOf(bytes: Uint8Array): ComponentInterfaces {
+  try {
+    return componentInterfaces(bytes);
+  } catch (error) {
+    if (!(error instanceof ModuleRefused)) throw error;
+    const why = `the component is damaged (${error.message})`;
+    throw new RuntimeError("image-damaged", why, { cause: error });
+  }
+}
+
 /**
  * How to run a component that has these interfaces. Throws `image-unsupported` that names every
  * import nobody provides, or says that there is nothing to enter.

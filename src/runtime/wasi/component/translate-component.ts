@@ -1,14 +1,14 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type ComponentInterfaces, componentInterfaces } from "./component-binary.ts";
+import type { ComponentInterfaces } from "./component-binary.ts";
 import {
   type ComponentManifest,
   MANIFEST_FILE,
   TRANSLATION_VERSION,
   type TranslatedFile,
 } from "./component-manifest.ts";
-import { componentEntry, suspendingFunctions } from "./component-support.ts";
+import { componentEntry, interfacesOf, suspendingFunctions } from "./component-support.ts";
 import { CREATED_REPS, leanCode } from "./lean-code.ts";
 import { trackGrowth } from "../worker/track-growth.ts";
 
@@ -24,7 +24,7 @@ const CODE = "component.js";
  * Runs in a process of its own: the translator takes 100 MB and more for a large component.
  */
 export async function translateComponent(bytes: Uint8Array, directory: string): Promise<void> {
-  const interfaces = componentInterfaces(bytes);
+  const interfaces = interfacesOf(bytes);
   const entry = componentEntry(interfaces);
   const { files, importKeys } = await generate(
     bytes,
