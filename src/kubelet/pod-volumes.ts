@@ -13,6 +13,7 @@ import type { Mount } from "../runtime/index.ts";
 import { writeAtomicDirectory } from "./atomic-directory.ts";
 import { ConfigError } from "./config-error.ts";
 import { expandVariables } from "./expansion.ts";
+import { mountMemoryVolume, unmountBelow } from "./memory-volume.ts";
 import { type PayloadInput, volumePayload } from "./volume-payload.ts";
 
 /** A volume that cannot be had now: the pod stays in ContainerCreating with a FailedMount event. */
@@ -59,7 +60,9 @@ export class PodVolumes {
 
   /** Removes everything of a pod. */
   remove(uid: string): void {
-    rmSync(this.#podDirectory(uid), { recursive: true, force: true });
+    const directory = this.#podDirectory(uid);
+    unmountBelow(directory);
+    rmSync(directory, { recursive: true, force: true });
   }
 
   #podDirectory(uid: string): string {
@@ -76,6 +79,7 @@ export class PodVolumes {
     if (volume.emptyDir !== undefined) {
       mkdirSync(directory, { recursive: true });
       chmodSync(directory, 0o777);
+      if (volume.emptyDir.medium === "Memory") mountMemoryVolume(directory, input.pod, volume);
       return;
     }
     let payload: ReturnType<typeof volumePayload>;
