@@ -351,3 +351,16 @@ test("termFetch: serves one term of this server, and no other", async () => {
   leaderGroup.elect(false, 2, 2);
   expect((await list()).status).toBe(503);
 });
+
+test("createForwarding: values are read here and written by the leader", async () => {
+  const { ask, seen } = await twoServers();
+  const store = "/apis/kubun.dev/v1/namespaces/default/keyvaluestores/s";
+  const add = await ask("POST", `${store}/increment?key=n&delta=3`);
+  expect([add.status, await add.json()]).toMatchObject([200, { value: "3" }]);
+  expect((await ask("PUT", `${store}/values?key=n&resourceVersion=1`, "x")).status).toBe(409);
+  expect(seen.map(({ method }) => method)).toEqual(["POST", "PUT"]);
+  expect(await (await ask("GET", `${store}/values?key=n`)).text()).toBe("3");
+  const read = await ask("POST", `${store}/read`, { keys: ["n"] });
+  expect(await read.json()).toMatchObject({ items: [{ key: "n", value: btoa("3") }] });
+  expect(seen).toHaveLength(2);
+});
