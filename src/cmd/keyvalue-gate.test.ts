@@ -49,7 +49,7 @@ afterEach(() => {
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 
-test("keyvalueThrough: each call is one of the API, and its answer what a guest needs", async () => {
+test("keyvalueThrough: each call is one of the API", async () => {
   const key = "a/ü?&=%20";
   const at = { store: "s", key } as const;
   const ask = (call: KeyvalueCall) => worker.call(call);
@@ -112,6 +112,5 @@ test("keyvalueThrough: keys come page by page", async () => {
   if (first.type !== "keys" || first.cursor === undefined) throw new Error("one page only");
   expect(first.keys).toHaveLength(1000);
   const rest = await worker.call({ op: "keys", store: "s", cursor: first.cursor });
-  expect(rest).toMatchObject({ type: "keys" });
-  expect((rest as { keys: string[] }).keys).toHaveLength(250);
+  expect(rest.type === "keys" ? rest.keys.length : rest).toBe(250);
 });
