@@ -43,7 +43,7 @@ describe("A component that listens", () => {
     return text;
   }
 
-  test("A component that listens answers on its Unix socket and its facade, until it ends", async () => {
+  test("A component that listens answers on its Unix socket and facade", async () => {
     const address = `127.${1 + (process.pid % 250)}.3.4`;
     expect(await start("listener", PORT, address)).toMatchObject({
       type: "started",
@@ -56,7 +56,7 @@ describe("A component that listens", () => {
     expect(await worker.result()).toMatchObject({ exitCode: 0, reason: "Completed" });
   }, 60_000);
 
-  test("A component that listens on a port that its container does not name is told so", async () => {
+  test("A component that listens on a port nobody named is told so", async () => {
     expect(await start("listener", PORT + 1)).toMatchObject({ type: "started" });
     expect(await worker.result()).toMatchObject({ exitCode: 1 });
     expect(worker.said).toEqual([

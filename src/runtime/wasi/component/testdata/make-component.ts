@@ -1,5 +1,6 @@
 /**
- * `bun make-component.ts CORE WORLD OUTPUT [DIRECTORY]`: wraps a core module that speaks the canonical ABI.
+ * `bun make-component.ts CORE WORLD OUTPUT [DIRECTORY]`: wraps a core module that speaks the
+ * canonical ABI.
  * The directory has `world.wit`, and in `wit` what packages it needs beside those of WASI 0.2.
  */
 import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";

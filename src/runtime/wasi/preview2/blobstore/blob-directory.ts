@@ -147,7 +147,7 @@ export class BlobDirectory {
     });
   }
 
-  /** The names of objects, one after the other. Takes a use of this directory, given at its close. */
+  /** The names of objects. Takes a use of this directory, and gives it back at its close. */
   entries(): ObjectNames {
     const directory: Dir = blobOperation(`container ${this.container}`, () =>
       opendirSync(`/proc/self/fd/${this.#handle.fd}`),

@@ -1,9 +1,9 @@
 /** Bytes of a file's name, as file systems have it; names of objects are a little longer there. */
 export const MAX_FILE_NAME_BYTES = 255;
 
-/** What no file name may have, and what would make it another one than it seems. */
-// oxlint-disable-next-line no-control-regex
-const ESCAPED = /[%/\u0000-\u001f\u007f]|^\./gu;
+/** Besides control characters: what no file name may have, and what escapes begin with. */
+const ESCAPED = new Set(["%", "/", "\u007f"]);
+const FIRST_PRINTABLE = " ";
 
 /**
  * The file that holds an object. Names of objects are any text: a slash, a dot at the beginning,
@@ -13,10 +13,11 @@ const ESCAPED = /[%/\u0000-\u001f\u007f]|^\./gu;
  */
 export function fileNameOf(objectName: string): string | undefined {
   if (objectName === "") return "%";
-  const name = objectName.replace(ESCAPED, (letter) => {
-    const code = letter.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
-    return `%${code}`;
-  });
+  let name = "";
+  for (const letter of objectName) {
+    const hidden = letter === "." && name === "";
+    name += hidden || letter < FIRST_PRINTABLE || ESCAPED.has(letter) ? escaped(letter) : letter;
+  }
   return Buffer.byteLength(name) > MAX_FILE_NAME_BYTES ? undefined : name;
 }
 
@@ -27,4 +28,8 @@ export function objectNameOf(fileName: string): string | undefined {
     String.fromCharCode(Number.parseInt(code, 16)),
   );
   return name !== "" && fileNameOf(name) === fileName ? name : undefined;
+}
+
+function escaped(letter: string): string {
+  return `%${letter.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
 }

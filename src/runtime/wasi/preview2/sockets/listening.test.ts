@@ -73,7 +73,7 @@ async function accepted(socket: TcpSocket): Promise<[TcpSocket, InputStream, Out
 }
 
 describe("A tcp-socket that listens", () => {
-  test("A tcp-socket that listens accepts who came before and after, and talks with them", async () => {
+  test("A tcp-socket that listens talks with who came before and after", async () => {
     using fixture = openHost({ listeners });
     const early = client();
     early.write("early");
