@@ -4,8 +4,8 @@ const BLOCK_BYTES = 1024;
 
 /**
  * Bytes that directories take on the disk, in the order given; undefined for one that is not there.
- * `du` walks them in a process of its own: no tree, however large, holds up the node. A file with two
- * names counts once, links are not followed, other file systems are left out.
+ * `du` walks them in a process of its own: no tree, however large, holds up the node. A file with
+ * two names counts once, links are not followed, other file systems are left out.
  */
 export async function diskUsage(
   directories: readonly string[],

@@ -34,7 +34,7 @@ describe("a node whose pods fill its disk", () => {
     await node.eventSaying("full", "Evicted", message);
   });
 
-  test("evicts a pod whose log exceeds its limit, also when it restarts its containers", async () => {
+  test("evicts a pod whose log exceeds its limit, and does not take it back", async () => {
     const resources = { limits: { "ephemeral-storage": "1Mi" } };
     await node.createPod("talks", { container: { resources } });
     const { metadata } = await node.ready("talks");

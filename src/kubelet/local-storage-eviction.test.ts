@@ -78,7 +78,7 @@ describe("evictionMessage", () => {
 });
 
 describe("diskUsage", () => {
-  test("diskUsage walks below a directory, follows no link, and knows what is not there", async () => {
+  test("diskUsage walks below a directory, follows no link, knows what is missing", async () => {
     const root = mkdtempSync(join(tmpdir(), "kubun-du-"));
     mkdirSync(join(root, "deep/er"), { recursive: true });
     writeFileSync(join(root, "deep/er/file"), Buffer.alloc(3 * MIB, 1));
@@ -122,7 +122,7 @@ describe("LocalStorageWatch", () => {
   }
   const { signal } = new AbortController();
 
-  test("LocalStorageWatch measures volumes and logs of pods with limits, and no others", async () => {
+  test("LocalStorageWatch measures volumes and logs of pods with limits alone", async () => {
     const limited = podOf({ app: "1Mi" }, { cache: "" });
     const done = { ...limited, status: { phase: "Failed" } };
     const { watch, asked, evicted } = setUp([podOf({ app: "" }), done, limited], [MIB, MIB]);

@@ -3,7 +3,7 @@ import type { Pod, Volume } from "../api/index.ts";
 import { parseQuantity } from "../apimachinery/index.ts";
 
 /**
- * Puts a tmpfs over the directory of an emptyDir with `medium: Memory`, unless there is one already.
+ * Puts a tmpfs over the directory of an emptyDir with `medium: Memory`, unless one is there already.
  * Mounting takes root: without it the volume stays a plain directory on the disk. What guests write
  * there counts as their memory where cgroups count it.
  */
@@ -16,7 +16,7 @@ export function mountMemoryVolume(directory: string, pod: Pod, volume: Volume): 
   Bun.spawnSync({ cmd: command, stdout: "ignore", stderr: "ignore" });
 }
 
-/** As much as the volume says, or as its pod's containers may have; undefined: the kernel's half. */
+/** What the volume says, or what its pod's containers may have; undefined: the kernel's half. */
 export function memoryVolumeBytes(pod: Pod, { emptyDir }: Volume): number | undefined {
   const limits = (pod.spec?.containers ?? []).map(({ resources }) => resources?.limits?.["memory"]);
   const bytes = (text: string): number => parseQuantity(text).value();

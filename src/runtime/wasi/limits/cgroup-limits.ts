@@ -18,7 +18,7 @@ import type { ProcessGroup, ProcessLimits } from "./process-limits.ts";
 export const CGROUP_PARENT = "kubun";
 /** A sweep of another node may remove a directory between its making and its first process. */
 const MAX_PLACE_ATTEMPTS = 3;
-/** A process that was just killed may still be counted: a cgroup is tried to be removed so often. */
+/** A process that was just killed may still be counted: so often its cgroup is tried again. */
 const MAX_REMOVE_ATTEMPTS = 10;
 
 /** The cgroup of a pod, above those of its containers. */

@@ -103,7 +103,7 @@ describe.skipIf(withoutCgroups)("CgroupLimits", () => {
     expect(existsSync(directoryOf("burstable/poduid"))).toBe(false);
   });
 
-  test("CgroupLimits gives classes, pods and containers the kubelet's shape and weight", async () => {
+  test("CgroupLimits gives pods and containers the kubelet's shape and weight", async () => {
     const limits = await openCgroups();
     const sleeper = start("sleep 100");
     const one = { qosClass: "Guaranteed", resources: { cpuRequestMillis: 500 } } as const;
@@ -218,7 +218,7 @@ describe("SignalLimits", () => {
     limits.close();
   });
 
-  test("SignalLimits continues what is stopped when it closes, and when its server is killed", async () => {
+  test("SignalLimits continues what it stopped, also when its server is killed", async () => {
     const state = (pid: number) => readFileSync(`/proc/${pid}/stat`, "utf8").split(" ")[2];
     const stopped = (pid: number) => eventually(() => state(pid) === "T");
     const runs = (pid: number) => eventually(() => state(pid) === "R");

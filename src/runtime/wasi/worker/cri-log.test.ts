@@ -90,7 +90,7 @@ describe("log file", () => {
       expect(content()).toBe("T stdout F 12345\n".repeat(5));
       log.close();
       const dropped = 15 * "T stdout F 12345\n".length;
-      const notice = `T stderr F kubun: ${dropped} bytes of output were dropped: a container may log`;
+      const notice = `T stderr F kubun: ${dropped} bytes of output were dropped: a container`;
       expect(content().split("\n")[5]).toStartWith(notice);
       expect(content().split("\n")).toHaveLength(7);
       expect(readFileSync(`${path}.dropped`, "utf8")).toBe(`${dropped}\n`);
