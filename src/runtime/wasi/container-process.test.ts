@@ -68,6 +68,14 @@ describe("ContainerProcess", () => {
     });
   });
 
+  test("ContainerProcess: what is left of a grace period may have a fraction", async () => {
+    const world = await open();
+    const id = await create(world, "plain");
+    await world.runtime.startContainer(id);
+    await world.runtime.stopContainer(id, { gracePeriodMs: 9998.63 });
+    expect((await world.runtime.containerStatus(id)).exitCode).toBe(5);
+  });
+
   test("ContainerProcess: a refused start says why", async () => {
     const world = await open();
     const id = await create(world, "refuse");

@@ -119,7 +119,7 @@ describe("WorkerSeats", () => {
     expect(onDisk()).toEqual([]);
   });
 
-  test("WorkerSeats: nobody is put into a process that ended; its files go with the last", async () => {
+  test("WorkerSeats: nobody is put into a process that ended, and its files go", async () => {
     const worker = await seats.take("a", sharing("d", 3));
     await seats.take("b", sharing("d", 3));
     launched[0]?.end();
@@ -131,7 +131,7 @@ describe("WorkerSeats", () => {
     expect(onDisk()).toEqual(["shared-1"]);
   });
 
-  test("WorkerSeats: a process that cannot be started fails who wanted it, and no one later", async () => {
+  test("WorkerSeats: a process that cannot be started fails only who wanted it", async () => {
     refuse = true;
     const [one, two] = [seats.take("a", sharing("d")), seats.take("b", sharing("d"))];
     expect(await one.catch((error: unknown) => String(error))).toContain("no memory");
@@ -141,7 +141,7 @@ describe("WorkerSeats", () => {
     expect(seats.sharedProcesses).toBe(1);
   });
 
-  test("WorkerSeats: a seat of a former server counts, and its process is gone with the last", async () => {
+  test("WorkerSeats: a seat of a former server counts, its files go with the last", async () => {
     const shared = { domain: "d", capacity: 2 };
     const address = { id: "old", identity: { pid: 1, startTime: "1" }, shared };
     mkdirSync(join(root, "w", "old"), { recursive: true });
