@@ -25,8 +25,8 @@ export function limitsLocalStorage({ spec }: Pod): boolean {
 
 /**
  * Why the pod has to go, in the words of Kubernetes' kubelet, which looks at volumes, at the pod
- * and at its containers in this order; a module has no files of its own beside its volumes, so that a
- * container's part is its log. Undefined: it may stay. Pure.
+ * and at its containers in this order. A module has no files of its own beside its volumes, so
+ * that a container's part is its log. Undefined: it may stay. Pure.
  */
 export function evictionMessage(pod: Pod, usage: LocalStorageUsage): string | undefined {
   return fullVolume(pod, usage) ?? fullPod(pod, usage) ?? fullContainer(pod, usage);

@@ -3,7 +3,7 @@ import type { Pod, Volume } from "../api/index.ts";
 import { parseQuantity } from "../apimachinery/index.ts";
 
 /**
- * Puts a tmpfs over the directory of an emptyDir with `medium: Memory`, unless one is there already.
+ * Puts a tmpfs over the directory of an emptyDir with `medium: Memory`, unless one is there.
  * Mounting takes root: without it the volume stays a plain directory on the disk. What guests write
  * there counts as their memory where cgroups count it.
  */

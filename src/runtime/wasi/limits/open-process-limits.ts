@@ -20,6 +20,12 @@ export interface OpenProcessLimitsOptions {
 
 /** Cgroups where they may be written, which mostly takes root; signals elsewhere. */
 export async function openProcessLimits(options: OpenProcessLimitsOptions): Promise<ProcessLimits> {
+  const limits = await openLimits(options);
+  options.logger.info("limits of pods are kept", { by: limits.kind });
+  return limits;
+}
+
+async function openLimits(options: OpenProcessLimitsOptions): Promise<ProcessLimits> {
   const { logger, clock, spawner, stateDirectory, cpuMillis } = options;
   const mounts = readFile("/proc/mounts");
   const hierarchies = findHierarchies(mounts, (directory) =>
