@@ -1,5 +1,6 @@
 import type { Outlet, RequestHead } from "../../../../lib/index.ts";
-import type { Answer, AnswerBody } from "./answer.ts";
+import type { HttpHeaders } from "../../preview2/preview-two.ts";
+import type { Answer, AnswerBody, AnswerEnd } from "./answer.ts";
 import { isBodiless } from "./answer.ts";
 import { answerHead, fieldLines } from "./answer-head.ts";
 import type { FrontContext } from "./front-context.ts";
@@ -29,6 +30,7 @@ export class AnswerWriter {
   #body: AnswerBody | undefined;
   #written = false;
   #over = false;
+  #pumping = false;
   #keepsConnection = false;
 
   constructor(context: FrontContext, outlet: Outlet, events: WriterEvents) {
@@ -70,7 +72,7 @@ export class AnswerWriter {
     } else {
       this.#body = body;
       this.#write(head, body.take(), "");
-      body.onChange(() => this.#pump());
+      body.onChange(() => this.#pumpSoon());
       this.#pump();
     }
   }
@@ -90,26 +92,39 @@ export class AnswerWriter {
     if (!this.#written) this.#body?.cancel();
   }
 
+  /** Once the guest waits for something: what it wrote until then leaves in one write. */
+  #pumpSoon(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
   #pump(): void {
     const body = this.#body;
     if (body === undefined || this.#written || this.#over) return;
     while (this.#outlet.empty) {
       const bytes = body.take();
-      if (bytes === undefined) break;
+      const end = body.heldBytes === 0 ? body.ended : undefined;
+      if (end !== undefined) return this.#pumpEnd(body, bytes, end);
+      if (bytes === undefined) return;
       this.#write("", bytes, "");
       this.#events.moved();
     }
-    const end = body.ended;
-    if (end === undefined || body.heldBytes > 0) return;
+  }
+
+  #pumpEnd(body: AnswerBody, bytes: Uint8Array | undefined, end: AnswerEnd): void {
     body.onChange(undefined);
     if (end.kind === "broken") {
       this.#over = true;
       this.#events.broken();
       return;
     }
-    if (this.#framing === "chunked") {
-      this.#write("", undefined, `0\r\n${fieldLines(end.trailers ?? [])}${CRLF}`);
-    }
+    const last = this.#framing === "chunked" ? lastChunk(end.trailers) : "";
+    this.#write("", bytes, last);
+    this.#events.moved();
     this.#finish();
   }
 
@@ -203,5 +218,9 @@ function connectionLines(
 
 /** What follows a body that is there in whole. */
 function trailerLines(framing: Framing, { trailers }: Answer): string {
-  return framing === "chunked" ? `0\r\n${fieldLines(trailers ?? [])}${CRLF}` : "";
+  return framing === "chunked" ? lastChunk(trailers) : "";
+}
+
+function lastChunk(trailers: HttpHeaders | undefined): string {
+  return `0\r\n${fieldLines(trailers ?? [])}${CRLF}`;
 }

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { eventually } from "../../../../lib/testing/eventually.ts";
 import { NO_GRANTS } from "../../component/pod-grants.ts";
@@ -8,6 +8,8 @@ import { TestWorker } from "../testing/start-worker.ts";
 import { RawClient } from "./testing/raw-client.ts";
 
 const translated = new TranslatedComponents();
+const TRANSLATION_TIMEOUT_MS = 60_000;
+beforeAll(() => translated.directory(COMPONENTS.front), TRANSLATION_TIMEOUT_MS);
 afterAll(() => translated.remove());
 
 const UPGRADE =
