@@ -84,6 +84,10 @@ export class EgressRouter implements RequestRouter {
 
   #encrypted(request: Forward, port: ServicePort): RequestTarget {
     if (port.endpoints.length > 0) return this.#fixed(request, port.endpoints);
+    if (port.wakes !== undefined) {
+      const { states } = this.#options;
+      return { type: "port", port, states, awake: () => this.#find(request) };
+    }
     const message = `Service ${port.namespace}/${port.service} has no ready endpoint`;
     return refused(503, message, "destination-unavailable");
   }

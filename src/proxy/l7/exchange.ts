@@ -212,6 +212,11 @@ export class Exchange implements UpstreamUser, Waiting {
     const target = this.#target;
     if (target === undefined) return;
     const port = target.fixed === true ? target.port : table.ports.get(target.port.key);
+    if (target.awake !== undefined && port !== undefined && port.endpoints.length > 0) {
+      this.#target = undefined;
+      void Promise.resolve(target.awake()).then((found) => this.#goTo(found));
+      return;
+    }
     const tried = this.#tried ?? NONE_TRIED;
     const endpoint =
       port === undefined || this.#attempts++ >= MAX_ATTEMPTS

@@ -21,6 +21,8 @@ export interface PortTarget {
   readonly states: EndpointStates;
   /** Not of the routing table: what it says now holds for the whole request. */
   readonly fixed?: boolean;
+  /** The port sleeps: asked where the request goes once it has endpoints, and not before. */
+  readonly awake?: () => RequestTarget | Promise<RequestTarget>;
   /** Instead of the listener's own. */
   readonly connectMs?: number;
 }

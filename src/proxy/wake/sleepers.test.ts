@@ -13,7 +13,7 @@ import { EndpointStates } from "../net/endpoint-states.ts";
 import { RoutingBuilder } from "../routing/routing-builder.ts";
 import { answering, ok, RawClient, RawServer, wallClock } from "../testing/raw-socket.ts";
 import { ingress, service, slice } from "../testing/routing-script.ts";
-import { HOLD_MS, Sleepers, WAKES_ANNOTATION, type Waiting } from "./sleepers.ts";
+import { HOLD_MS, MAX_HOLDS, Sleepers, WAKES_ANNOTATION, type Waiting } from "./sleepers.ts";
 
 const CLUSTER_IP = "127.43.78.1";
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -77,6 +77,19 @@ describe("Sleepers", () => {
     clock.advance(HOLD_MS);
     await drainMicrotasks();
     expect([told.length, asked.length]).toEqual([2, 2]);
+  });
+
+  test("Sleepers: what fell asleep again is asked for at once", async () => {
+    const held = sleepers();
+    for (const ip of ["10.0.0.1", "10.0.0.2"]) {
+      const before = asked.length;
+      held.hold(port(), 0, wait([]));
+      await eventually(() => asked.length === before + 1);
+      awaken(ip);
+      held.update(builder.build());
+      builder.setEndpointSlice(slice("d/web", { port: 8080 }, {}));
+    }
+    expect(held.count).toBe(0);
   });
 
   test("Sleepers: who waited too long is told, who left is forgotten", () => {
@@ -209,6 +222,37 @@ describe("Sleepers", () => {
       awaken("10.0.0.3");
       update();
       for (const each of all) await each.sees("awake");
+    });
+
+    test("Sleepers: a request that asks for TLS waits too, and then speaks it", async () => {
+      const { held, update } = front();
+      const asking = await RawClient.connect({ unix: join(directory, "egress") });
+      close.push(() => asking.close());
+      asking.write("GET / HTTP/1.1\r\nHost: web:18080\r\nX-Kubun-Scheme: https\r\n\r\n");
+      await eventually(() => held.count === 1);
+      const pod = new RawServer(join(directory, "pod"), {});
+      close.push(() => pod.close());
+      awaken();
+      update();
+      // A handshake begins with record type 22; nothing of the request goes out in plain text.
+      await eventually(() => pod.connections[0]?.text.startsWith("\x16\x03"));
+      expect(held.count).toBe(0);
+    });
+
+    test("Sleepers: after MAX_HOLDS waits in vain a request is answered, a connection cut", async () => {
+      const { held, update, ingressPort } = front();
+      const request = await client({ port: ingressPort });
+      const connection = await client({ hostname: CLUSTER_IP, port: 18_080 });
+      for (let wait = 1; wait <= MAX_HOLDS; wait++) {
+        await eventually(() => held.count === 2);
+        awaken(`10.0.0.${wait}`);
+        update();
+      }
+      expect(await request.sees("no endpoint of Service d/web answers")).toStartWith(
+        "HTTP/1.1 502 ",
+      );
+      await connection.isClosed();
+      expect(held.count).toBe(0);
     });
 
     test("Sleepers: at the limit a request gets 503, a connection a reset", async () => {

@@ -55,7 +55,8 @@ export class Sleepers {
   readonly #options: SleepersOptions;
   /** By port key. */
   readonly #held = new Map<string, Set<Held>>();
-  readonly #asking = new Set<string>();
+  /** By port key: when it is asked for again. */
+  readonly #asking = new Map<string, CancelTimer>();
   #count = 0;
   #bytes = 0;
 
@@ -100,7 +101,14 @@ export class Sleepers {
       for (const held of list) {
         if (held.failed !== port && this.#remove(key, held)) held.waiting.onReady();
       }
+      // It is awake: who finds it asleep the next time asks at once.
+      if (!this.#held.has(key)) this.#forgetAsking(key);
     }
+  }
+
+  #forgetAsking(key: string): void {
+    this.#asking.get(key)?.();
+    this.#asking.delete(key);
   }
 
   #remove(key: string, held: Held): boolean {
@@ -117,7 +125,6 @@ export class Sleepers {
   #ask(key: string, namespace: string, deployment: string): void {
     const { client, clock, logger } = this.#options;
     if (this.#asking.has(key)) return;
-    this.#asking.add(key);
     const patch = [
       { op: "test", path: "/spec/replicas", value: 0 },
       { op: "replace", path: "/spec/replicas", value: 1 },
@@ -131,9 +138,10 @@ export class Sleepers {
         const what = `${namespace}/${deployment}`;
         logger.warn("a Deployment could not be woken", { what, error: String(error) });
       });
-    clock.after(ASK_AGAIN_MS, () => {
+    const cancel = clock.after(ASK_AGAIN_MS, () => {
       this.#asking.delete(key);
       if (this.#held.has(key)) this.#ask(key, namespace, deployment);
     });
+    this.#asking.set(key, cancel);
   }
 }
