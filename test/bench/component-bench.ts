@@ -102,6 +102,12 @@ async function measureCalls(server: SpawnedServer): Promise<void> {
   const processes = { server: server.pid, worker: pod.pid };
   const name = `a handler with a call of ${UPSTREAM_DELAY_MS} ms, Ingress`;
   const target = { name, url: `${server.ingress}/call`, host: pod.host, processes };
+  // The first burst is the pool's growth: an instance for each of the clients.
+  const burst = Array.from({ length: load.connections }, async () => {
+    const answer = await fetch(target.url, { headers: { host: pod.host } });
+    if (!answer.ok) throw new Error(await answer.text());
+  });
+  await Promise.all(burst);
   await wrkLoad(target.url, { ...load, host: pod.host, seconds: WARM_UP_SECONDS });
   const figures = await loadInTurns([target], { ...load, runs });
   const most = (load.connections * 1000) / UPSTREAM_DELAY_MS;
