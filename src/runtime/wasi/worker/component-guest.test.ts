@@ -6,6 +6,7 @@ import { eventually } from "../../../lib/testing/eventually.ts";
 import { NO_GRANTS } from "../component/pod-grants.ts";
 import { COMPONENTS, TranslatedComponents } from "../component/testing/translated.ts";
 import type { WorkerComponent, WorkerReply, WorkerSpec } from "../worker-protocol.ts";
+import { MAX_MEMORY_FAILURES } from "./component-guest.ts";
 import { TestWorker } from "./testing/start-worker.ts";
 
 const translated = new TranslatedComponents();
@@ -212,6 +213,26 @@ describe("component worker", () => {
     await start("service", { memoryLimitBytes: 4 * 1024 * 1024 });
     expect((await worker.fetch("/m")).status).toBe(500);
     expect(worker.log).toContain("GET /m: the guest was refused memory beyond its 4194304 bytes");
+    expect(await text("/")).toContain("hello");
+  });
+
+  test("component worker: a limit too low for every request ends the container", async () => {
+    await start("service", { memoryLimitBytes: 4 * 1024 * 1024 });
+    for (let turn = 0; turn < MAX_MEMORY_FAILURES; turn++) {
+      // The last answer may not leave any more.
+      await worker.fetch("/m").catch(() => undefined);
+    }
+    const result = await worker.result();
+    expect(result).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+    expect(result.message).toContain("all wanted more memory than 4194304 bytes");
+  });
+
+  test("component worker: greedy requests end no container that answers others", async () => {
+    await start("service", { memoryLimitBytes: 4 * 1024 * 1024 });
+    expect(await text("/")).toContain("hello");
+    for (let turn = 0; turn <= MAX_MEMORY_FAILURES; turn++) {
+      expect((await worker.fetch("/m")).status).toBe(500);
+    }
     expect(await text("/")).toContain("hello");
   });
 

@@ -4,6 +4,7 @@ import { createPreviewTwo } from "../preview2/create-preview-two.ts";
 import type { PreviewTwo, PreviewTwoOptions } from "../preview2/preview-two.ts";
 import {
   EXIT_CANNOT_RUN,
+  EXIT_OUT_OF_MEMORY,
   type FacadeStatus,
   type WorkerComponent,
   type WorkerSpec,
@@ -23,6 +24,10 @@ import { listenOnPorts } from "./http-front/listen-on-ports.ts";
 /** Looks that prove, within one deadline, that the event loop still runs. */
 const BEATS_PER_DEADLINE = 4;
 const ACCESS_LOG_STREAM = "stdout";
+/** The status of who found too many waiting, which is no answer of the guest. */
+const TOO_MANY_WAIT = 503;
+/** Requests that end for want of memory before any was answered: the limit is too low for all. */
+export const MAX_MEMORY_FAILURES = 8;
 const FRESH_ONLY_NOTE =
   "an instance of this component fails at its second request: from now on each request has one " +
   `of its own (annotation ${INSTANCE_REUSE_ANNOTATION}: "false" says so from the start)`;
@@ -40,6 +45,9 @@ export class ComponentGuest implements Guest {
   #requests = 0;
   /** Of them, those whose connection was upgraded: nobody waits for an answer. */
   #tunnels = 0;
+  /** Requests that ended for want of memory; undefined once any was answered by the guest. */
+  #memoryFailures: number | undefined = 0;
+  readonly #end = Promise.withResolvers<GuestEnd>();
   #moves = 0;
   #beating = false;
   #starting = false;
@@ -98,7 +106,7 @@ export class ComponentGuest implements Guest {
     this.#front.close();
   }
 
-  /** Ends by itself only when the component cannot be instantiated even once. */
+  /** Ends by itself only when the component cannot be instantiated, or its memory serves nobody. */
   async run(): Promise<GuestEnd> {
     this.#watch.start(this.#spec, this.#component.requestTimeoutMs);
     // Its start functions compute as well, and no request could tell.
@@ -115,13 +123,14 @@ export class ComponentGuest implements Guest {
       this.#starting = false;
       this.#watch.leave();
     }
-    return new Promise(() => undefined);
+    return this.#end.promise;
   }
 
   #handle(exchange: FrontExchange): void {
     const { accessLog, requestTimeoutMs } = this.#component;
     const startNs = accessLog ? this.#clock.monotonicNs() : 0n;
     let tunnels = 0;
+    let failed = false;
     this.#requests++;
     this.#watch.enter();
     this.#beat();
@@ -133,9 +142,13 @@ export class ComponentGuest implements Guest {
       onMove: () => {
         this.#moves++;
       },
-      onFailure: (reason, instance) => this.#noteFailure(exchange, reason, instance),
+      onFailure: (reason, instance) => {
+        failed = true;
+        this.#noteFailure(exchange, reason, instance);
+      },
       onFreshOnly: () => this.#log.note(FRESH_ONLY_NOTE),
       onAnswer: (status) => {
+        if (!failed && status !== TOO_MANY_WAIT) this.#memoryFailures = undefined;
         if (status === 101) tunnels = 1;
         this.#tunnels += tunnels;
         if (accessLog) this.#logAnswer(exchange, status, startNs);
@@ -182,6 +195,19 @@ export class ComponentGuest implements Guest {
       : "";
     const words = isOurs(reason) ? messageOf(reason) : backtrace(reason);
     this.#log.note(`${method} ${path}: ${why}${words}`);
+    if (exhausted) this.#countMemoryFailure();
+  }
+
+  /**
+   * One greedy request costs its instance only. But a limit that is too low for every request has
+   * to be seen in the container's status, not only in its log.
+   */
+  #countMemoryFailure(): void {
+    if (this.#memoryFailures === undefined) return;
+    if (++this.#memoryFailures < MAX_MEMORY_FAILURES) return;
+    const limit = limitText(this.#code.maximumPages);
+    const message = `the first ${MAX_MEMORY_FAILURES} requests all wanted more memory than ${limit}`;
+    this.#end.resolve({ exitCode: EXIT_OUT_OF_MEMORY, reason: "OOMKilled", message });
   }
 }
 
