@@ -1,6 +1,6 @@
 import type { Store, Term } from "../../store/index.ts";
 import { type Amount, quotaExceeded } from "./namespace-quota.ts";
-import { chargeOf, namespaceValues } from "./value-key.ts";
+import { chargeOf, namespaceValues, partsOf, storeValues } from "./value-key.ts";
 
 /** Room set aside for a write until its outcome is known. Exactly one of the three is called. */
 export interface SetAside {
@@ -66,8 +66,10 @@ export class QuotaUse {
     const known = this.#uses.get(namespace);
     if (known !== undefined && !(known.stale && known.pending === 0)) return known;
     const use: Use = { bytes: 0, keys: 0, pending: 0, stale: false };
+    let prefix = "";
     for (const kv of this.#store.list(namespaceValues(namespace))) {
-      use.bytes += chargeOf(kv);
+      if (prefix === "" || !kv.key.startsWith(prefix)) prefix = storeValues(partsOf(kv.key));
+      use.bytes += chargeOf(kv, prefix);
       use.keys++;
     }
     this.#uses.set(namespace, use);

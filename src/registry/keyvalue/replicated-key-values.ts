@@ -167,7 +167,6 @@ function summaries(kvs: readonly KeyValue[]): StoreSummary[] {
   let last: { -readonly [Field in keyof StoreSummary]: StoreSummary[Field] } | undefined;
   let prefix = "";
   for (const kv of kvs) {
-    const bytes = chargeOf(kv);
     const createdMs = createdMsOf(kv);
     if (last === undefined || !kv.key.startsWith(prefix)) {
       const { namespace, store } = partsOf(kv.key);
@@ -176,7 +175,7 @@ function summaries(kvs: readonly KeyValue[]): StoreSummary[] {
       found.push(last);
     }
     last.keys++;
-    last.bytes += bytes;
+    last.bytes += chargeOf(kv, prefix);
     last.createdMs = Math.min(last.createdMs, createdMs);
     if (kv.modRevision > last.revision) last.revision = kv.modRevision;
   }

@@ -87,7 +87,10 @@ export function valueOf({ value }: KeyValue): Uint8Array {
 }
 
 export function createdMsOf({ value }: KeyValue): number {
-  return Buffer.from(value.buffer, value.byteOffset, HEAD_BYTES).readUIntBE(2, HEAD_BYTES - 2);
+  let ms = 0;
+  // A view of its own for each of many values would cost more than this.
+  for (let at = 2; at < HEAD_BYTES; at++) ms = ms * 256 + (value[at] ?? 0);
+  return ms;
 }
 
 /** What a key and its value count against a quota. */
@@ -95,7 +98,8 @@ export function chargedBytes(key: string, valueBytes: number): number {
   return Buffer.byteLength(key) + valueBytes;
 }
 
-/** What is stored under a key counts against its namespace's quota. */
-export function chargeOf(kv: KeyValue): number {
-  return chargedBytes(partsOf(kv.key).key, kv.value.length - HEAD_BYTES);
+/** What a stored value counts against a quota; `prefix` is what its key begins with. */
+export function chargeOf(kv: KeyValue, prefix: string): number {
+  // Names of namespaces and stores are ASCII: as many bytes as characters.
+  return Buffer.byteLength(kv.key) - prefix.length + kv.value.length - HEAD_BYTES;
 }

@@ -7,6 +7,7 @@ import {
   FrameReader,
   type KeyvalueAnswer,
   type KeyvalueCall,
+  MAX_CALL_FRAME_BYTES,
   MAX_CALLS_UNDER_WAY,
 } from "./keyvalue-protocol.ts";
 
@@ -31,16 +32,30 @@ export interface KeyvalueListenOptions extends KeyvalueGateOptions {
 }
 
 /** Connections of one pod; each container has one. One more is closed at once. */
-export const MAX_GATE_CONNECTIONS = 64;
-/** Bytes of answers that a worker did not take yet; above it the connection ends. */
-export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
+export const MAX_GATE_CONNECTIONS = 16;
+/** Calls of a connection that are asked at once; others wait for their turn. */
+export const MAX_ASKED_AT_ONCE = 32;
+/** Bytes of calls that a connection may have waiting and under way; more are refused. */
+export const MAX_CALL_BYTES_HELD = 16 * 1024 * 1024;
+/** While a worker has so many bytes of answers to read, nothing more is asked for it. */
+const MAX_UNREAD_BYTES = 4 * 1024 * 1024;
+/** A worker that goes on asking and reads nothing loses its connection. */
+export const MAX_UNSENT_BYTES = 64 * 1024 * 1024;
+
+interface Waiting {
+  readonly id: number;
+  readonly call: KeyvalueCall;
+}
 
 interface GateConnection {
   readonly reader: FrameReader;
+  readonly waiting: Waiting[];
+  /** Of calls that wait or are under way. */
+  heldBytes: number;
+  underWay: number;
   /** Answers that the kernel did not take yet. */
   unsent: Uint8Array[];
   unsentBytes: number;
-  underWay: number;
 }
 
 type GateSocket = Socket<GateConnection>;
@@ -55,7 +70,7 @@ export function listenForCalls(options: KeyvalueListenOptions): { close(): void 
     socket: {
       open: (socket) => gate.opened(socket),
       data: (socket, chunk) => gate.received(socket, chunk),
-      drain: (socket) => flush(socket),
+      drain: (socket) => gate.drained(socket),
       close: (socket) => gate.closed(socket),
       error: (socket) => gate.closed(socket),
     },
@@ -83,7 +98,9 @@ class Gate {
       socket.terminate();
       return;
     }
-    socket.data = { reader: new FrameReader(), unsent: [], unsentBytes: 0, underWay: 0 };
+    const reader = new FrameReader(MAX_CALL_FRAME_BYTES);
+    const nothing = { heldBytes: 0, underWay: 0, unsentBytes: 0 };
+    socket.data = { reader, waiting: [], unsent: [], ...nothing };
     this.#sockets.add(socket);
   }
 
@@ -94,10 +111,9 @@ class Gate {
   received(socket: GateSocket, chunk: Uint8Array): void {
     if (!this.#sockets.has(socket)) return;
     try {
-      for (const frame of socket.data.reader.push(chunk)) {
-        const { id, call } = decodeCall(frame);
-        void this.#serve(socket, id, call);
-      }
+      for (const frame of socket.data.reader.push(chunk)) this.#take(socket, decodeCall(frame));
+      if (socket.data.unsentBytes > MAX_UNSENT_BYTES) this.#end(socket);
+      this.#ask(socket);
     } catch (error) {
       // A worker of ours never sends it: whoever does is not helped by an answer.
       const { name, namespace } = this.#options.pod;
@@ -106,23 +122,48 @@ class Gate {
     }
   }
 
-  async #serve(socket: GateSocket, id: number, call: KeyvalueCall): Promise<void> {
-    const { data } = socket;
-    data.underWay++;
-    const answer = await this.#answer(data, call);
-    data.underWay--;
-    if (!this.#sockets.has(socket)) return;
-    send(socket, encodeAnswer(id, answer));
-    if (data.unsentBytes > MAX_UNREAD_BYTES) this.#end(socket);
+  drained(socket: GateSocket): void {
+    flush(socket);
+    this.#ask(socket);
   }
 
-  async #answer({ underWay }: GateConnection, call: KeyvalueCall): Promise<KeyvalueAnswer> {
+  /** Lets a call wait for its turn, or refuses it at once. */
+  #take(socket: GateSocket, { id, call }: Waiting): void {
+    const { data } = socket;
     if (!this.#stores.has(call.store)) {
-      return refusal("denied", `the pod's annotation does not name the store ${call.store}`);
+      const why = `the pod's annotation does not name the store ${call.store}`;
+      send(socket, encodeAnswer(id, refusal("denied", why)));
+      return;
     }
-    if (underWay > MAX_CALLS_UNDER_WAY) {
-      return refusal("other", `${MAX_CALLS_UNDER_WAY} calls are under way, more are not taken`);
+    const many = data.waiting.length + data.underWay >= MAX_CALLS_UNDER_WAY;
+    if (many || data.heldBytes + bytesOf(call) > MAX_CALL_BYTES_HELD) {
+      const why = "too many calls are under way, or too large ones: more are not taken now";
+      send(socket, encodeAnswer(id, refusal("other", why)));
+      return;
     }
+    data.heldBytes += bytesOf(call);
+    data.waiting.push({ id, call });
+  }
+
+  /** Asks for calls whose turn it is, as long as the worker takes what is answered. */
+  #ask(socket: GateSocket): void {
+    const { data } = socket;
+    if (!this.#sockets.has(socket)) return;
+    while (data.underWay < MAX_ASKED_AT_ONCE && data.unsentBytes < MAX_UNREAD_BYTES) {
+      const next = data.waiting.shift();
+      if (next === undefined) return;
+      data.underWay++;
+      void this.#answer(next.call).then((answer) => {
+        data.underWay--;
+        data.heldBytes -= bytesOf(next.call);
+        if (!this.#sockets.has(socket)) return;
+        send(socket, encodeAnswer(next.id, answer));
+        this.#ask(socket);
+      });
+    }
+  }
+
+  async #answer(call: KeyvalueCall): Promise<KeyvalueAnswer> {
     try {
       return await this.#options.ask(call);
     } catch (error) {
@@ -134,6 +175,10 @@ class Gate {
     this.#sockets.delete(socket);
     socket.terminate();
   }
+}
+
+function bytesOf(call: KeyvalueCall): number {
+  return call.op === "set" ? call.value.length : 0;
 }
 
 function refusal(why: "denied" | "other", message: string): KeyvalueAnswer {

@@ -41,8 +41,13 @@ export type KeyvalueAnswer =
 /** `conflict`: another revision was expected. `denied`: the node may not, or the pod. */
 export type KeyvalueRefusal = "conflict" | "denied" | "other";
 
-/** A value of 1 MiB with what stands before it, or the keys of a page. */
-export const MAX_FRAME_BYTES = 8 * 1024 * 1024;
+/** Of a key as UTF-8, and of one value. What is larger is not sent: the API refuses it as well. */
+export const MAX_KEY_BYTES = 1024;
+export const MAX_VALUE_BYTES = 1024 * 1024;
+/** A value with what stands before it. */
+export const MAX_CALL_FRAME_BYTES = MAX_VALUE_BYTES + 64 * 1024;
+/** A value with what stands before it, or the keys of a page. */
+export const MAX_ANSWER_FRAME_BYTES = 8 * 1024 * 1024;
 /** Calls that one container may have under way; what is beyond waits or is refused. */
 export const MAX_CALLS_UNDER_WAY = 256;
 
@@ -109,10 +114,15 @@ export interface Frame {
 
 /** Puts frames together from what a socket brings. */
 export class FrameReader {
+  readonly #maxBytes: number;
   #chunks: Uint8Array[] = [];
   #held = 0;
   /** Bytes that the present frame has, its lengths included; 0 until they are known. */
   #wanted = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** The frames that are whole now. Throws {@link KeyvalueProtocolError}. */
   push(chunk: Uint8Array): Frame[] {
@@ -125,7 +135,7 @@ export class FrameReader {
       const bytes = held ?? NO_BYTES;
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
       const length = view.getUint32(0);
-      if (length > MAX_FRAME_BYTES || length < LENGTHS_BYTES / 2) {
+      if (length > this.#maxBytes || length < LENGTHS_BYTES / 2) {
         throw new KeyvalueProtocolError(`a frame of ${length} bytes`);
       }
       this.#chunks = [bytes];

@@ -1,5 +1,10 @@
 import { KEYVALUE_STORES_ANNOTATION } from "../../component/pod-grants.ts";
-import type { KeyvalueAnswer, KeyvalueCall } from "../../component/keyvalue-protocol.ts";
+import {
+  type KeyvalueAnswer,
+  type KeyvalueCall,
+  MAX_KEY_BYTES,
+  MAX_VALUE_BYTES,
+} from "../../component/keyvalue-protocol.ts";
 import type { InstanceContext } from "../instance-context.ts";
 import { GuestError } from "../io/guest-error.ts";
 import type { InstanceScope } from "../io/instance-scope.ts";
@@ -105,6 +110,7 @@ export class GrantedStore {
 
   async #ask(call: KeyvalueCall): Promise<KeyvalueAnswer> {
     const { shared, scope } = this.#context;
+    assertSize(call);
     if (shared.keyvalue === undefined) {
       const why = "this node has no way to key-value stores";
       shared.denials.unavailable(this.#interfaceName, this.name, why);
@@ -125,6 +131,21 @@ export class GrantedStore {
       throw keyvalueError({ tag: "access-denied" });
     }
     return answer ?? { type: "refused", why: "other", message: "there was no answer" };
+  }
+}
+
+/** What is larger is not even sent. Throws `other`. */
+function assertSize(call: KeyvalueCall): void {
+  if (call.op === "keys") return;
+  const keyBytes = Buffer.byteLength(call.key);
+  if (keyBytes > MAX_KEY_BYTES) {
+    const val = `the key has ${keyBytes} bytes, at most ${MAX_KEY_BYTES} are allowed`;
+    throw keyvalueError({ tag: "other", val });
+  }
+  if (call.op === "set" && call.value.length > MAX_VALUE_BYTES) {
+    const given = `the value has ${call.value.length} bytes`;
+    const val = `${given}, at most ${MAX_VALUE_BYTES} are allowed`;
+    throw keyvalueError({ tag: "other", val });
   }
 }
 

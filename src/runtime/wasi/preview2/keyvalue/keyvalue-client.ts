@@ -5,6 +5,7 @@ import {
   FrameReader,
   type KeyvalueAnswer,
   type KeyvalueCall,
+  MAX_ANSWER_FRAME_BYTES,
   MAX_CALLS_UNDER_WAY,
 } from "../../component/keyvalue-protocol.ts";
 import type { HostClock } from "../../host/host-clock.ts";
@@ -15,8 +16,8 @@ export const CALL_TIMEOUT_MS = 30_000;
 /** How long a node may be without a gate, because its server starts again, before calls fail. */
 export const RECONNECT_WITHIN_MS = 5_000;
 const RECONNECT_EVERY_MS = 100;
-/** Bytes that the node did not take yet; what comes then waits for its turn. */
-const MAX_UNSENT_BYTES = 2 * 1024 * 1024;
+/** Bytes of values under way; what comes then waits for its turn. */
+const MAX_BYTES_UNDER_WAY = 8 * 1024 * 1024;
 /** Calls of a container that wait for their turn; one more fails. */
 export const MAX_WAITING_CALLS = 1_024;
 
@@ -46,6 +47,8 @@ export class KeyvalueClient {
   readonly #pending = new Map<number, Pending>();
   readonly #waiting: Pending[] = [];
   #lastId = 0;
+  /** Of values that are under way. */
+  #bytes = 0;
   #socket: Socket<SocketData> | undefined;
   #connecting = false;
   #cancelSweep: (() => void) | undefined;
@@ -85,12 +88,13 @@ export class KeyvalueClient {
     }
     const { writer } = socket.data;
     if (writer === undefined) return;
-    while (this.#pending.size < MAX_CALLS_UNDER_WAY && writer.heldBytes <= MAX_UNSENT_BYTES) {
+    while (this.#pending.size < MAX_CALLS_UNDER_WAY && this.#bytes < MAX_BYTES_UNDER_WAY) {
       const next = this.#waiting.shift();
       if (next === undefined) return;
       const id = ++this.#lastId;
       next.sent = true;
       this.#pending.set(id, next);
+      this.#bytes += bytesOf(next);
       writer.write(encodeCall(id, next.call));
     }
   }
@@ -121,17 +125,14 @@ export class KeyvalueClient {
   }
 
   async #open(): Promise<Socket<SocketData>> {
-    const data: SocketData = { reader: new FrameReader(), writer: undefined };
+    const data: SocketData = { reader: new FrameReader(MAX_ANSWER_FRAME_BYTES), writer: undefined };
     const lost = (socket: Socket<SocketData>): void => this.#lost(socket);
     const socket = await Bun.connect<SocketData>({
       unix: this.#path,
       data,
       socket: {
         data: (from, chunk) => this.#received(from, chunk),
-        drain: (from) => {
-          from.data.writer?.drained();
-          this.#send();
-        },
+        drain: (from) => from.data.writer?.drained(),
         end: lost,
         close: lost,
         error: lost,
@@ -145,9 +146,7 @@ export class KeyvalueClient {
     try {
       for (const frame of socket.data.reader.push(chunk)) {
         const { id, answer } = decodeAnswer(frame);
-        const pending = this.#pending.get(id);
-        this.#pending.delete(id);
-        pending?.settle(answer);
+        this.#over(id)?.settle(answer);
       }
     } catch {
       // What comes next cannot be told apart any more.
@@ -157,11 +156,21 @@ export class KeyvalueClient {
     this.#send();
   }
 
+  /** A call is under way no more. */
+  #over(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(id);
+    this.#bytes -= bytesOf(pending);
+    return pending;
+  }
+
   #lost(socket: Socket<SocketData>): void {
     if (this.#socket !== socket) return;
     this.#socket = undefined;
     const under = [...this.#pending.values()];
     this.#pending.clear();
+    this.#bytes = 0;
     for (const pending of under) {
       if (!writes(pending.call)) this.#waiting.unshift({ ...pending, sent: false });
       else pending.settle(failed("the node was lost; whether it was done is unknown"));
@@ -181,9 +190,7 @@ export class KeyvalueClient {
 
   #fail(which: (pending: Pending) => boolean, message: string): void {
     for (const [id, pending] of this.#pending) {
-      if (!which(pending)) continue;
-      this.#pending.delete(id);
-      pending.settle(failed(message));
+      if (which(pending)) this.#over(id)?.settle(failed(message));
     }
     const kept = this.#waiting.splice(0).filter((pending) => {
       if (!which(pending)) return true;
@@ -192,6 +199,10 @@ export class KeyvalueClient {
     });
     this.#waiting.push(...kept);
   }
+}
+
+function bytesOf({ call }: Pending): number {
+  return call.op === "set" ? call.value.length : 0;
 }
 
 function writes({ op }: KeyvalueCall): boolean {
