@@ -62,7 +62,7 @@ describe("A component that keeps things", () => {
   }, 60_000);
 
   test("A component that keeps things waits until another has written", async () => {
-    const other = new DatabaseSync(join(volume, "app.db"));
+    const other = new DatabaseSync(join(volume, "app.db".padEnd(250, "~")));
     other.exec("BEGIN IMMEDIATE");
     const system = new SystemHostClock();
     const clock: HostClock = Object.assign(Object.create(system) as HostClock, {

@@ -1,6 +1,7 @@
-import { fstatSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
+import { fstatSync, lstatSync, readdirSync, readlinkSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { constants, DatabaseSync } from "node:sqlite";
+import { hostCode } from "../../host/errno.ts";
 import { withResolvedPath } from "../../host/resolve-path.ts";
 import type { VolumePlace } from "../filesystem/volume-place.ts";
 import { ioError } from "./sqlite-error.ts";
@@ -13,6 +14,23 @@ export const MAX_STATEMENT_BYTES = 1024 * 1024;
 export const MAX_PARAMETERS = 32_766;
 /** What a write-ahead log keeps on the disk once it was written back. */
 const MAX_JOURNAL_BYTES = 16 * 1024 * 1024;
+
+/** With `-wal` behind it a name that file systems take, with `-journal` one that they do not. */
+const FILE_NAME_BYTES = 250;
+const PADDING = "~";
+const NO_FILE = "the database's path names no regular file";
+const DATABASE_OPTIONS = {
+  allowExtension: false,
+  defensive: true,
+  enableDoubleQuotedStringLiterals: false,
+  readBigInts: true,
+  timeout: 0,
+  limits: {
+    length: MAX_VALUE_BYTES,
+    sqlLength: MAX_STATEMENT_BYTES,
+    variableNumber: MAX_PARAMETERS,
+  },
+} as const;
 
 /** What a guest may ask or set; others reach beyond its database, or its bounds. */
 const PRAGMAS = new Set(
@@ -67,6 +85,7 @@ export class DatabaseFile {
     this.#writes = false;
     this.#vacuuming = /^\s*vacuum\b/i.test(sql);
     const statement = this.database.prepare(sql);
+    statement.setReturnArrays(true);
     return { statement, writes: this.#writes };
   }
 
@@ -93,38 +112,67 @@ export class DatabaseFile {
 
 function openAt({ hostPath, wantsDirectory }: { hostPath: string; wantsDirectory: boolean }) {
   const directory = dirname(hostPath);
-  const name = basename(hostPath);
-  const before = lstatSync(hostPath, { throwIfNoEntry: false });
+  const name = fileNameOf(directory, basename(hostPath));
+  const before = lstatSync(join(directory, name), { throwIfNoEntry: false });
   if (wantsDirectory || (before !== undefined && !before.isFile())) {
-    throw ioError("the database's path names no regular file");
+    throw ioError(NO_FILE);
   }
   const open = new Set(openFileNumbers());
   const path = readlinkSync(directory);
-  const database = new DatabaseSync(join(path, name), {
-    allowExtension: false,
-    defensive: true,
-    enableDoubleQuotedStringLiterals: false,
-    readBigInts: true,
-    returnArrays: true,
-    timeout: 0,
-    limits: {
-      length: MAX_VALUE_BYTES,
-      sqlLength: MAX_STATEMENT_BYTES,
-      variableNumber: MAX_PARAMETERS,
-    },
-  });
+  const database = new DatabaseSync(join(path, name), DATABASE_OPTIONS);
   try {
+    // Before anything is done to the file: it could be another one than it seemed.
+    checkIdentity(directory, name, open);
     // What is sorted or kept for a while goes to files in the volume, without names, and neither
     // into the worker's memory nor to the node's own disk.
     database.exec(`PRAGMA temp_store = FILE; PRAGMA temp_store_directory = '${quoted(path)}';
-      PRAGMA trusted_schema = OFF; PRAGMA max_page_count = ${MAX_DATABASE_PAGES};
-      PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${MAX_JOURNAL_BYTES}`);
+      PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;
+      PRAGMA max_page_count = ${MAX_DATABASE_PAGES}`);
+    // A change of mode is a change of the file: there can be no journal of it but in memory.
+    if (!isWriteAhead(database)) database.exec("PRAGMA journal_mode = MEMORY");
+    database.exec(`PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = ${MAX_JOURNAL_BYTES}`);
+    if (!isWriteAhead(database)) throw ioError("the database has no write-ahead log");
     // Reading opens what is left to open.
     database.prepare("SELECT count(*) FROM sqlite_schema").get();
     checkIdentity(directory, name, open);
     return database;
   } catch (error) {
     database.close();
+    throw error;
+  }
+}
+
+function isWriteAhead(database: DatabaseSync): boolean {
+  const [mode] = Object.values(database.prepare("PRAGMA journal_mode").get() ?? {});
+  return mode === "wal";
+}
+
+/**
+ * The name of a database's file: padded, so that the name of its write-ahead log fits into a
+ * directory, and that of a rollback journal does not. Guests write to the directory, and a journal
+ * can name any file of the machine, which SQLite deletes when it is done with that journal.
+ * A file of the plain name, such as an init container has made, is taken over.
+ */
+function fileNameOf(directory: string, plain: string): string {
+  const padding = FILE_NAME_BYTES - Buffer.byteLength(plain);
+  if (padding < 0) throw ioError(`the database's name is longer than ${FILE_NAME_BYTES} bytes`);
+  const name = plain + PADDING.repeat(padding);
+  if (canExist(join(directory, `${name}-journal`))) {
+    throw ioError("the volume's file system takes names so long that no database is safe there");
+  }
+  const made = lstatSync(join(directory, plain), { throwIfNoEntry: false });
+  if (made !== undefined && !made.isFile()) throw ioError(NO_FILE);
+  const taken = lstatSync(join(directory, name), { throwIfNoEntry: false }) !== undefined;
+  if (!taken && made !== undefined) renameSync(join(directory, plain), join(directory, name));
+  return name;
+}
+
+function canExist(path: string): boolean {
+  try {
+    lstatSync(path, { throwIfNoEntry: false });
+    return true;
+  } catch (error) {
+    if (hostCode(error) === "ENAMETOOLONG") return false;
     throw error;
   }
 }

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -15,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { NO_GRANTS } from "../../component/pod-grants.ts";
 import { type HostClock, SystemHostClock } from "../../host/host-clock.ts";
 import { imported, openHost, refusal, type HostFixture } from "../testing/host-fixture.ts";
@@ -38,6 +40,9 @@ beforeEach(() => {
 
 /** Where a database file says how many pages it has. */
 const PAGES_OFFSET = 28;
+
+/** What is on the disk for `app.db`. */
+const FILE = "app.db".padEnd(250, "~");
 
 const integer = (value: number | bigint): SqliteValue => ({ tag: "integer", val: BigInt(value) });
 
@@ -244,6 +249,38 @@ describe("The sandbox of a database", () => {
     expect(readdirSync(outside)).toEqual([]);
   });
 
+  test("The sandbox of a database leaves journals alone, which can name any file", () => {
+    using fixture = openDatabases(APP);
+    const connection = connect(fixture);
+    run(connection, "CREATE TABLE t (a)");
+    expect(readdirSync(volume).sort()).toEqual([FILE, `${FILE}-shm`, `${FILE}-wal`]);
+    expect(() => writeFileSync(join(volume, `${FILE}-journal`), "hot")).toThrow("ENAMETOOLONG");
+    writeFileSync(join(volume, "app.db-journal"), "hot");
+    expect(run(connect(fixture), "SELECT * FROM t").rows).toEqual([]);
+  });
+
+  test.each(["-wal", "-shm"])("The sandbox of a database follows no link as its %s", (ending) => {
+    const outside = join(mkdtempSync(join(root, "outside-")), "file");
+    writeFileSync(outside, "content");
+    {
+      using fixture = openDatabases(APP);
+      run(connect(fixture), "CREATE TABLE t (a)");
+    }
+    symlinkSync(outside, join(volume, FILE + ending));
+    using again = openDatabases(APP);
+    expect(refusal(() => connect(again))).toMatchObject({ tag: "io" });
+    expect(readFileSync(outside, "utf8")).toBe("content");
+  });
+
+  test("A database takes over a file of its plain name", () => {
+    const made = new DatabaseSync(join(volume, "app.db"));
+    made.exec("CREATE TABLE t (a); INSERT INTO t VALUES (7)");
+    made.close();
+    using fixture = openDatabases(APP);
+    expect(run(connect(fixture), "SELECT a FROM t").rows[0]?.values).toEqual([integer(7)]);
+    expect(readdirSync(volume)).not.toContain("app.db");
+  });
+
   test("The sandbox of a database refuses a file that is none", () => {
     writeFileSync(
       join(volume, "app.db"),
@@ -314,7 +351,7 @@ describe("The limits of a database", () => {
       run(connect(fixture), "CREATE TABLE t (a)");
     }
     // Nobody waits for a gigabyte: the file says that it has all its pages.
-    const bytes = openSync(join(volume, "app.db"), "r+");
+    const bytes = openSync(join(volume, FILE), "r+");
     const pages = Buffer.alloc(4);
     pages.writeUInt32BE(MAX_DATABASE_PAGES);
     writeSync(bytes, pages, 0, 4, PAGES_OFFSET);
