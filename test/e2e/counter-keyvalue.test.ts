@@ -46,6 +46,23 @@ describe(NAME, () => {
     return all.flat().sort((a, b) => a - b);
   }
 
+  /** The lines of a watch up to its first bookmark. */
+  async function firstLines(path: string): Promise<{ type: string; object: { key?: string } }[]> {
+    const stopped = new AbortController();
+    const response = await server.request(path, { signal: stopped.signal });
+    let text = "";
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk, { stream: true });
+      if (text.includes("BOOKMARK")) break;
+    }
+    stopped.abort();
+    return text
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  }
+
   const upTo = (from: number, to: number): number[] =>
     Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
@@ -86,6 +103,12 @@ describe(NAME, () => {
       expect(row.split(/\s+/).slice(0, 3)).toEqual(["counters", "2", "15B"]);
       const value = `${STORES}/default/keyvaluestores/counters/values?key=visits`;
       expect(await kubectl("get", "--raw", value)).toBe("160");
+      const watched = await firstLines(`${STORES}/default/keyvaluestores/counters/keys?watch=true`);
+      expect(watched.map(({ type, object: { key } }) => [type, key])).toEqual([
+        ["ADDED", "score"],
+        ["ADDED", "visits"],
+        ["BOOKMARK", undefined],
+      ]);
       await kubectl("delete", "keyvaluestore", "counters");
       expect(await ask("GET", "/count/visits")).toBe("404 not counted yet");
 
