@@ -68,6 +68,11 @@ export class TestWorker {
     return eventually(() => this.#replies.shift());
   }
 
+  /** Waits for what the worker says unasked. */
+  next(): Promise<WorkerReply> {
+    return eventually(() => this.#replies.shift());
+  }
+
   start(modulePath: string, changes: Partial<WorkerSpec> = {}): Promise<WorkerReply> {
     return this.ask({ type: "start", spec: this.spec(modulePath, changes) });
   }
