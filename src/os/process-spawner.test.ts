@@ -38,6 +38,18 @@ describe("createProcessSpawner", () => {
     expect(await exitCode()).toBe("137");
   });
 
+  test("createProcessSpawner: no worker gets more open files than there are", async () => {
+    const hardLimit = (limits: string) => /^Max open files\s+\d+\s+(\d+)/m.exec(limits)?.[1];
+    const argv = ["/bin/sleep", "300"];
+    const maxOpenFiles = 2 ** 40;
+    const worker = await spawner.spawnWorker({ argv, env: {}, directory, maxOpenFiles });
+    const limits = readFileSync(`/proc/${worker.identity.pid}/limits`, "utf8");
+    const allowed = hardLimit(readFileSync("/proc/self/limits", "utf8"));
+    expect(limits).toMatch(new RegExp(`Max open files\\s+${allowed}\\s+${allowed}`));
+    worker.discard();
+    await exitCode();
+  });
+
   test("createProcessSpawner: a server killed early leaves no worker", async () => {
     // The reader of the shell's output is gone when the shell tells the pid.
     const script = '{ sleep 0.1; exec /bin/sh -c "$@"; } </dev/null | true';
