@@ -1,6 +1,6 @@
 import { fstatSync, lstatSync, readdirSync, readlinkSync, renameSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { constants, DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { hostCode } from "../../host/errno.ts";
 import { withResolvedPath } from "../../host/resolve-path.ts";
 import type { VolumePlace } from "../filesystem/volume-place.ts";
@@ -45,17 +45,12 @@ const PRAGMAS = new Set(
 );
 /** Of those, what is asked with a value and sets nothing for the connection. */
 const QUESTIONS = /_(info|xinfo|list|check)$|^(optimize|wal_checkpoint|incremental_vacuum)$/;
-const TEMPORARY: ReadonlySet<number> = new Set([
-  constants.SQLITE_CREATE_TEMP_INDEX,
-  constants.SQLITE_CREATE_TEMP_TABLE,
-  constants.SQLITE_CREATE_TEMP_TRIGGER,
-  constants.SQLITE_CREATE_TEMP_VIEW,
-]);
-const WRITES: ReadonlySet<number> = new Set([
-  constants.SQLITE_INSERT,
-  constants.SQLITE_UPDATE,
-  constants.SQLITE_DELETE,
-]);
+/** What an authorizer is asked about, by SQLite's numbers. */
+const ACTION = { pragma: 19, attach: 24 } as const;
+const TEMPORARY: ReadonlySet<number> = new Set([3, 4, 5, 6]);
+/** Delete, insert, update. */
+const WRITES: ReadonlySet<number> = new Set([9, 18, 23]);
+const VERDICT = { ok: 0, deny: 1 } as const;
 
 /**
  * An open database in a guest's volume. SQLite opens files by their paths, so that the path is
@@ -76,7 +71,7 @@ export class DatabaseFile {
   constructor(place: VolumePlace) {
     this.database = withResolvedPath(place.root.fd, place.path, { follow: false }, openAt);
     this.database.setAuthorizer((action, first, second) =>
-      this.#authorize(action, first, second) ? constants.SQLITE_OK : constants.SQLITE_DENY,
+      this.#authorize(action, first, second) ? VERDICT.ok : VERDICT.deny,
     );
   }
 
@@ -100,10 +95,10 @@ export class DatabaseFile {
   }
 
   #authorize(action: number, first: string | null, second: string | null): boolean {
-    if (action === constants.SQLITE_ATTACH) return this.#vacuuming && (first ?? "") === "";
+    if (action === ACTION.attach) return this.#vacuuming && (first ?? "") === "";
     if (TEMPORARY.has(action)) this.#marked = true;
     if (WRITES.has(action)) this.#writes = true;
-    if (action !== constants.SQLITE_PRAGMA) return true;
+    if (action !== ACTION.pragma) return true;
     const name = (first ?? "").toLowerCase();
     if (second !== null && !QUESTIONS.test(name)) this.#marked = true;
     return PRAGMAS.has(name);
@@ -119,6 +114,8 @@ function openAt({ hostPath, wantsDirectory }: { hostPath: string; wantsDirectory
   }
   const open = new Set(openFileNumbers());
   const path = readlinkSync(directory);
+  // Loaded by whoever has a database: it takes a megabyte of each process that has it.
+  const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
   const database = new DatabaseSync(join(path, name), DATABASE_OPTIONS);
   try {
     // Before anything is done to the file: it could be another one than it seemed.
