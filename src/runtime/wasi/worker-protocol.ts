@@ -33,6 +33,8 @@ export interface WagiLimits {
   readonly concurrency?: number;
   /** Largest request body held for an instance's stdin; default 8 MiB, above it 413. */
   readonly maxBodyBytes?: number;
+  /** Writes a line a request to standard output; default false. */
+  readonly accessLog?: boolean;
 }
 
 /** What a worker needs of a component besides its files; see `component/`. */
@@ -333,11 +335,11 @@ function parsePort(value: unknown): WorkerPort {
 function parseWagi(value: unknown): WagiLimits {
   const limits = record(value, "spec.wagi");
   const names = ["requestTimeoutMs", "concurrency", "maxBodyBytes"] as const;
-  return Object.fromEntries(
-    names
-      .filter((name) => limits[name] !== undefined)
-      .map((name) => [name, count(limits[name], `spec.wagi.${name}`)]),
-  );
+  const numbers = names
+    .filter((name) => limits[name] !== undefined)
+    .map((name) => [name, count(limits[name], `spec.wagi.${name}`)]);
+  const accessLog = limits["accessLog"] === true;
+  return { ...Object.fromEntries(numbers), ...(accessLog ? { accessLog } : {}) };
 }
 
 function parseComponent(value: unknown): WorkerComponent {

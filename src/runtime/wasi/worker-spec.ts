@@ -5,6 +5,7 @@ import { logBytesPerSecond } from "./limits/log-rate-setting.ts";
 import type { ContainerRecord, SandboxRecord, StateDirectory } from "./state-directory.ts";
 import {
   MAX_UNIX_PATH_BYTES,
+  type WagiLimits,
   type WorkerComponent,
   type WorkerPort,
   type WorkerSpec,
@@ -38,6 +39,7 @@ export function workerSpec(
     style: component !== undefined ? "component" : sandbox.handler === "wagi" ? "wagi" : "command",
     resultPath: directory.resultPath(record.id),
     ...(component === undefined ? {} : { component }),
+    ...(component !== undefined || sandbox.handler !== "wagi" ? {} : { wagi: wagiOf(sandbox) }),
     ...(seat === undefined ? {} : { shared: seat }),
   };
 }
@@ -58,6 +60,12 @@ function componentOf(
       ? {}
       : { keyvaluePath: directory.keyvaluePath(sandbox) }),
   };
+}
+
+/** The annotations of components that mean the same for modules that are called by request. */
+function wagiOf({ annotations }: SandboxRecord): WagiLimits {
+  const { requestTimeoutMs, instances, accessLog } = componentSettings(annotations);
+  return { requestTimeoutMs, concurrency: instances, accessLog };
 }
 
 /** Guests get TCP listeners; ports of other protocols are only documentation. */

@@ -17,6 +17,7 @@ import { ComponentRequest, DeadlinePassed } from "./component-request.ts";
 import type { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
 import { backtrace } from "./guest-end.ts";
+import { accessLine } from "./http-front/access-line.ts";
 import type { FrontExchange } from "./http-front/front-exchange.ts";
 import { HttpFront } from "./http-front/http-front.ts";
 import { listenOnPorts } from "./http-front/listen-on-ports.ts";
@@ -175,12 +176,9 @@ export class ComponentGuest implements Guest {
     });
   }
 
-  #logAnswer({ method, target, headers }: FrontExchange, status: number, startNs: bigint): void {
-    const tookMs = Number(this.#clock.monotonicNs() - startNs) / 1e6;
-    const given = headers.find(([name]) => name.toLowerCase() === "x-request-id")?.[1];
-    const id = given === undefined ? "-" : Buffer.from(given).toString("latin1");
-    const line = `${method} ${target} ${status} ${tookMs.toFixed(1)}ms ${id}\n`;
-    this.#log.write(ACCESS_LOG_STREAM, Buffer.from(line));
+  #logAnswer(exchange: FrontExchange, status: number, startNs: bigint): void {
+    const tookNs = this.#clock.monotonicNs() - startNs;
+    this.#log.write(ACCESS_LOG_STREAM, accessLine(exchange, { status, tookNs }));
   }
 
   #noteFailure(

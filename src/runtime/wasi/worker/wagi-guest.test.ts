@@ -70,6 +70,13 @@ describe("wagi worker", () => {
       expect(log).toContain("GET /trap: wasm trap: ");
     });
 
+    test("the access log has one line a request", async () => {
+      await start(MODULES.helloWagi, { wagi: { accessLog: true } });
+      await worker.fetch("/healthz?x", { headers: { "x-request-id": "abc" } });
+      await eventually(() => worker.log !== "");
+      expect(worker.said[0]).toMatch(/^stdout F GET \/healthz\?x 200 [\d.]+ms abc$/);
+    });
+
     test("output without a header is a 500", async () => {
       await start(MODULES.probe, { args: ["probe", "args"] });
       expect((await worker.fetch("/")).status).toBe(500);

@@ -11,6 +11,8 @@ import type { CompiledModule } from "./compile-module.ts";
 import type { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
 import { backtrace } from "./guest-end.ts";
+import { accessLine } from "./http-front/access-line.ts";
+import type { Answer } from "./http-front/answer.ts";
 import type { FrontExchange } from "./http-front/front-exchange.ts";
 import { HttpFront } from "./http-front/http-front.ts";
 import { listenOnPorts } from "./http-front/listen-on-ports.ts";
@@ -95,14 +97,16 @@ export class WagiGuest implements Guest {
   }
 
   #handle(exchange: FrontExchange): void {
+    const startNs = this.#clock.monotonicNs();
+    const answer = (made: Answer) => this.#answer(exchange, made, startNs);
     const slot = this.#slots.take();
     if (slot === undefined) {
       exchange.body?.close();
-      return refuse(exchange, 503, "too many requests wait for this pod");
+      return answer(refusal(503, "too many requests wait for this pod"));
     }
     this.#requests++;
     void slot.then(() => {
-      if (!exchange.over) return this.#run(exchange);
+      if (!exchange.over) return this.#run(exchange, answer);
       // The client went away while it waited.
       this.#requests--;
       this.#slots.give();
@@ -110,7 +114,7 @@ export class WagiGuest implements Guest {
   }
 
   /** Runs one instance; its slot is given back when it ended, which may be after the answer. */
-  #run(exchange: FrontExchange): void {
+  #run(exchange: FrontExchange, answer: (made: Answer) => void): void {
     const instance = new AbortController();
     const gone = () => giveUp(new CgiError("the client went away"));
     const output = new CgiResponse(gone);
@@ -125,10 +129,9 @@ export class WagiGuest implements Guest {
     const streaming = this.#clock.after(STREAM_AFTER_MS, () => output.stream());
     const answered = Promise.withResolvers<void>();
     exchange.user = { moved: () => undefined, gone, done: () => answered.resolve() };
-    output.response.then(
-      (answer) => exchange.answer(answer),
-      (error: unknown) => this.#refuseFor(exchange, error),
-    );
+    output.response.then(answer, (error: unknown) => {
+      if (!exchange.over) answer(this.#refusalFor(exchange, error));
+    });
     const ended = this.#instance(exchange, output, instance.signal)
       .catch((error: unknown) => {
         output.fail(error instanceof CgiError ? error : new CgiError(backtrace(error)));
@@ -143,14 +146,21 @@ export class WagiGuest implements Guest {
     });
   }
 
-  #refuseFor(exchange: FrontExchange, error: unknown): void {
-    if (exchange.over) return;
-    if (error instanceof BodyTooLarge) return refuse(exchange, 413, error.message);
+  #refusalFor(exchange: FrontExchange, error: unknown): Answer {
+    if (error instanceof BodyTooLarge) return refusal(413, error.message);
     const path = exchange.target.replace(/\?.*$/s, "");
     const message = error instanceof Error ? error.message : String(error);
     this.#log.note(`${exchange.method} ${path}: ${message}`);
-    if (error instanceof DeadlineError) refuse(exchange, 504, "the request took too long");
-    else refuse(exchange, 500, "the guest failed");
+    if (error instanceof DeadlineError) return refusal(504, "the request took too long");
+    return refusal(500, "the guest failed");
+  }
+
+  #answer(exchange: FrontExchange, answer: Answer, startNs: bigint): void {
+    if (this.#spec.wagi?.accessLog === true) {
+      const tookNs = this.#clock.monotonicNs() - startNs;
+      this.#log.write("stdout", accessLine(exchange, { status: answer.status, tookNs }));
+    }
+    exchange.answer(answer);
   }
 
   #connection({ port, remoteAddress }: FrontExchange): CgiConnection {
@@ -204,7 +214,6 @@ export class WagiGuest implements Guest {
 
 class DeadlineError extends CgiError {}
 
-function refuse(exchange: FrontExchange, status: number, text: string): void {
-  const headers = [["content-type", PLAIN_TEXT] as const];
-  exchange.answer({ status, headers, body: Buffer.from(`${text}\n`) });
+function refusal(status: number, text: string): Answer {
+  return { status, headers: [["content-type", PLAIN_TEXT]], body: Buffer.from(`${text}\n`) };
 }
