@@ -102,7 +102,7 @@ describe.skipIf(obstacle !== undefined)("a cluster whose state is in etcd", () =
       await two.ok("rollout", "status", "deployment/web", "--timeout=60s");
 
       await etcd.kill(0);
-      const refused = await two("create", "configmap", "lost", "--request-timeout=30s");
+      const refused = await two("create", "configmap", "lost", "--request-timeout=12s");
       expect(refused.exitCode).not.toBe(0);
       expect(refused.stderr).toMatch(/etcd|unavailable|timeout|try again/i);
       expect((await one("get", "--raw", "/readyz")).exitCode).not.toBe(0);
