@@ -137,6 +137,35 @@ describe("kubectl and scaling", () => {
   );
 
   test(
+    "requests under way at once ask for more replicas, up to kubun.dev/max-scale",
+    async () => {
+      await kubectl.ok("scale", "deployment/hello", "--replicas=1");
+      await kubectl.ok("rollout", "status", "deployment/hello", "--timeout=30s");
+      const wishes = ["kubun.dev/target-concurrency=2", "kubun.dev/max-scale=3"];
+      const annotate = ["annotate", "deployment/hello", "--overwrite"];
+      await kubectl.ok(...annotate, "kubun.dev/scale-to-zero=10m", ...wishes);
+      const hostname = await kubectl.ok("get", "svc", "hello", "-o", "jsonpath={.spec.clusterIP}");
+      // An open connection is under way, whatever goes through it: nine ask for five replicas.
+      const open = (): Promise<Bun.Socket> =>
+        Bun.connect({ hostname, port: 8080, socket: { data: () => undefined } });
+      const connections = await Promise.all(Array.from({ length: 9 }, open));
+      await eventually(async () => (await replicas()) === "3", WITHIN);
+      const described = await kubectl.ok("describe", "deployment", "hello");
+      expect(described).toContain("ScaledByConcurrency");
+      expect(described).toContain("Scaled to 3: requests under way");
+      for (const connection of connections) connection.end();
+      await kubectl.ok(...annotate, "kubun.dev/max-scale=none");
+      await eventually(async () => {
+        const told = await kubectl.ok("describe", "deployment", "hello");
+        return told.includes('kubun.dev/max-scale: "none" is not a positive number');
+      }, WITHIN);
+      const names = ["scale-to-zero-", "target-concurrency-", "max-scale-"];
+      await kubectl.ok("annotate", "deployment/hello", ...names.map((name) => `kubun.dev/${name}`));
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
     "kubectl autoscale keeps a Deployment within its bounds and shows what it measures",
     async () => {
       await kubectl.ok("scale", "deployment/hello", "--replicas=1");
