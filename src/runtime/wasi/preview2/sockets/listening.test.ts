@@ -88,6 +88,9 @@ describe("A tcp-socket that listens", () => {
     expect(String(await received)).toBe("answer");
     expect(listeners.meter.owesAnswer).toBe(false);
     expect(first.remoteAddress()).toEqual(at(0, [127, 0, 0, 1]));
+    expect(first.localAddress()).toEqual(at(PORT));
+    first.setKeepAliveEnabled(true);
+    first.shutdown("receive");
     expect(refusal(() => socket.accept())).toBe("would-block");
     const late = client();
     const [second, lateInput, lateOutput] = await accepted(socket);

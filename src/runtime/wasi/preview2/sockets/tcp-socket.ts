@@ -28,9 +28,15 @@ type State =
   | { readonly kind: "listen-started" | "listening"; readonly binding: Binding }
   | { readonly kind: "connecting"; readonly remote: IpSocketAddress }
   | { readonly kind: "dialled"; readonly remote: IpSocketAddress; readonly socket: ByteSocket }
-  | { readonly kind: "connected"; readonly remote: IpSocketAddress; readonly socket: ByteSocket }
+  | ({ readonly kind: "connected"; readonly socket: ByteSocket } & Ends)
   | { readonly kind: "failed"; readonly code: NetworkErrorCode }
   | { readonly kind: "closed" };
+
+/** Of a connection; where it has no local address of its own, `local` is what stands for it. */
+interface Ends {
+  readonly remote: IpSocketAddress;
+  readonly local?: IpSocketAddress;
+}
 
 /** Where a socket is bound; without one the system chooses. */
 interface Binding {
@@ -94,7 +100,7 @@ export class TcpSocket extends IpSocket<TcpOptions> {
     }
     if (state.kind !== "dialled") throw new NetworkError("not-in-progress");
     const { socket, remote } = state;
-    return this.#connect(socket, remote);
+    return this.#connect(socket, { remote });
   }
 
   startListen(): void {
@@ -126,7 +132,7 @@ export class TcpSocket extends IpSocket<TcpOptions> {
     const remote =
       socketAddress(socket.remoteAddress, socket.remotePort) ?? socketAddress(LOCAL_PEER, 0);
     if (remote === undefined) throw new NetworkError("unknown");
-    return [made, ...made.#connect(socket, remote)];
+    return [made, ...made.#connect(socket, { remote, local: state.binding.local })];
   }
 
   localAddress(): IpSocketAddress {
@@ -134,9 +140,10 @@ export class TcpSocket extends IpSocket<TcpOptions> {
     if ("binding" in state && state.binding !== undefined && state.kind !== "bind-started") {
       return state.binding.local;
     }
-    const { socket } = this.#connected();
-    const address = socketAddress(socket.localAddress, socket.localPort);
-    return address ?? this.#unspecified();
+    const { socket, local } = this.#connected();
+    const address = socketAddress(socket.localAddress, socket.localPort) ?? local;
+    if (address === undefined) throw new NetworkError("unknown");
+    return address;
   }
 
   remoteAddress(): IpSocketAddress {
@@ -241,18 +248,12 @@ export class TcpSocket extends IpSocket<TcpOptions> {
     return { local, listener };
   }
 
-  #connect(socket: ByteSocket, remote: IpSocketAddress): [InputStream, OutputStream] {
+  #connect(socket: ByteSocket, ends: Ends): [InputStream, OutputStream] {
     const input = new InputStream(this.scope, socket.input, this);
     const output = new OutputStream(this.scope, socket.output, this);
-    this.#state = { kind: "connected", socket, remote };
+    this.#state = { kind: "connected", socket, ...ends };
     this.#applyKeepAlive();
     return [input, output];
-  }
-
-  #unspecified(): IpSocketAddress {
-    const address = socketAddress(this.family === "ipv4" ? "0.0.0.0" : "::", 0);
-    if (address === undefined) throw new NetworkError("unknown");
-    return address;
   }
 
   #connected() {
