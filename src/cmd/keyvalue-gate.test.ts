@@ -8,18 +8,25 @@ import { NODES, nodeUserName } from "../apiserver/user.ts";
 import { createClient } from "../client/index.ts";
 import { silentLogger } from "../lib/index.ts";
 import { systemClock } from "../os/index.ts";
-import type { KeyvalueCall } from "../runtime/index.ts";
+import type { KeyvalueCall, KeyvalueGate } from "../runtime/index.ts";
 import { SystemHostClock } from "../runtime/wasi/host/host-clock.ts";
 import { KeyvalueClient } from "../runtime/wasi/preview2/keyvalue/keyvalue-client.ts";
-import { keyvalueThrough } from "./keyvalue-gate.ts";
+import { keyvalueThrough, MAX_NODE_CALLS } from "./keyvalue-gate.ts";
 
 const NODE_TOKEN = "pi";
 let directory: string;
 let api: ApiFixture;
+let open: KeyvalueGate["open"];
 let close: () => void;
 let worker: KeyvalueClient;
+/** Requests to the API at once: now, and at most. */
+let underWay = 0;
+let most = 0;
+/** What it answers first. */
+let busy: Response[];
 
 beforeEach(async () => {
+  [underWay, most, busy] = [0, 0, []];
   directory = mkdtempSync(join(tmpdir(), "kubun-gate-"));
   const users = new Map([
     [ADMIN_TOKEN, { name: "admin", groups: ["system:masters"] }],
@@ -31,13 +38,18 @@ beforeEach(async () => {
     metadata: { name: "p", annotations: { "kubun.dev/keyvalue-stores": "s" } },
     spec: { nodeName: "pi", containers: [{ name: "c", image: "i" }] },
   });
-  const fetch = async (request: Request): Promise<Response> => api.app.fetch(request);
+  const fetch = async (request: Request): Promise<Response> => {
+    most = Math.max(most, ++underWay);
+    const response = busy.shift() ?? (await api.app.fetch(request));
+    underWay--;
+    return response;
+  };
   const client = createClient({ fetch, token: NODE_TOKEN, userAgent: "test" });
-  const gate = keyvalueThrough({ client, clock: systemClock, logger: silentLogger });
+  ({ open } = keyvalueThrough({ client, clock: systemClock, logger: silentLogger }));
   const path = join(directory, "keyvalue");
   // The worker was told of a store that the pod does not name any more.
   const stores = ["s", "former"];
-  ({ close } = gate.open({ path, pod: { namespace: "default", name: "p" }, stores }));
+  ({ close } = open({ path, pod: { namespace: "default", name: "p" }, stores }));
   worker = new KeyvalueClient(path, new SystemHostClock());
 });
 
@@ -113,4 +125,36 @@ test("keyvalueThrough: keys come page by page", async () => {
   expect(first.keys).toHaveLength(1000);
   const rest = await worker.call({ op: "keys", store: "s", cursor: first.cursor });
   expect(rest.type === "keys" ? rest.keys.length : rest).toBe(250);
+});
+
+test("keyvalueThrough: the API is asked so much at once by all pods of a node", async () => {
+  const others = Array.from({ length: 5 }, (_, index) => {
+    const path = join(directory, `keyvalue-${index}`);
+    const gate = open({ path, pod: { namespace: "default", name: "p" }, stores: ["s"] });
+    return { gate, worker: new KeyvalueClient(path, new SystemHostClock()) };
+  });
+  const asked = others.flatMap(({ worker: one }) =>
+    Array.from({ length: 100 }, (_, index) => {
+      return one.call({ op: "increment", store: "s", key: `${index}`, delta: "1" });
+    }),
+  );
+  expect((await Promise.all(asked)).every(({ type }) => type === "number")).toBe(true);
+  expect(most).toBeLessThanOrEqual(MAX_NODE_CALLS);
+  for (const other of others) {
+    other.worker.close();
+    other.gate.close();
+  }
+  expect(await worker.call({ op: "get", store: "s", key: "0" })).toMatchObject({
+    value: bytes("5"),
+  });
+});
+
+test("keyvalueThrough: what the API had no room for is asked again", async () => {
+  const full = () =>
+    new Response("Too many requests", { status: 429, headers: { "retry-after": "0" } });
+  busy = [full(), full()];
+  const call = { op: "increment", store: "s", key: "n", delta: "1" } as const;
+  expect(await worker.call(call)).toEqual({ type: "number", number: "1" });
+  busy = [full(), full(), full(), full()];
+  expect(await worker.call(call)).toMatchObject({ type: "refused", why: "other" });
 });

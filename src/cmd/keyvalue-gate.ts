@@ -1,5 +1,6 @@
 import { apiErrorFrom } from "../client/index.ts";
 import type { ApiError, Client } from "../client/index.ts";
+import { sleep } from "../lib/index.ts";
 import type { Clock, Logger } from "../lib/index.ts";
 import { listenForCalls } from "../runtime/index.ts";
 import type { KeyvalueAnswer, KeyvalueCall, KeyvalueGate } from "../runtime/index.ts";
@@ -8,6 +9,11 @@ import type { KeyvalueAnswer, KeyvalueCall, KeyvalueGate } from "../runtime/inde
 const KEYS_PER_PAGE = 1_000;
 /** Longer than the leader may be away, and shorter than a guest waits. */
 const CALL_WITHIN_MS = 25_000;
+/** Calls of all pods of this node at once: the API has others to serve. */
+export const MAX_NODE_CALLS = 128;
+/** How often a call is asked again that the API had no room for, and did nothing of. */
+const MAX_THROTTLE_RETRIES = 3;
+const TOO_MANY_REQUESTS = 429;
 /** By which the API tells a quota from other refusals. */
 const QUOTA_EXCEEDED = "KeyValueQuotaExceeded";
 
@@ -28,14 +34,37 @@ interface Asked {
  * credential, whichever machine the node is on.
  */
 export function keyvalueThrough(node: KeyvalueNode): KeyvalueGate {
+  const turns = new Turns(MAX_NODE_CALLS);
   return {
     open: (options) =>
       listenForCalls({
         ...options,
         logger: node.logger,
-        ask: (call) => ask(node, options.pod.namespace, call),
+        ask: (call) => turns.run(() => ask(node, options.pod.namespace, call)),
       }),
   };
+}
+
+/** Lets so many work at a time, in the order they came. Each pod's share is bounded by its gate. */
+class Turns {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(limit: number) {
+    this.#free = limit;
+  }
+
+  async run<Outcome>(work: () => Promise<Outcome>): Promise<Outcome> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
 }
 
 async function ask(
@@ -47,13 +76,18 @@ async function ask(
   const late = new AbortController();
   const cancel = clock.after(CALL_WITHIN_MS, () => late.abort(new Error("no answer in time")));
   try {
-    const response = await client.raw(path, {
-      method,
-      signal: late.signal,
-      ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
-    });
-    if (!response.ok) return refusalOf(call, await apiErrorFrom(response));
-    return await answerOf(call, response);
+    for (let attempt = 0; ; attempt++) {
+      const response = await client.raw(path, {
+        method,
+        signal: late.signal,
+        ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),
+      });
+      if (response.ok) return await answerOf(call, response);
+      const error = await apiErrorFrom(response);
+      const again = error.code === TOO_MANY_REQUESTS && attempt < MAX_THROTTLE_RETRIES;
+      if (!again) return refusalOf(call, error);
+      await sleep(clock, (error.retryAfterSeconds ?? 1) * 1000, late.signal);
+    }
   } finally {
     cancel();
   }
