@@ -62,7 +62,7 @@ function get(from: LabHost, url: string): Promise<string> {
 
 describe.skipIf(obstacle !== undefined)("an agent on another machine", () => {
   test(
-    "an agent on another machine: runs pods, is reached through every node, is replaced and returns",
+    "an agent on another machine: runs pods, wakes what sleeps, is reached, is replaced and returns",
     async () => {
       await using lab = await buildNetworkLab(3);
       const [serverHost, agentHost, client] = lab.hosts;
@@ -105,18 +105,32 @@ describe.skipIf(obstacle !== undefined)("an agent on another machine", () => {
       await kubectl("cordon", "server-1");
       const apply = [realClient("kubectl"), "--kubeconfig", server.kubeconfig, "apply", "-f", "-"];
       await run(client, apply, manifest);
-      const first = await eventually(
-        async () => {
-          const ready = await readyOn("agent-1");
-          return ready.length === 2 ? ready : undefined;
-        },
-        { ...soon, what: "both pods run on the agent's node" },
-      );
+      const bothOnAgent = () =>
+        eventually(
+          async () => {
+            const ready = await readyOn("agent-1");
+            return ready.length === 2 ? ready : undefined;
+          },
+          { ...soon, what: "both pods run on the agent's node" },
+        );
+      await bothOnAgent();
+      const answers = async (): Promise<void> => {
+        for (const { address } of [serverHost, agentHost]) {
+          const url = `http://${address}:30880/healthz`;
+          expect(await eventually(() => get(client, url), soon)).toContain("ok");
+        }
+      };
+      await answers();
 
-      for (const { address } of [serverHost, agentHost]) {
-        const answer = await eventually(() => get(client, `http://${address}:30880/healthz`), soon);
-        expect(answer).toContain("ok");
-      }
+      // It sleeps when the proxies of both nodes are quiet; the agent's, with its key, wakes it.
+      await kubectl("annotate", "deployment/web", "kubun.dev/scale-to-zero=3s");
+      await eventually(async () => (await pods()).length === 0, { ...soon, what: "it sleeps" });
+      expect(await get(client, `http://${agentHost.address}:30880/healthz`)).toContain("ok");
+      expect(await readyOn("agent-1")).toHaveLength(1);
+      await kubectl("annotate", "deployment/web", "kubun.dev/scale-to-zero-");
+      await kubectl("scale", "deployment/web", "--replicas=2");
+      const first = await bothOnAgent();
+      await answers();
       const name = first[0]?.metadata.name ?? "";
       expect(await kubectl("logs", name)).toContain("hello-http: ready");
 
