@@ -11,6 +11,8 @@ export interface Census {
   readonly unixSockets: number;
   /** Processes that name one of the directories, or have it as their working directory. */
   readonly processes: number;
+  /** Of those processes together, the one itself left out. */
+  readonly workersPssMiB: number;
   /** Dead children that nobody has waited for. */
   readonly zombies: number;
   /** By first part under the directory: `runtime/containers`, `pod-logs`. */
@@ -51,8 +53,9 @@ function countSockets(directories: readonly string[]): number {
 function countProcesses(
   parent: number,
   directories: readonly string[],
-): { processes: number; zombies: number } {
+): { processes: number; workersPssMiB: number; zombies: number } {
   let processes = 0;
+  let workersPssMiB = 0;
   let zombies = 0;
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
@@ -61,12 +64,14 @@ function countProcesses(
       if (state === "Z" && Number(ppid) === parent) zombies++;
       if (state === "Z") continue;
       const about = readFileSync(`/proc/${pid}/cmdline`, "utf8") + readlinkSync(`/proc/${pid}/cwd`);
-      if (directories.some((directory) => about.includes(directory))) processes++;
+      if (!directories.some((directory) => about.includes(directory))) continue;
+      processes++;
+      if (Number(pid) !== parent) workersPssMiB += sampleProcess(Number(pid)).pssBytes / MIB;
     } catch {
       // It ended meanwhile.
     }
   }
-  return { processes, zombies };
+  return { processes, workersPssMiB, zombies };
 }
 
 /** One row a figure, with a column a census. */
@@ -74,6 +79,7 @@ export function censusRows(all: readonly Census[]): (string | number)[][] {
   const groups = new Set(all.flatMap(({ files }) => [...files.keys()]));
   return [
     ["PSS MiB", ...all.map(({ pssMiB }) => pssMiB.toFixed(1))],
+    ["PSS of workers MiB", ...all.map(({ workersPssMiB }) => workersPssMiB.toFixed(1))],
     ...(["descriptors", "threads", "unixSockets", "processes", "zombies"] as const).map(
       (figure) => [figure, ...all.map((one) => one[figure])],
     ),
