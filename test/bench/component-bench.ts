@@ -1,10 +1,11 @@
 /**
  * Components that answer HTTP, in one run: hit directly at the pod's address, through the Ingress
- * of a whole server, and behind `jco serve` (Node); a handler that calls another service; and a
- * gigabyte streamed. wrk, jco, the pods and the server are processes of their own.
+ * of a whole server, and behind `jco serve` (Node); a CGI style module, with an instance a request;
+ * a handler that calls another service; and a gigabyte streamed. wrk, jco, the pods and the server
+ * are processes of their own.
  *
  *     bun test/bench/component-bench.ts [--seconds 5] [--connections 64] [--runs 3] [--mib 1024]
- *         [--parts c,js,calls,stream]
+ *         [--parts c,js,wagi,calls,stream]
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +19,13 @@ import {
 import { serveWithJco } from "./jco-serve.ts";
 import { printTable, sampleProcess } from "./measure-process.ts";
 import { servePod, type ServedPod } from "./served-pod.ts";
-import { loadInTurns, printTargets, wrkLoad, type TargetFigures } from "./wrk-load.ts";
+import {
+  loadInTurns,
+  printTargets,
+  wrkLoad,
+  type LoadTarget,
+  type TargetFigures,
+} from "./wrk-load.ts";
 
 const { values } = parseArgs({
   options: {
@@ -26,7 +33,7 @@ const { values } = parseArgs({
     connections: { type: "string", default: "64" },
     runs: { type: "string", default: "3" },
     mib: { type: "string", default: "1024" },
-    parts: { type: "string", default: "c,js,calls,stream" },
+    parts: { type: "string", default: "c,js,wagi,calls,stream" },
   },
 });
 const load = { connections: Number(values.connections), seconds: Number(values.seconds) };
@@ -44,37 +51,45 @@ async function compare(server: SpawnedServer, language: string, module: string):
   const name = `hello-${language.toLowerCase()}`;
   const env = [{ name: "GREETING", value: "Hello" }];
   const pod = await servePod(server, { name, module, container: { env } });
-  const worker = { worker: pod.pid };
-  const ours = [
-    { name: `${language}, the pod directly`, url: `${pod.url}/`, processes: worker },
-    {
-      name: `${language}, Ingress`,
-      url: `${server.ingress}/`,
-      host: pod.host,
-      processes: { server: server.pid, ...worker },
-    },
-  ];
   const jco = await serveWithJco(module, { GREETING: "Hello" }).catch((error: unknown) => {
     process.stderr.write(`jco serve cannot be had: ${String(error)}\n`);
     return undefined;
   });
   try {
-    const peers =
-      jco === undefined
-        ? []
-        : [{ name: `${language}, jco serve`, url: jco.url, processes: { node: jco.pid } }];
-    const targets = [...ours, ...peers];
-    await loadInTurns(targets, { ...load, seconds: WARM_UP_SECONDS, runs: 1 });
-    printComparison(await loadInTurns(targets, { ...load, runs }));
+    const peers = jco === undefined ? [] : [{ name: `${language}, jco serve`, url: jco.url }];
+    const title = `wasi:http component, ${load.connections} connections`;
+    await loadAll(title, [...waysTo(server, pod, language), ...peers]);
   } finally {
     await jco?.[Symbol.asyncDispose]();
   }
 }
 
-function printComparison(figures: readonly TargetFigures[]): void {
+/** hello-wagi: a fresh instance of a core module for each request. */
+async function measureWagi(server: SpawnedServer): Promise<void> {
+  const module = join(workloads, "hello-wagi", "hello-wagi.wasm");
+  const pod = await servePod(server, { name: "hello-wagi", module, runtimeClass: "wagi" });
+  const title = `CGI style (wagi), ${load.connections} connections`;
+  await loadAll(title, waysTo(server, pod, "hello-wagi"));
+}
+
+function waysTo(server: SpawnedServer, pod: ServedPod, name: string): LoadTarget[] {
+  const worker = { worker: pod.pid };
+  const processes = { server: server.pid, ...worker };
+  return [
+    { name: `${name}, the pod directly`, url: `${pod.url}/`, processes: worker },
+    { name: `${name}, Ingress`, url: `${server.ingress}/`, host: pod.host, processes },
+  ];
+}
+
+async function loadAll(title: string, targets: readonly LoadTarget[]): Promise<void> {
+  await loadInTurns(targets, { ...load, seconds: WARM_UP_SECONDS, runs: 1 });
+  printComparison(title, await loadInTurns(targets, { ...load, runs }));
+}
+
+function printComparison(title: string, figures: readonly TargetFigures[]): void {
   const [direct, , jco] = figures.map(({ rate }) => rate);
-  printTargets(`wasi:http component, ${load.connections} connections`, figures, {
-    title: "of direct; of jco",
+  printTargets(title, figures, {
+    title: jco === undefined ? "of direct" : "of direct; of jco",
     cell: ({ rate }) =>
       [rate / (direct ?? Number.NaN), ...(jco === undefined ? [] : [rate / jco])]
         .map((ratio) => `${ratio.toFixed(2)}×`)
@@ -173,6 +188,7 @@ const native = join(workloads, "hello-component-c", "hello-component-c.wasm");
 const parts: Readonly<Record<string, (server: SpawnedServer) => Promise<void>>> = {
   c: (server) => compare(server, "C", native),
   js: compareScript,
+  wagi: measureWagi,
   calls: measureCalls,
   stream: measureStream,
 };

@@ -10,7 +10,6 @@ const START_DEADLINE_MS = 120_000;
 
 export interface ServedComponent {
   readonly url: string;
-  readonly pid: number;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -60,5 +59,5 @@ export async function serveWithJco(
     await end();
     throw error;
   }
-  return { url, pid: child.pid, [Symbol.asyncDispose]: end };
+  return { url, [Symbol.asyncDispose]: end };
 }
