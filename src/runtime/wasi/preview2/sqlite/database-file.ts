@@ -18,6 +18,7 @@ const MAX_JOURNAL_BYTES = 16 * 1024 * 1024;
 /** With `-wal` behind it a name that file systems take, with `-journal` one that they do not. */
 const FILE_NAME_BYTES = 250;
 const PADDING = "~";
+const MAX_ATTEMPTS = 3;
 const NO_FILE = "the database's path names no regular file";
 const DATABASE_OPTIONS = {
   allowExtension: false,
@@ -69,7 +70,7 @@ export class DatabaseFile {
 
   /** Throws what SQLite or the system says. */
   constructor(place: VolumePlace) {
-    this.database = withResolvedPath(place.root.fd, place.path, { follow: false }, openAt);
+    this.database = openPlace(place);
     this.database.setAuthorizer((action, first, second) =>
       this.#authorize(action, first, second) ? VERDICT.ok : VERDICT.deny,
     );
@@ -104,6 +105,21 @@ export class DatabaseFile {
     return PRAGMAS.has(name);
   }
 }
+
+/** What is opened by another thread meanwhile looks as if it were SQLite's: then once more. */
+function openPlace({ root, path }: VolumePlace): DatabaseSync {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return withResolvedPath(root.fd, path, { follow: false }, openAt);
+    } catch (error) {
+      if (!(error instanceof StrangeFile)) throw error;
+      if (attempt >= MAX_ATTEMPTS) throw ioError(error.message);
+    }
+  }
+}
+
+/** A file was opened that is none of the database's. */
+class StrangeFile extends Error {}
 
 function openAt({ hostPath, wantsDirectory }: { hostPath: string; wantsDirectory: boolean }) {
   const directory = dirname(hostPath);
@@ -184,7 +200,7 @@ function checkIdentity(directory: string, name: string, before: ReadonlySet<numb
     if (before.has(number)) continue;
     const identity = fileIdentity(number);
     if (identity === undefined || own.includes(identity)) continue;
-    throw ioError("the database's directory was moved while it was opened");
+    throw new StrangeFile("the database's directory was moved while it was opened");
   }
 }
 
