@@ -151,6 +151,8 @@ export class ClientConnection {
   }
 
   onData(chunk: Buffer): void {
+    // Who goes on sending what is dropped is not waited for.
+    if (this.#state === "lingering") return;
     this.touch();
     if (this.#unread !== undefined) this.#keepUnread(Buffer.concat([this.#unread, chunk]));
     else this.#process(chunk);

@@ -467,6 +467,12 @@ describe("l7", () => {
         return slow.text !== "" && waiting.text !== "" && idle.closed;
       });
       expect(slow.text).toStartWith("HTTP/1.1 408 ");
+      // Whatever it goes on to send is dropped, and not for long.
+      await eventually(() => {
+        slow.write("more");
+        clock.advance(100);
+        return slow.closed;
+      });
       expect(waiting.text).toStartWith("HTTP/1.1 504 ");
       await eventually(() => web.open === 0);
     });

@@ -79,6 +79,8 @@ export class FrontConnection implements ExchangeConnection {
   // What the socket says.
 
   onData(chunk: Buffer): void {
+    // Who goes on sending what is dropped is not waited for.
+    if (this.#state === "linger") return;
     this.#lastActiveMs = this.#context.coarseNowMs;
     if (this.#unread !== undefined) this.#keepUnread(Buffer.concat([this.#unread, chunk]));
     else this.#process(chunk);

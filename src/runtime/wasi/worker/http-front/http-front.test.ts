@@ -312,6 +312,17 @@ describe("HttpFront", () => {
     expect(await silent.rest()).toBe("");
   });
 
+  test("HttpFront does not wait for who goes on sending after a refusal", async () => {
+    const serving = serve({ timeouts: { lingerMs: 500 } });
+    const one = client();
+    one.write("nonsense\r\n\r\n");
+    await one.sees("400 Bad Request");
+    await eventually(() => {
+      one.write("more");
+      return serving.connections === 0;
+    });
+  });
+
   test("HttpFront tells who answers that the client went away, once", async () => {
     serve();
     const heard: string[] = [];
