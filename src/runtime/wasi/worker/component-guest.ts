@@ -204,7 +204,8 @@ export class ComponentGuest implements Guest {
     if (this.#memoryFailures === undefined) return;
     if (++this.#memoryFailures < MAX_MEMORY_FAILURES) return;
     const limit = limitText(this.#code.maximumPages);
-    const message = `the first ${MAX_MEMORY_FAILURES} requests all wanted more memory than ${limit}`;
+    const first = `the first ${MAX_MEMORY_FAILURES} requests`;
+    const message = `${first} all wanted more memory than ${limit}`;
     this.#end.resolve({ exitCode: EXIT_OUT_OF_MEMORY, reason: "OOMKilled", message });
   }
 }
