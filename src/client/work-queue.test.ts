@@ -56,7 +56,7 @@ describe("WorkQueue", () => {
     expect(clock.pending).toBe(0);
   });
 
-  test("WorkQueue: a resting key comes once, when its rest is over, and only if it was asked for", async () => {
+  test("WorkQueue: a resting key comes once, after its rest, if somebody asked", async () => {
     const { clock, queue, stop } = setUp();
     queue.add("a");
     await queue.take(stop.signal);

@@ -39,8 +39,8 @@ export function requestsOf(pod: Pod): PodRequests {
 }
 
 /**
- * Whether a pod new to this node fits beside the others, which use so much; the scheduler decided on what it knew, and
- * a pod may have been bound by hand. Undefined: admitted.
+ * Whether a pod new to this node fits beside the others, which use so much. The scheduler decided
+ * on what it knew, and a pod may have been bound by hand. Undefined: admitted.
  */
 export function refuseAdmission(
   pod: Pod,

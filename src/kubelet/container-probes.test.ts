@@ -161,7 +161,7 @@ describe("probes of a container", () => {
     });
   });
 
-  test("ContainerProbes: is undecided until its first readiness probe is answered, and tells it", async () => {
+  test("ContainerProbes: is undecided until its first readiness probe is answered", async () => {
     status = 503;
     const { changes, probes } = begin({ readinessProbe: httpProbe() });
     expect(probes.undecided).toBe(true);
