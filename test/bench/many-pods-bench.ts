@@ -18,6 +18,7 @@ import { DEPLOYMENTS, EVENTS, PODS, SERVICES } from "../../src/client/index.ts";
 import { KUBUN, runCommand, spawnServer } from "../harness/spawned-server.ts";
 import type { SpawnedServer } from "../harness/spawned-server.ts";
 import { printTable, sampleProcess } from "./measure-process.ts";
+import type { ProcessSample } from "./measure-process.ts";
 import { workersOf } from "./worker-processes.ts";
 
 const NAME = "hello-http";
@@ -101,8 +102,9 @@ async function benchStart(server: SpawnedServer): Promise<void> {
   row("server, CPU until then", (after.cpuMs - before.cpuMs) / 1000, "s");
   row("writes a pod", ((await revision(server)) - writesBefore) / pods, "");
   await Bun.sleep(2000);
-  const samples = workersOf(server.dataDir).map(sampleProcess);
+  const samples = workersOf(server.dataDir).flatMap(sampleIfRunning);
   row("worker processes", samples.length, "", 0);
+  row("containers started again", await restartsOf(server), "", 0);
   const cpuMs = samples.reduce((sum, one) => sum + one.cpuMs, 0);
   row("worker, CPU a pod", cpuMs / pods, "ms");
   const pssBytes = samples.reduce((sum, one) => sum + one.pssBytes, 0);
@@ -110,6 +112,22 @@ async function benchStart(server: SpawnedServer): Promise<void> {
   row("server, PSS", sampleProcess(server.pid).pssBytes / MIB, "MiB", 0);
   const events = await server.client.resource(EVENTS, "default").list({ limit: 1 });
   row("events", 1 + (events.metadata.remainingItemCount ?? 0), "", 0);
+}
+
+/** A worker that ended meanwhile was started again: the pod's restarts tell it. */
+function sampleIfRunning(pid: number): readonly ProcessSample[] {
+  try {
+    return [sampleProcess(pid)];
+  } catch {
+    return [];
+  }
+}
+
+async function restartsOf(server: SpawnedServer): Promise<number> {
+  const { items } = await server.client.resource(PODS, "default").list();
+  return items
+    .flatMap(({ status }) => status?.containerStatuses ?? [])
+    .reduce((sum, { restartCount }) => sum + restartCount, 0);
 }
 
 async function benchIdle(server: SpawnedServer): Promise<void> {
