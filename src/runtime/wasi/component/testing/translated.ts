@@ -13,6 +13,7 @@ export const COMPONENTS = {
   service: join(import.meta.dir, "..", "testdata", "service.wasm"),
   front: join(import.meta.dir, "..", "testdata", "front.wasm"),
   command: join(import.meta.dir, "..", "testdata", "command.wasm"),
+  endless: join(storage, "endless.wasm"),
   listener: join(storage, "listener.wasm"),
   storage: join(storage, "storage.wasm"),
 };

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")"
 CC=${CC:-clang-19}
 BUN=${BUN:-../../../../../../node_modules/.bin/bun}
-for world in storage listener; do
+for world in storage listener endless; do
   "$CC" --target=wasm32-unknown-unknown -std=c17 -Oz -Wall -Wextra -nostdlib \
     -ffile-prefix-map="$PWD"=. -Wl,--no-entry,--strip-debug -o "$world.core" "$world.c"
   "$BUN" ../../../component/testdata/make-component.ts "$world.core" "$world" "$world.wasm" "$PWD"
