@@ -80,7 +80,7 @@ export class ControlConnection {
     throw new Error(`the worker answered status with ${JSON.stringify(reply)}`);
   }
 
-  /** A grace period is what is left of one, with a fraction: the protocol has whole milliseconds. */
+  /** What is left of a grace period has a fraction; the protocol has whole milliseconds. */
   async stop(containerId: string, gracePeriodMs: number): Promise<void> {
     const wholeMs = Math.ceil(gracePeriodMs);
     await this.#ask("stop", containerId, { type: "stop", containerId, gracePeriodMs: wholeMs });

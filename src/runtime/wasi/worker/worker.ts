@@ -16,7 +16,8 @@ const GUEST_UMASK = 0o022;
  * The life of a worker process: it listens on the control socket, waits for its first `start`, and
  * holds one container or, if that one shares, several. It ends with the code of a container that is
  * alone, and when nobody is left who could give it one. Everything that running needs is loaded
- * while it waits, so that a warm worker starts a guest at once; of components only what it `expects`.
+ * while it waits, so that a warm worker starts a guest at once; of components only what it
+ * `expects`.
  */
 export function runWorker(
   controlPath: string,
