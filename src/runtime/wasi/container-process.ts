@@ -76,6 +76,8 @@ export class ContainerProcess {
   readonly exited: Promise<void>;
   #record: ContainerRecord;
   #connection: ControlConnection | undefined;
+  /** Resolves when its limits are in force. */
+  #limited = Promise.resolve();
   /** Resolves when the guest may have ended: looking at it makes sure. */
   #mayHaveEnded: Promise<void> | undefined;
   #outOfMemory = false;
@@ -124,12 +126,12 @@ export class ContainerProcess {
       rmSync(unixPath, { force: true });
     }
     const cancel = this.#options.clock.after(START_TIMEOUT_MS, () => this.kill());
-    // The worker loads the module meanwhile: moving a process may take the kernel milliseconds.
-    const limited = sharing === undefined ? this.#limit(worker) : undefined;
+    // Moving a process takes the kernel 10 ms and more. The guest is entered without waiting for
+    // it, and so is its start told; let go of is the worker only when it is limited.
+    if (sharing === undefined) this.#limited = this.#limit(worker);
     const reply = await worker.connection.start(spec).catch((error: Error) => error);
     cancel();
-    await limited;
-    worker.spawned?.release();
+    void this.#limited.then(() => worker.spawned?.release());
     if (!(reply instanceof Error) && reply.type === "started") {
       const startedAt = this.#options.clock.now();
       const warnings = unboundPorts(reply.facade);
@@ -347,7 +349,7 @@ export class ContainerProcess {
     const message = result?.message ?? this.#lastWords(worker, exitCode);
     this.#cancelKill();
     seats.leave(this.#record.id, worker);
-    if (worker.shared === undefined) void limits.remove(group);
+    if (worker.shared === undefined) void this.#limited.then(() => limits.remove(group));
     this.#finish({ exitCode, reason, finishedAt }, message);
   }
 

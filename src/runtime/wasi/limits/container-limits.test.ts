@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { silentLogger } from "../../../lib/index.ts";
@@ -14,6 +14,9 @@ const hierarchies = findHierarchies(readFileSync("/proc/mounts", "utf8"), (direc
 );
 /** Cgroups belong to root; CI runs as root. */
 const withoutCgroups = process.getuid?.() !== 0 || hierarchies === undefined;
+/** A busy machine takes its time. */
+const TEST_TIMEOUT_MS = 60_000;
+setDefaultTimeout(TEST_TIMEOUT_MS);
 const nodeId = `containers-${process.pid}`;
 
 describe.skipIf(withoutCgroups)("a container with limits", () => {
@@ -59,17 +62,16 @@ describe.skipIf(withoutCgroups)("a container with limits", () => {
     const { pid = 0 } = await first.runtime.containerStatus(id);
     const path = `burstable/podu/${id}`;
     const cgroups = () => readFileSync(`/proc/${pid}/cgroup`, "utf8");
-    expect(cgroups()).toContain(path);
+    await eventually(() => cgroups().includes(path));
     await first.close();
     mkdirSync(root("burstable/podleft/over"), { recursive: true });
 
     const second = await fixture.open();
     expect(cgroups()).toContain(path);
     expect(existsSync(root("burstable/podleft"))).toBe(false);
-    await eventually(async () => {
-      const stats = await second.runtime.containerStats(id);
-      return (stats?.throttling?.throttledPeriods ?? 0) > 0;
-    });
+    const throttled = async () => (await second.runtime.containerStats(id))?.throttling;
+    const held = async () => ((await throttled())?.throttledPeriods ?? 0) > 0;
+    await eventually(held, { deadlineMs: TEST_TIMEOUT_MS / 2 });
     await second.runtime.removePodSandbox(sandbox.id);
     await eventually(() => !existsSync(root("burstable/podu")));
     await second.close();
