@@ -25,7 +25,7 @@ export type { ResponseHead } from "./http1/response-head.ts";
 export { silentLogger } from "./logger.ts";
 export type { LogFields, Logger } from "./logger.ts";
 export { drainMicrotasks, ManualClock } from "./manual-clock.ts";
-export { MAX_HELD_BYTES, Outlet } from "./outlet.ts";
+export { Outlet } from "./outlet.ts";
 export type { OutletSocket } from "./outlet.ts";
 export { randomInteger, randomUuid, SeededRandom } from "./random.ts";
 export type { Random } from "./random.ts";

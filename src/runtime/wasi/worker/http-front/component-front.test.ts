@@ -116,6 +116,9 @@ describe("a component behind the front", () => {
   test("a component that answers 101 to who asked for no upgrade has failed", async () => {
     await start();
     expect((await worker.fetch("/u")).status).toBe(500);
+    const upgrade = { connection: "upgrade", upgrade: "websocket" };
+    const posted = await worker.fetch("/u", { method: "POST", body: "x", headers: upgrade });
+    expect(posted.status).toBe(500);
     expect(worker.log).toContain("answered 101 to a request that asked for no upgrade");
     // Who is not upgraded is answered as anybody, and may ask again.
     const client = new RawClient(worker.unixPath);

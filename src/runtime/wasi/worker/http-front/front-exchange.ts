@@ -96,9 +96,9 @@ export class FrontExchange {
     return this.#head.host;
   }
 
-  /** The protocol that the client wishes to change to; empty for none. */
+  /** The protocol that the client wishes to change to; empty for none, and behind a body. */
   get upgrade(): string {
-    return this.#head.upgrade;
+    return this.#head.framing.type === "none" ? this.#head.upgrade : "";
   }
 
   /** The container's port that the client came to. */

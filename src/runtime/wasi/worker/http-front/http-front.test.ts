@@ -231,6 +231,23 @@ describe("HttpFront", () => {
     expect(read).toBe(total);
   });
 
+  test("HttpFront reads from nobody while too much is held, and goes on afterwards", async () => {
+    serve({ maxHeldBytes: 100_000 });
+    const post = "POST / HTTP/1.1\r\nHost: pod\r\nContent-Length: 60000\r\n\r\n";
+    for (const one of [client(), client()]) one.write(post + "x".repeat(60_000));
+    const held = [await request(), await request()];
+    await eventually(() => held.every(({ body }) => body?.heldBytes === 60_000));
+    const late = client();
+    late.write(GET);
+    // It is connected, and not heard before somebody read.
+    await eventually(() => front?.connections === 3);
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+    expect(waiting).toEqual([]);
+    for (const { body } of held) body?.close();
+    say(await request(), "late");
+    await late.sees("late");
+  });
+
   test("HttpFront asks for a body that waits for it only when somebody wants it", async () => {
     serve();
     const head =

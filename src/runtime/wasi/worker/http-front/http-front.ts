@@ -20,6 +20,7 @@ export interface HttpFrontOptions {
   readonly onError: (error: unknown) => void;
   readonly timeouts?: Partial<FrontTimeouts>;
   readonly maxConnections?: number;
+  readonly maxHeldBytes?: number;
 }
 
 interface SocketData {
@@ -35,10 +36,12 @@ export class HttpFront {
   readonly #onError: (error: unknown) => void;
   readonly #listeners: { stop(): void }[] = [];
   #sweeping = false;
+  readonly #maxHeldBytes: number;
   #heldBytes = 0;
 
   constructor(options: HttpFrontOptions) {
     this.#onError = options.onError;
+    this.#maxHeldBytes = options.maxHeldBytes ?? MAX_HELD_BYTES;
     this.#context = {
       clock: options.clock,
       timeouts: { ...DEFAULT_TIMEOUTS, ...options.timeouts },
@@ -123,6 +126,8 @@ export class HttpFront {
     this.#startSweeping();
     const connection = new FrontConnection(context, socket, port);
     context.connections.add(connection);
+    // It may come while nobody is read from.
+    connection.reconsider();
     return connection;
   }
 
@@ -130,7 +135,7 @@ export class HttpFront {
   #hold(change: number): void {
     const context = this.#context;
     this.#heldBytes += change;
-    const limit = context.crowded ? MAX_HELD_BYTES / 2 : MAX_HELD_BYTES;
+    const limit = context.crowded ? this.#maxHeldBytes / 2 : this.#maxHeldBytes;
     const crowded = this.#heldBytes > limit;
     if (crowded === context.crowded) return;
     context.crowded = crowded;
