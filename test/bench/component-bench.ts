@@ -56,7 +56,10 @@ async function compare(server: SpawnedServer, language: string, module: string):
     return undefined;
   });
   try {
-    const peers = jco === undefined ? [] : [{ name: `${language}, jco serve`, url: jco.url }];
+    const peers =
+      jco === undefined
+        ? []
+        : [{ name: `${language}, jco serve`, url: jco.url, processes: { node: jco.pid } }];
     const title = `wasi:http component, ${load.connections} connections`;
     await loadAll(title, [...waysTo(server, pod, language), ...peers]);
   } finally {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../../src/lib/testing/eventually.ts";
 import { freePort } from "../harness/free-port.ts";
@@ -10,6 +10,8 @@ const START_DEADLINE_MS = 120_000;
 
 export interface ServedComponent {
   readonly url: string;
+  /** The process that answers. */
+  readonly pid: number;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -59,5 +61,11 @@ export async function serveWithJco(
     await end();
     throw error;
   }
-  return { url, [Symbol.asyncDispose]: end };
+  return { url, pid: lastChild(child.pid), [Symbol.asyncDispose]: end };
+}
+
+/** The command starts a process that serves, and waits for it. */
+function lastChild(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  return children === "" ? pid : lastChild(Number(children.split(" ").at(-1)));
 }
