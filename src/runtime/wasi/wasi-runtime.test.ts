@@ -5,6 +5,7 @@ import { eventually } from "../../lib/testing/eventually.ts";
 import { describeRuntime } from "../testing/runtime-contract.ts";
 import { createProcessSpawner } from "../../os/index.ts";
 import { SHARING_POD, WasiFixture } from "./testing/wasi-fixture.ts";
+import type { PodSandboxConfig } from "../runtime.ts";
 import type { WasiRuntime } from "./wasi-runtime.ts";
 
 describeRuntime("createWasiRuntime", async () => new WasiFixture());
@@ -28,13 +29,18 @@ describe("createWasiRuntime", () => {
   async function startServer(
     fixture: WasiFixture,
     runtime: WasiRuntime,
-    { name = "a", image = fixture.serverImage } = {},
+    {
+      name = "a",
+      image = fixture.serverImage,
+      pods = {},
+    }: { name?: string; image?: string; pods?: Partial<PodSandboxConfig> } = {},
   ) {
     const sandbox = await runtime.runPodSandbox({
       name,
       namespace: "default",
       uid: `uid-${name}`,
       attempt: 0,
+      ...pods,
     });
     const logPath = fixture.logPath(name);
     mkdirSync(dirname(logPath), { recursive: true });
@@ -104,6 +110,30 @@ describe("createWasiRuntime", () => {
     expect(await runtime.containerStatus(id)).toEqual(before);
     await runtime.removePodSandbox(sandbox.id);
     await close();
+  });
+
+  test("createWasiRuntime: a shared process is adopted, and takes in more", async () => {
+    const fixture = newFixture({ warmWorkers: 0 });
+    const first = await fixture.open();
+    const pods = SHARING_POD;
+    const a = await startServer(fixture, first.runtime, { name: "a", pods });
+    const b = await startServer(fixture, first.runtime, { name: "b", pods });
+    const { pid } = await first.runtime.containerStatus(a.id);
+    await first.close();
+    const { runtime, close } = await fixture.open();
+    expect(await runtime.containerStatus(b.id)).toMatchObject({ state: "running", pid });
+    const c = await startServer(fixture, runtime, { name: "c", pods });
+    expect((await runtime.containerStatus(c.id)).pid).toBe(pid ?? 0);
+    await runtime.stopContainer(a.id, { gracePeriodMs: 10_000 });
+    expect(await runtime.containerStatus(a.id)).toMatchObject({ exitCode: 143 });
+    for (const { sandbox } of [b, c]) {
+      expect((await fixture.fetch(runtime, sandbox.ip, 8080, "/healthz")).status).toBe(200);
+    }
+    for (const { sandbox } of [a, b, c]) await runtime.removePodSandbox(sandbox.id);
+    await close();
+    // Nobody is in it any more, and no server that could put somebody in.
+    await eventually(() => createProcessSpawner().identify(pid ?? 0) === undefined);
+    expect(readdirSync(join(fixture.root, "state", "workers"))).toEqual([]);
   });
 
   test("createWasiRuntime: a worker whose sockets were removed starts over", async () => {
