@@ -23,7 +23,7 @@ export interface DataDirectory {
   readonly kubelet: string;
   readonly runtime: string;
   readonly podLogs: string;
-  /** Bundles of what worker processes run, made once a version; may be shared by several servers. */
+  /** Bundles of what worker processes run, made once a version; servers may share them. */
   readonly workerCode: string;
   /** A short path for Unix sockets, whose names hold 107 bytes at most. */
   readonly sockets: string;
