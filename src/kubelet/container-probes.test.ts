@@ -8,6 +8,8 @@ import { PodEvents } from "./pod-events.ts";
 
 describe("probes of a container", () => {
   let status = 200;
+  let busy = false;
+  let answers = true;
   let asked = 0;
   let server: ReturnType<typeof Bun.serve>;
   let clock: ManualClock;
@@ -16,6 +18,8 @@ describe("probes of a container", () => {
 
   beforeEach(() => {
     status = 200;
+    busy = false;
+    answers = true;
     asked = 0;
     events = [];
     clock = new ManualClock();
@@ -24,6 +28,7 @@ describe("probes of a container", () => {
       hostname: "127.0.0.1",
       fetch: () => {
         asked++;
+        if (!answers) return new Promise<Response>(() => undefined);
         return new Response("", { status });
       },
     });
@@ -66,6 +71,7 @@ describe("probes of a container", () => {
       clock,
       events: new PodEvents(recorder),
       onChange: () => changes++,
+      isBusy: () => busy,
     });
     return { changes: () => changes, probes };
   }
@@ -170,5 +176,20 @@ describe("probes of a container", () => {
     const later = begin({ readinessProbe: httpProbe({ initialDelaySeconds: 5 }) });
     expect(later.probes.undecided).toBe(false);
     later.probes.close();
+  });
+
+  test("ContainerProbes: timeouts do not count while the node starts very many", async () => {
+    answers = false;
+    busy = true;
+    const { probes } = begin({ livenessProbe: httpProbe({ failureThreshold: 1 }) });
+    await eventually(() => asked === 1);
+    clock.advance(1000);
+    await eventually(() => clock.pending === 1);
+    expect([probes.failed, events]).toEqual([undefined, []]);
+    busy = false;
+    clock.advance(10_000);
+    await eventually(() => asked === 2);
+    clock.advance(1000);
+    await eventually(() => probes.failed === "liveness");
   });
 });

@@ -254,7 +254,8 @@ class NodeAgent implements Kubelet {
     const { runtime, clock, logger } = this.#options;
     const uid = pod.metadata.uid ?? "";
     const onChange = (): void => this.#workers.get(uid)?.poke();
-    const probes = new PodProbes({ runtime, clock, events: this.#events, onChange });
+    const isBusy = (): boolean => this.#sync.isBusy;
+    const probes = new PodProbes({ runtime, clock, events: this.#events, onChange, isBusy });
     const memory: PodMemory = {
       uid,
       pod,

@@ -10,6 +10,7 @@ export interface PodProbesOptions {
   readonly clock: Clock;
   readonly events: PodEvents;
   readonly onChange: () => void;
+  readonly isBusy: () => boolean;
 }
 
 export interface ProbeResults {
@@ -36,7 +37,7 @@ export class PodProbes {
       if (status.state !== "running" || container === undefined) continue;
       running.add(status.id);
       if (this.#byContainer.has(status.id)) continue;
-      const { runtime, clock, events, onChange } = this.#options;
+      const { runtime, clock, events, onChange, isBusy } = this.#options;
       const probes = new ContainerProbes({
         pod,
         container,
@@ -47,6 +48,7 @@ export class PodProbes {
         clock,
         events,
         onChange,
+        isBusy,
       });
       this.#byContainer.set(status.id, probes);
     }

@@ -54,6 +54,8 @@ export const FIRST_STATUS_DELAY_MS = 100;
 /** It waits longer by this for each start under way, because starts wait for one another. */
 const DELAY_PER_START_MS = 30;
 const MAX_FIRST_STATUS_DELAY_MS = 10_000;
+/** Containers that start at the same time on a node that is not called busy. */
+const BUSY_STARTS = 32;
 /** A pod that the API server no longer has gets this long. */
 const GONE_GRACE_SECONDS = 1;
 
@@ -75,6 +77,11 @@ export class PodSync {
 
   constructor(options: PodSyncOptions) {
     this.#options = options;
+  }
+
+  /** Whether so many containers start that those which run have little of the processors. */
+  get isBusy(): boolean {
+    return this.#starting > BUSY_STARTS;
   }
 
   get #firstStatusDelayMs(): number {

@@ -10,7 +10,7 @@ export interface ProbeTarget {
 
 export type ProbeOutcome =
   | { readonly success: true }
-  | { readonly success: false; readonly message: string }
+  | { readonly success: false; readonly message: string; readonly timedOut?: true }
   /** This process was too busy to notice an answer in time: nothing is known. */
   | { readonly success: "unknown" };
 
@@ -36,7 +36,8 @@ export async function runProbe(
   const timeout = new Promise<ProbeOutcome>((resolve) => {
     cancel = clock.after(timeoutMs, () => {
       const isLate = clock.monotonic() > lateMs;
-      resolve(isLate ? { success: "unknown" } : { success: false, message: timeoutText(action) });
+      const message = timeoutText(action);
+      resolve(isLate ? { success: "unknown" } : { success: false, message, timedOut: true });
       abort.abort();
     });
   });
