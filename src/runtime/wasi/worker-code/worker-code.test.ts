@@ -75,7 +75,7 @@ describe("WorkerCode", () => {
     expect(next.command).toEqual(code.command);
   });
 
-  test("WorkerCode: a bundle of other sources is not used, and the oldest ones go", async () => {
+  test("WorkerCode: a bundle of other sources is not used, and the oldest go", async () => {
     for (let version = 0; version < MAX_BUNDLES + 2; version++) {
       makeBundle();
       clock.advance(1);
@@ -114,7 +114,7 @@ describe("WorkerCode", () => {
 });
 
 describe("holdsCurrentCode", () => {
-  test("holdsCurrentCode is false when a source, a file or the engine is another", () => {
+  test("holdsCurrentCode is false when source, file or engine is another", () => {
     const made = join(directory, "made");
     makeBundle();
     expect(holdsCurrentCode(made)).toBe(true);
@@ -130,7 +130,7 @@ describe("holdsCurrentCode", () => {
 });
 
 describe("buildWorkerCode", () => {
-  test("buildWorkerCode: makes scripts with bytecode of exactly the sources there are", async () => {
+  test("buildWorkerCode: makes scripts and bytecode of the sources there are", async () => {
     await buildWorkerCode(directory);
     expect(readdirSync(directory).sort()).toEqual([
       "load-component.js",
