@@ -41,7 +41,7 @@ describe.skipIf(withoutCgroups)("a container with limits", () => {
     await fixture.dispose();
   });
 
-  test("keeps its cgroup over a restart of the server, which takes away what nobody has", async () => {
+  test("keeps its cgroup over a restart of the server; what nobody has goes", async () => {
     const first = await fixture.open();
     const pod = { name: "pod", namespace: "default", uid: "u", attempt: 0 };
     const sandbox = await first.runtime.runPodSandbox(pod);
