@@ -239,7 +239,7 @@ describe("Sleepers", () => {
       expect(held.count).toBe(0);
     });
 
-    test("Sleepers: MAX_HOLDS waits in vain end a request with 502, a connection with a reset", async () => {
+    test("Sleepers: MAX_HOLDS waits in vain end in 502, or in a reset", async () => {
       const { held, update, ingressPort } = front();
       const request = await client({ port: ingressPort });
       const connection = await client({ hostname: CLUSTER_IP, port: 18_080 });
