@@ -12,7 +12,7 @@ import { spawnAgent, spawnWitness } from "../harness/spawned-machine.ts";
 import { KUBUN, runCommand, spawnServer } from "../harness/spawned-server.ts";
 
 const TEST_TIMEOUT_MS = 240_000;
-const LIFETIME_MS = 40_000;
+const LIFETIME_MS = 30_000;
 const SOON = { deadlineMs: 60_000 };
 const MODULE = join(import.meta.dir, "..", "..", "workloads", "hello-http", "hello-http.wasm");
 /** A machine that is refused says so now and then, not without end. */
