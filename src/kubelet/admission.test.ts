@@ -18,7 +18,7 @@ function pod(resources: Resources[], init: Resources[] = [], nodeName = "node-1"
   };
 }
 
-const NONE = { pods: 0, cpuMillis: 0, memoryBytes: 0 };
+const NONE = { pods: 0, cpuMillis: 0, memoryBytes: 0, ephemeralStorageBytes: 0 };
 const NODE = {
   name: "node-1",
   capacity: { cpuMillis: 1000, memoryBytes: 1024, ephemeralStorageBytes: 0, maxPods: 3 },
@@ -47,6 +47,8 @@ describe("refuseAdmission", () => {
     );
     const memory = refuseAdmission(pod([{ requests: { memory: "2Ki" } }]), NONE, NODE);
     expect(memory?.reason).toBe("OutOfmemory");
+    const storage = pod([{ requests: { "ephemeral-storage": "2Ki" } }]);
+    expect(refuseAdmission(storage, NONE, NODE)?.reason).toBe("OutOfephemeral-storage");
   });
 
   test("refuseAdmission: the number of pods and the node's name", () => {

@@ -24,6 +24,7 @@ export interface Refusal {
 export interface PodRequests {
   readonly cpuMillis: number;
   readonly memoryBytes: number;
+  readonly ephemeralStorageBytes: number;
 }
 
 /** What the pods of a node ask of it together. */
@@ -35,6 +36,7 @@ export function requestsOf(pod: Pod): PodRequests {
   return {
     cpuMillis: requested(pod, "cpu", "milli"),
     memoryBytes: requested(pod, "memory", "whole"),
+    ephemeralStorageBytes: requested(pod, "ephemeral-storage", "whole"),
   };
 }
 
@@ -62,6 +64,7 @@ export function refuseAdmission(
   const checks = [
     ["cpu", "cpuMillis", capacity.cpuMillis],
     ["memory", "memoryBytes", capacity.memoryBytes],
+    ["ephemeral-storage", "ephemeralStorageBytes", capacity.ephemeralStorageBytes],
   ] as const;
   for (const [resource, field, limit] of checks) {
     const wanted = own[field];

@@ -338,12 +338,13 @@ class NodeAgent implements Kubelet {
   }
 
   #refuse(pod: Pod): Refusal | undefined {
-    const used = { pods: 0, cpuMillis: 0, memoryBytes: 0 };
+    const used = { pods: 0, cpuMillis: 0, memoryBytes: 0, ephemeralStorageBytes: 0 };
     for (const { memory } of this.#workers.values()) {
       if (!memory.admitted || memory.uid === pod.metadata.uid || isTerminal(memory.pod)) continue;
       used.pods++;
       used.cpuMillis += memory.requests.cpuMillis;
       used.memoryBytes += memory.requests.memoryBytes;
+      used.ephemeralStorageBytes += memory.requests.ephemeralStorageBytes;
     }
     const { nodeName: name, capacity } = this.#options;
     return refuseAdmission(pod, used, { name, capacity });
