@@ -8,6 +8,8 @@ import type { SpawnedServer } from "../harness/spawned-server.ts";
 
 const PORT = 8080;
 const READY_DEADLINE_MS = 60_000;
+/** Pods that ask for nothing run after all others, the load generator among them. */
+const REQUESTED_CPU = "300m";
 
 export interface ServedPod {
   /** At the pod's own address. */
@@ -56,12 +58,13 @@ export async function servePod(
 
 function podOf({ name, runtimeClass, annotations, container }: ServedPodOptions): Pod {
   const ports = [{ containerPort: PORT }];
+  const resources = { requests: { cpu: REQUESTED_CPU } };
   return {
     metadata: { name, labels: { app: name }, annotations: { ...annotations } },
     spec: {
       runtimeClassName: runtimeClass ?? "wasi",
       terminationGracePeriodSeconds: 1,
-      containers: [{ name: "main", image: `${name}:v1`, ports, ...container }],
+      containers: [{ name: "main", image: `${name}:v1`, ports, resources, ...container }],
     },
   };
 }
