@@ -20,6 +20,8 @@ export interface WriterEvents {
 const CRLF = "\r\n";
 /** The longest size line of a chunk, and what ends it. */
 const CHUNK_FRAME_BYTES = 32;
+/** Worth a write of its own. */
+const MUCH_BYTES = 64 * 1024;
 
 /** Writes one answer to a client, as fast as the client reads and the guest writes. */
 export class AnswerWriter {
@@ -72,7 +74,7 @@ export class AnswerWriter {
     } else {
       this.#body = body;
       this.#write(head, body.take(), "");
-      body.onChange(() => this.#pumpSoon());
+      body.onChange(() => this.#pumpSoon(body));
       this.#pump();
     }
   }
@@ -92,11 +94,19 @@ export class AnswerWriter {
     if (!this.#written) this.#body?.cancel();
   }
 
-  /** Once the guest waits for something: what it wrote until then leaves in one write. */
-  #pumpSoon(): void {
+  /**
+   * With the event loop's next turn, so that what a guest writes piece by piece leaves in one
+   * write; at once when it is much, or all.
+   */
+  #pumpSoon(body: AnswerBody): void {
+    if (body.ended !== undefined || body.heldBytes >= MUCH_BYTES) {
+      // Not from inside of the guest, for what follows may be another request.
+      queueMicrotask(() => this.#pump());
+      return;
+    }
     if (this.#pumping) return;
     this.#pumping = true;
-    queueMicrotask(() => {
+    this.#context.clock.nextTurn(() => {
       this.#pumping = false;
       this.#pump();
     });
