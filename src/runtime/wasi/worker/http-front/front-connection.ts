@@ -176,7 +176,8 @@ export class FrontConnection implements ExchangeConnection {
       return;
     }
     this.#state = complete ? "head" : "discard";
-    this.#continue();
+    // A guest may be in the midst of letting a body go: another is not called from inside of it.
+    queueMicrotask(() => this.#continue());
   }
 
   /** Reads on, or stops reading, by what is held for whom. */
