@@ -39,6 +39,7 @@ async function spawnMachine(
   const dataDir = options.dataDir ?? temporaryDirectory();
   const child = Bun.spawn({
     cmd: command([KUBUN, ...verb, "--data-dir", dataDir, ...options.args]),
+    env: process.env,
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

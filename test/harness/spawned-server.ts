@@ -51,6 +51,8 @@ export async function spawnServer(options: SpawnOptions = {}): Promise<SpawnedSe
   const command = options.command ?? ((cmd: readonly string[]): string[] => [...cmd]);
   const child = Bun.spawn({
     cmd: command([KUBUN, "server", ...flags]),
+    // Without this it is the environment this process started with, and not what set-up.ts added.
+    env: process.env,
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
