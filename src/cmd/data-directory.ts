@@ -23,7 +23,7 @@ export interface DataDirectory {
   readonly kubelet: string;
   readonly runtime: string;
   readonly podLogs: string;
-  /** Bundles of what worker processes run, made once a version; servers may share them. */
+  /** Bundles of what worker processes run, made once a version. */
   readonly workerCode: string;
   /** A short path for Unix sockets, whose names hold 107 bytes at most. */
   readonly sockets: string;
@@ -51,7 +51,7 @@ export function locateDataDirectory(given: string): DataDirectory {
     kubelet: join(path, "kubelet"),
     runtime: join(path, "runtime"),
     podLogs: join(path, "pod-logs"),
-    workerCode: process.env["KUBUN_WORKER_CODE"] ?? join(path, "worker-code"),
+    workerCode: join(path, "worker-code"),
     sockets: socketDirectory(path),
   };
 }

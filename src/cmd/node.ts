@@ -115,7 +115,8 @@ export function createRuntime(
       }),
     workerCommand: [process.execPath, WORKER_ENTRY],
     workerCode: {
-      directory: directory.workerCode,
+      // A place that several servers share is not theirs to delete, so no part of the directory.
+      directory: process.env["KUBUN_WORKER_CODE"] ?? directory.workerCode,
       buildCommand: [process.execPath, BUNDLE_ENTRY],
     },
     translateCommand: [process.execPath, TRANSLATE_ENTRY],
