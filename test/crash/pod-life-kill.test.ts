@@ -7,7 +7,9 @@ import { DEPLOYMENTS, PODS } from "../../src/client/index.ts";
 import { locateDataDirectory } from "../../src/cmd/data-directory.ts";
 import { randomInteger, SeededRandom } from "../../src/lib/index.ts";
 import { eventually } from "../../src/lib/testing/eventually.ts";
+import { MAX_WARM_WORKERS } from "../../src/runtime/wasi/warm-pool.ts";
 import { podTraces, portSocket, workerPid } from "../harness/pod-traces.ts";
+import type { PodTraces } from "../harness/pod-traces.ts";
 import { KUBUN, runCommand, spawnServer } from "../harness/spawned-server.ts";
 import type { SpawnedServer } from "../harness/spawned-server.ts";
 
@@ -21,8 +23,6 @@ const SURVIVORS = 2;
 const CROWD = 6;
 /** Reads of the API between the deed and the kill: about a millisecond each. */
 const MAX_MOMENTS = 250;
-/** Workers that wait for work. */
-const WARM = 2;
 
 const root = join(import.meta.dir, "..", "..");
 const MODULE = readFileSync(join(root, "workloads", "hello-http", "hello-http.wasm"));
@@ -144,12 +144,13 @@ async function liveThroughKills(seed: number, kills: number): Promise<void> {
         const answer = await fetch("http://pod/healthz", { unix });
         expect(await answer.text()).toBe("ok\n");
       }
+      const before = workerTraces(podTraces(dataDir));
       server = await spawnServer({ dataDir });
       const what = `round ${round} (${name}, ${moments} reads, seed ${seed})`;
       await eventually(() => converged(server, "crowd"), { ...CONVERGE, what });
       await eventually(() => converged(server, "survivor"), { ...CONVERGE, what });
       expect(runsOf(await podsOf(server, "survivor"))).toEqual(runsOf(healthy));
-      await eventually(() => holds(() => expectOneEach(dataDir)), {
+      await eventually(() => holds(() => expectOneEach(dataDir, before)), {
         ...CONVERGE,
         what: `${what}: one each`,
       });
@@ -185,27 +186,38 @@ describe("a server killed while pods come and go", () => {
   );
 });
 
-/** Every process belongs to one running container, or is one of the few that wait. Throws. */
-function expectOneEach(dataDir: string): void {
-  const { workers, recorded, workerDirectories, controlSockets } = podTraces(dataDir);
-  const strangersOf = (ids: readonly string[]): string[] =>
-    ids.filter((id) => !recorded.includes(id.replace(/\.sock$/, "")));
+/** The ids of workers that have a process, a directory or a control socket. */
+function workerTraces({ workers, workerDirectories, controlSockets }: PodTraces): string[] {
+  const ids = [...workers, ...workerDirectories, ...controlSockets];
+  return [...new Set(ids.map((id) => id.replace(/\.sock$/, "")))].sort();
+}
+
+/**
+ * Every worker belongs to one running container, or is one of the few that wait for this server;
+ * those that waited for the killed one (of `before`) are gone. Throws.
+ */
+function expectOneEach(dataDir: string, before: readonly string[]): void {
+  const traces = podTraces(dataDir);
+  const { workers, recorded } = traces;
   const dead = recorded.filter((id) => !workers.includes(id));
   expect({ dead, twice: recorded.length - new Set(recorded).size }).toEqual({ dead: [], twice: 0 });
-  for (const ids of [workers, workerDirectories, controlSockets]) {
-    const strangers = strangersOf(ids);
-    if (strangers.length > WARM) expect(strangers).toEqual([]);
-  }
+  const strangers = workerTraces(traces).filter((id) => !recorded.includes(id));
+  expect(strangers.filter((id) => before.includes(id))).toEqual([]);
+  expectFew(strangers);
 }
 
 /** Throws while something is left but the few workers that wait. */
 function expectNothing(dataDir: string): void {
-  const { sandboxes, containers, portDirectories, volumes, logs, ...waiting } = podTraces(dataDir);
+  const traces = podTraces(dataDir);
+  const { sandboxes, containers, portDirectories, volumes, logs } = traces;
   const left = { sandboxes, containers, portDirectories, volumes, logs };
   expect(Object.values(left).flat()).toEqual([]);
-  for (const ids of [waiting.workers, waiting.workerDirectories, waiting.controlSockets]) {
-    if (ids.length > WARM) expect(ids).toEqual([]);
-  }
+  expectFew(workerTraces(traces));
+}
+
+/** A burst of starts makes the server keep more workers ready, up to its bound. */
+function expectFew(waiting: readonly string[]): void {
+  if (waiting.length > MAX_WARM_WORKERS) expect(waiting).toEqual([]);
 }
 
 function holds(check: () => void): true {

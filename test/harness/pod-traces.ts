@@ -67,9 +67,10 @@ export function portSocket(dataDir: string, podUid: string, port: number): strin
   throw new Error(`no sandbox of pod ${podUid} in ${runtime}`);
 }
 
-/** The last argument is the control socket, `…/w/<id>.sock`. */
+/** One of the arguments is the control socket, `…/w/<id>.sock`. */
 function workerOf(argv: readonly string[]): string {
-  return /([0-9a-f]+)\.sock$/.exec(argv.at(-1) ?? "")?.[1] ?? argv.join(" ");
+  const ids = argv.map((one) => /\/w\/([0-9a-f]+)\.sock$/.exec(one)?.[1]);
+  return ids.find((id) => id !== undefined) ?? argv.join(" ");
 }
 
 function namesIn(directory: string): string[] {
