@@ -6,14 +6,12 @@ import { existsSync, readFileSync } from "node:fs";
  * a zombie included.
  */
 export function processStartTime(pid: number): string | undefined {
-  const path = `/proc/${pid}/stat`;
-  if (!existsSync("/proc/self/stat")) return isAlive(pid) ? "unknown" : undefined;
   let stat: string;
   try {
-    stat = readFileSync(path, "utf8");
+    stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   } catch {
-    // The process ended before or while its file was read.
-    return undefined;
+    // The process ended before or while its file was read, or this machine has no such files.
+    return existsSync("/proc/self/stat") || !isAlive(pid) ? undefined : "unknown";
   }
   // The command's name stands in parentheses and may itself hold spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

@@ -9,14 +9,14 @@
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { formatReference, type ResolvedImage } from "../../src/images/index.ts";
 import { SeededRandom, silentLogger } from "../../src/lib/index.ts";
 import { eventually } from "../../src/lib/testing/eventually.ts";
 import { createProcessSpawner, systemClock } from "../../src/os/index.ts";
-import { createWasiRuntime, type WasiRuntime } from "../../src/runtime/index.ts";
+import { createWasiRuntime, openProcessLimits, type WasiRuntime } from "../../src/runtime/index.ts";
 import { percentile, printTable, sampleProcess } from "./measure-process.ts";
 
 const { values } = parseArgs({
@@ -39,6 +39,7 @@ interface StartedPod {
 }
 
 function openRuntime(directory: string): WasiRuntime {
+  const spawner = createProcessSpawner();
   const image: ResolvedImage = {
     reference: IMAGE,
     digest: `sha256:${createHash("sha256").update(IMAGE).digest("hex")}`,
@@ -61,8 +62,20 @@ function openRuntime(directory: string): WasiRuntime {
       remove: async () => false,
     },
     podCidr: "127.42.0.0/16",
-    spawner: createProcessSpawner(),
+    spawner,
+    openLimits: () =>
+      openProcessLimits({
+        stateDirectory: join(directory, "state"),
+        cpuMillis: availableParallelism() * 1000,
+        spawner,
+        clock: systemClock,
+        logger: silentLogger,
+      }),
     workerCommand: [process.execPath, join(root, "src", "cmd", "wasi-worker.ts")],
+    workerCode: {
+      directory: process.env["KUBUN_WORKER_CODE"] ?? join(directory, "code"),
+      buildCommand: [process.execPath, join(root, "src", "cmd", "wasi-bundle.ts")],
+    },
     clock: systemClock,
     random: new SeededRandom(1),
     logger: silentLogger,
@@ -93,6 +106,7 @@ async function startPod(
     ports: [{ port: 8080, protocol: "TCP" }],
     logPath,
     memoryLimitBytes: 16 * MIB,
+    resources: { qosClass: "Burstable", podCpuRequestMillis: 0 },
   });
   await runtime.startContainer(id);
   return { ip: sandbox.ip, id };
@@ -125,6 +139,7 @@ async function benchRuntime(directory: string): Promise<void> {
   Bun.gc(true);
   const own = (): number => sampleProcess(process.pid).pssBytes;
   const before = own();
+  const cpuBeforeMs = sampleProcess(process.pid).cpuMs;
   const beganMs = performance.now();
   const started = await forEachPod((index) => startPod(runtime, directory, `pod-${index}`));
   const startedMs = performance.now() - beganMs;
@@ -133,7 +148,10 @@ async function benchRuntime(directory: string): Promise<void> {
   const times = await forEachPod((index) => ask(runtime, started[index] as StartedPod));
   const statuses = await runtime.listContainers();
   const pids = new Set(statuses.map(({ pid }) => pid ?? 0));
-  const workerBytes = [...pids].reduce((sum, pid) => sum + sampleProcess(pid).pssBytes, 0);
+  const samples = [...pids].map(sampleProcess);
+  const workerBytes = samples.reduce((sum, { pssBytes }) => sum + pssBytes, 0);
+  const workerCpuMs = samples.reduce((sum, { cpuMs }) => sum + cpuMs, 0);
+  const ownCpuMs = sampleProcess(process.pid).cpuMs - cpuBeforeMs;
   const descriptors = [...pids].map((pid) => readdirSync(`/proc/${pid}/fd`).length);
   Bun.gc(true);
   const grown = own() - before;
@@ -150,6 +168,8 @@ async function benchRuntime(directory: string): Promise<void> {
       ["worker processes", pids.size],
       ["PSS of all workers, a pod", perPod(workerBytes)],
       ["the server grew by, a pod", perPod(grown)],
+      ["CPU of workers, a pod", `${(workerCpuMs / pods).toFixed(1)} ms`],
+      ["CPU of the server, a pod", `${(ownCpuMs / pods).toFixed(1)} ms`],
       ["all started after", `${(startedMs / 1000).toFixed(1)} s`],
       ["all have answered after", `${(servedMs / 1000).toFixed(1)} s`],
       ["an answer, 16 clients, p50", `${percentile(times, 50).toFixed(2)} ms`],

@@ -23,7 +23,7 @@ import { workersOf } from "./worker-processes.ts";
 
 const NAME = "hello-http";
 const DEADLINE_MS = 600_000;
-const LOAD_SECONDS = 5;
+const LOAD_SECONDS = 10;
 const MIB = 1024 * 1024;
 
 const { values } = parseArgs({
@@ -131,10 +131,17 @@ async function restartsOf(server: SpawnedServer): Promise<number> {
 }
 
 async function benchIdle(server: SpawnedServer): Promise<void> {
+  const workersCpuMs = (): number =>
+    workersOf(server.dataDir)
+      .flatMap(sampleIfRunning)
+      .reduce((sum, one) => sum + one.cpuMs, 0);
   const before = sampleProcess(server.pid);
+  const workersBefore = workersCpuMs();
   await Bun.sleep(LOAD_SECONDS * 1000);
   const used = sampleProcess(server.pid).cpuMs - before.cpuMs;
   row("server beside idle pods", used / (LOAD_SECONDS * 10), "% of a core");
+  const workersUsed = workersCpuMs() - workersBefore;
+  row("an idle pod, CPU a minute", (workersUsed * 60) / LOAD_SECONDS / pods, "ms");
 }
 
 async function benchRequests(server: SpawnedServer): Promise<void> {

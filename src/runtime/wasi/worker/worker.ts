@@ -7,7 +7,7 @@ import type { ProcessResources } from "./run-container.ts";
 /** What SIGTERM grants, as a pod's default. */
 const DEFAULT_GRACE_MS = 30_000;
 /** A worker that is started at once does not need the warm-up, and would only wait for it. */
-const WARM_UP_AFTER_MS = 30;
+const WARM_UP_AFTER_MS = 250;
 /** A supervisor connects as soon as it can; one that did not by then was killed before. */
 const UNCLAIMED_MS = 60_000;
 const GUEST_UMASK = 0o022;
