@@ -309,6 +309,22 @@ describe("a node of a larger cluster", () => {
     expect(pod.status?.podIP).toMatch(/^127\.142\.16\./);
   });
 
+  test("createKubelet: a pod that comes while it asks which it has is not gone", async () => {
+    node = await TestNode.create();
+    let asked = 0;
+    node.onAnswer(async ({ method, url }) => {
+      const { pathname, searchParams } = new URL(url);
+      const isInformer = searchParams.has("limit") || searchParams.has("watch");
+      if (method !== "GET" || pathname !== "/api/v1/pods" || isInformer || asked++ > 0) return;
+      await node.createPod("late");
+      await eventually(async () => (await node.runtime.listPodSandboxes()).length === 1);
+    });
+    await node.start();
+    expect(asked).toBeGreaterThan(0);
+    await node.ready("late");
+    expect(await node.runtime.listPodSandboxes()).toHaveLength(1);
+  });
+
   test("createKubelet: cut off, it keeps its pods; back, the deleted ones end first", async () => {
     node = await TestNode.create();
     await node.start();

@@ -174,12 +174,16 @@ class NodeAgent implements Kubelet {
    */
   async #settle(signal: AbortSignal): Promise<void> {
     const { client, clock, logger } = this.#options;
+    const before = new Set(this.#workers.keys());
     const pods = await this.#listPods(client);
     const current = new Map(pods.map((pod) => [pod.metadata.uid ?? "", pod]));
     const ending: string[] = [];
     for (const [uid, { memory }] of this.#workers) {
       const pod = current.get(uid);
-      if (pod !== undefined && pod.metadata.deletionTimestamp === undefined) continue;
+      // A pod that came while the list was on its way is missing in it, and is not gone.
+      const stays =
+        pod === undefined ? !before.has(uid) : pod.metadata.deletionTimestamp === undefined;
+      if (stays) continue;
       ending.push(uid);
       if (pod === undefined) {
         this.#buried.add(uid);
@@ -296,15 +300,16 @@ class NodeAgent implements Kubelet {
   /** Pods that vanished while no kubelet ran, or while it reached nobody. */
   async #removeOrphans(pods: readonly Pod[]): Promise<void> {
     const { runtime, logger } = this.#options;
-    const known = new Set(pods.map(({ metadata }) => metadata.uid));
-    for (const uid of this.#workers.keys()) known.add(uid);
+    const listed = new Set(pods.map(({ metadata }) => metadata.uid));
+    // Pods may begin while others are removed.
+    const isKnown = (uid: string): boolean => listed.has(uid) || this.#workers.has(uid);
     for (const sandbox of await runtime.listPodSandboxes()) {
-      if (known.has(sandbox.uid)) continue;
+      if (isKnown(sandbox.uid)) continue;
       const pod = `${sandbox.namespace}/${sandbox.name}`;
       logger.info("a pod that is no longer in the API is removed", { pod, uid: sandbox.uid });
       await runtime.removePodSandbox(sandbox.id);
     }
-    for (const uid of this.#volumes.list()) if (!known.has(uid)) this.#volumes.remove(uid);
+    for (const uid of this.#volumes.list()) if (!isKnown(uid)) this.#volumes.remove(uid);
   }
 
   async #followRuntime(signal: AbortSignal): Promise<void> {

@@ -147,6 +147,11 @@ export class TestNode {
     this.#link.mend();
   }
 
+  /** Called when a request of the kubelet was answered, before the kubelet has the answer. */
+  onAnswer(hook: (request: Request) => Promise<void>): void {
+    this.#link.onAnswer = hook;
+  }
+
   /** Ends the kubelet as a server does that leaves its pods running, and starts another. */
   async restart(): Promise<void> {
     await this.#stop();
@@ -287,6 +292,7 @@ export class TestNode {
 
 /** A connection that can be cut: requests fail, and what is under way breaks. */
 class Link {
+  onAnswer: (request: Request) => Promise<void> = () => Promise.resolve();
   readonly #fetch: Fetch;
   #connected = new AbortController();
 
@@ -305,7 +311,10 @@ class Link {
   async fetch(request: Request): Promise<Response> {
     const { signal } = this.#connected;
     signal.throwIfAborted();
-    return this.#fetch(new Request(request, { signal: AbortSignal.any([request.signal, signal]) }));
+    const either = AbortSignal.any([request.signal, signal]);
+    const response = await this.#fetch(new Request(request, { signal: either }));
+    await this.onAnswer(request);
+    return response;
   }
 }
 
