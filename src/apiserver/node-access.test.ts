@@ -138,6 +138,11 @@ describe("one node's key", () => {
     ["POST", `${DEFAULT}/pods/on-mac/exec`],
     ["PATCH", `${DEFAULT}/pods/on-mac/status`, phase],
     ["PATCH", `${DEFAULT}/pods/on-pi/status`, { metadata: { labels: { app: "other" } } }],
+    [
+      "PATCH",
+      `${DEFAULT}/pods/on-pi/status`,
+      { metadata: { annotations: { "kubun.dev/keyvalue-stores": "s" } } },
+    ],
     ["PATCH", `${DEFAULT}/pods/on-pi`, { metadata: { labels: { app: "other" } } }],
     ["DELETE", `${DEFAULT}/pods/on-mac`],
     ["DELETE", `${DEFAULT}/pods`],

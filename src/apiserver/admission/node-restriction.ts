@@ -6,6 +6,7 @@ import {
   type KubeObject,
   type StatusError,
 } from "../../apimachinery/index.ts";
+import { KEYVALUE_STORES_ANNOTATION } from "../keyvalue/store-access.ts";
 import { podUsesAny } from "../pod-references.ts";
 import type { Admitted } from "./admitted.ts";
 
@@ -93,6 +94,11 @@ function restrictPodStatus(node: string, request: Admitted): void {
   if (!jsonEquals(next?.metadata.labels ?? {}, old?.metadata.labels ?? {})) {
     throw refuse(request, `node "${node}" cannot update labels through pod status`);
   }
+  // It is what opens stores to the node: see podUsesAny.
+  if (storesOf(next) !== storesOf(old)) {
+    const what = `annotation ${KEYVALUE_STORES_ANNOTATION}`;
+    throw refuse(request, `node "${node}" cannot update ${what} through pod status`);
+  }
 }
 
 function restrictOwnNode(node: string, request: Admitted): void {
@@ -132,6 +138,10 @@ function restrictLease(node: string, request: Admitted): void {
   }
   if (request.name === node) return;
   throw refuse(request, "can only access node lease with the same name as the requesting node");
+}
+
+function storesOf(object: Readonly<KubeObject> | undefined): string {
+  return object?.metadata.annotations?.[KEYVALUE_STORES_ANNOTATION] ?? "";
 }
 
 function nodeOf(object: Readonly<KubeObject> | undefined): string | undefined {
