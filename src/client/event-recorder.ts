@@ -93,9 +93,7 @@ class QueueingRecorder implements EventRecorder {
     if (this.#pending.length >= MAX_PENDING_EVENTS) return;
     const text = message.slice(0, MAX_MESSAGE_LENGTH);
     this.#pending.push(this.#compose(involvedObject, type, reason, text));
-    this.#sender ??= this.#send().finally(() => {
-      this.#sender = undefined;
-    });
+    this.#sender ??= this.#send();
   }
 
   async flushed(): Promise<void> {
@@ -154,6 +152,8 @@ class QueueingRecorder implements EventRecorder {
         });
       }
     }
+    // In the same turn as the last look: an event between the two would wait for the next one.
+    this.#sender = undefined;
   }
 
   /** Hundreds of pods that start come first; what is told about them has time. */

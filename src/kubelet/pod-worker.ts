@@ -69,9 +69,7 @@ export class PodWorker {
   poke(): void {
     this.#dirty = true;
     if (this.#closed || this.#running !== undefined) return;
-    this.#running = this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running = this.#run();
   }
 
   /** No sync begins after this; resolves when the one under way is done. */
@@ -84,11 +82,16 @@ export class PodWorker {
   }
 
   async #run(): Promise<void> {
-    while (this.#dirty && !this.#closed) {
-      this.#dirty = false;
-      this.#timer?.();
-      this.#timer = undefined;
-      await this.#syncOnce();
+    try {
+      while (this.#dirty && !this.#closed) {
+        this.#dirty = false;
+        this.#timer?.();
+        this.#timer = undefined;
+        await this.#syncOnce();
+      }
+    } finally {
+      // In the same turn as the last look at `#dirty`: a poke between the two would be lost.
+      this.#running = undefined;
     }
   }
 

@@ -27,7 +27,7 @@ function setUp() {
     answers.shift()?.(code);
     await drainMicrotasks();
   };
-  return { writer, patches, clock, answer };
+  return { writer, patches, clock, answer, answers };
 }
 
 function ready(status: string, reason?: string): PodStatus {
@@ -49,6 +49,19 @@ describe("StatusWriter", () => {
     expect(patches).toEqual([{ phase: "Pending" }, { phase: "Failed" }]);
     await answer();
     expect(patches).toHaveLength(2);
+  });
+
+  test("StatusWriter: a status in the very moment in which it comes to rest is sent", async () => {
+    for (let turns = 0; turns < 100; turns++) {
+      const { writer, patches, answers } = setUp();
+      writer.set(POD, { phase: "Pending" });
+      await drainMicrotasks();
+      answers.shift()?.(200);
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      writer.set(POD, { phase: "Running" });
+      await drainMicrotasks();
+      expect([turns, patches]).toEqual([turns, [{ phase: "Pending" }, { phase: "Running" }]]);
+    }
   });
 
   test("StatusWriter: says nothing when nothing changed", async () => {

@@ -18,6 +18,8 @@ interface Entry {
   /** The patch it took last: one that it did not take over as sent must not be sent for ever. */
   sent: Record<string, unknown> | undefined;
   sending: Promise<void> | undefined;
+  /** A status came while another was sent. */
+  asked: boolean;
   delayed: CancelTimer | undefined;
 }
 
@@ -54,6 +56,7 @@ export class StatusWriter {
         written: undefined,
         sent: undefined,
         sending: undefined,
+        asked: false,
         delayed: undefined,
       };
       this.#entries.set(uid, fresh);
@@ -92,7 +95,9 @@ export class StatusWriter {
       entry.delayed?.();
       entry.delayed = undefined;
       this.#send(entry);
-    } else if (entry.sending === undefined) {
+    } else if (entry.sending !== undefined) {
+      entry.asked = true;
+    } else {
       entry.delayed ??= this.#options.clock.after(delayMs, () => {
         entry.delayed = undefined;
         this.#send(entry);
@@ -101,8 +106,15 @@ export class StatusWriter {
   }
 
   #send(entry: Entry): void {
-    entry.sending ??= this.#drain(entry).finally(() => {
+    if (entry.sending !== undefined) {
+      entry.asked = true;
+      return;
+    }
+    entry.asked = false;
+    entry.sending = this.#drain(entry).finally(() => {
       entry.sending = undefined;
+      // It came between the last look at what is desired and now.
+      if (entry.asked) this.#send(entry);
     });
   }
 
@@ -110,6 +122,7 @@ export class StatusWriter {
     let conflicts = 0;
     for (let delayMs = RETRY_INITIAL_MS; !this.#closing.signal.aborted;) {
       const uid = entry.pod.metadata.uid ?? "";
+      entry.asked = false;
       if (this.#entries.get(uid) !== entry) return;
       const base = newest(entry.pod, entry.written).status ?? {};
       const patch = statusPatch(base, entry.desired);
