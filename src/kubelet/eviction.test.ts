@@ -29,6 +29,8 @@ describe("a node whose pods fill its disk", () => {
     const pod = await node.pod("full", failed, "is evicted");
     const message = 'Usage of EmptyDir volume "cache" exceeds the limit "1Mi". ';
     expect(pod.status).toMatchObject({ phase: "Failed", reason: "Evicted", message });
+    const target = { type: "DisruptionTarget", status: "True", reason: "TerminationByKubelet" };
+    expect(pod.status?.conditions).toContainEqual(expect.objectContaining({ ...target, message }));
     expect(pod.status?.containerStatuses?.[0]?.state?.terminated).toBeDefined();
     expect(existsSync(volume)).toBe(false);
     await node.eventSaying("full", "Evicted", message);

@@ -6,6 +6,7 @@ import type {
 } from "../api/index.ts";
 import { rfc3339 } from "../apimachinery/index.ts";
 import { type ContainerNotes, containerStatusOf } from "./container-state.ts";
+import { EVICTED } from "./local-storage-eviction.ts";
 import { isSidecar, type PodRuntimeState, readySandbox } from "./pod-runtime-state.ts";
 import { qosClassOf } from "./qos-class.ts";
 
@@ -114,8 +115,16 @@ function conditionsOf(
     ["Ready", readyVerdict(pod, previous, containersReady)],
     ["ContainersReady", containersReady],
     ["PodScheduled", { status: "True" }],
+    ...disruption(input.failure),
   ];
   return verdicts.map(([type, verdict]) => condition(type, verdict, previous, now));
+}
+
+/** Tells Jobs and their like that the pod did not fail by itself. */
+function disruption(failure: PodStatusInput["failure"]): [string, Verdict][] {
+  if (failure?.reason !== EVICTED) return [];
+  const { message } = failure;
+  return [["DisruptionTarget", { status: "True", reason: "TerminationByKubelet", message }]];
 }
 
 interface Verdict {
