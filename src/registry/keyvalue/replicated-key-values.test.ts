@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { NAMESPACES } from "../../api/index.ts";
-import { ManualClock, SeededRandom, silentLogger } from "../../lib/index.ts";
+import { drainMicrotasks, ManualClock, SeededRandom, silentLogger } from "../../lib/index.ts";
 import { MemoryStore } from "../../lib/testing/memory-store.ts";
 import { StoreError, type Revision } from "../../store/index.ts";
 import { definitionOf } from "../lookup.ts";
@@ -108,6 +108,27 @@ describe("ReplicatedKeyValues", () => {
     expect(codeOf(await keyValues.set(AT, "b", bytes("")).catch((error) => error))).toBe(403);
     await keyValues.delete(AT, "a");
     await keyValues.set(AT, "b", bytes(""));
+  });
+
+  test("ReplicatedKeyValues: a writer of a former term leaves the present room alone", async () => {
+    const { store, keyValues } = await fixture({ "kubun.dev/keyvalue-keys": "1" });
+    const held: (() => void)[] = [];
+    store.beforeWrite = () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held.push(resolve);
+      return promise;
+    };
+    const former = ["1", "2"].map((value) => keyValues.set(AT, "a", bytes(value)).catch(codeOf));
+    await drainMicrotasks();
+    const { leadership } = store;
+    store.elect({ ...leadership, term: (leadership.term + 1) as typeof leadership.term });
+    const present = keyValues.set(AT, "b", bytes(""));
+    await drainMicrotasks();
+    held.shift()?.();
+    expect(await Promise.all(former)).toEqual([503, 503]);
+    expect(await keyValues.set(AT, "c", bytes("")).catch(codeOf)).toBe(403);
+    held.shift()?.();
+    await present;
   });
 
   test("ReplicatedKeyValues: what is read at once, and told at once, is bounded", async () => {

@@ -170,6 +170,8 @@ export class ValueWriter {
   #setAside(write: Write, present: KeyValue | undefined, decision: Decision): SetAside {
     const { lookup, store } = this.#options;
     const { at, key, term } = write;
+    // It may have waited for its turn: what a former term knows of the room would undo the new one.
+    this.#options.leading.in(term);
     if (present === undefined) this.#assertOpen(at);
     if (this.#use?.term !== term) this.#use = new QuotaUse(term, store);
     const before = present === undefined ? 0 : chargedBytes(key, valueOf(present).length);
