@@ -103,5 +103,17 @@ function bytesOf(value: SqliteValue): number {
 
 /** Nothing but white space, comments and semicolons. */
 function isBlank(sql: string): boolean {
-  return /^(?:[\s;]|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$))*$/.test(sql);
+  for (let at = 0; at < sql.length;) {
+    if (sql.startsWith("--", at)) at = behind(sql, "\n", at);
+    else if (sql.startsWith("/*", at)) at = behind(sql, "*/", at + 2);
+    else if (/[\s;]/.test(sql.charAt(at))) at++;
+    else return false;
+  }
+  return true;
+}
+
+/** Where the text goes on behind an end; at its own end when that is missing. */
+function behind(text: string, end: string, from: number): number {
+  const found = text.indexOf(end, from);
+  return found < 0 ? text.length : found + end.length;
 }

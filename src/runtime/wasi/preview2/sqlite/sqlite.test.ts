@@ -151,7 +151,12 @@ describe("connection", () => {
     using fixture = openDatabases(APP);
     const connection = connect(fixture);
     expect(run(connection, "-- a\nSELECT 1; /* b */ ;").rows).toHaveLength(1);
-    expect(run(connection, " -- nothing")).toEqual({ columns: [], rows: [] });
+    expect(run(connection, "/* a */ -- b\n/**/ SELECT 1").rows).toHaveLength(1);
+    for (const nothing of [" -- nothing", "/* a */ ; /* b", ""]) {
+      expect(run(connection, nothing)).toEqual({ columns: [], rows: [] });
+    }
+    const second = "SELECT 1; /* a */ SELECT 2 /* b */";
+    expect(failure(connection, second)).toContain("more than one statement");
     expect(failure(connection, "SELECT 1; SELECT 2")).toContain("more than one statement");
     expect(failure(connection, "SELEC 1")).toContain("syntax error");
     expect(failure(connection, "SELECT ?", integer(1), integer(2))).toContain("io: ");
