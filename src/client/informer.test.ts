@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { drainMicrotasks, ManualClock, SeededRandom, silentLogger } from "../lib/index.ts";
 import type { Pod } from "../api/index.ts";
 import { createClient } from "./client.ts";
-import { createInformer, LIST_PAGE_SIZE } from "./informer.ts";
+import { createInformer, LIST_PAGE_SIZE, WATCH_SILENCE_MS } from "./informer.ts";
 import { PODS } from "./resources.ts";
 import { SharedInformers } from "./shared-informers.ts";
 import { failure, FakeApi } from "./testing/fake-api.ts";
@@ -156,6 +156,27 @@ describe("createInformer", () => {
     await clock.advanceAsync(2000, 100);
     const lists = api.requests.length;
     expect(lists).toBe(3);
+    stop.abort();
+  });
+
+  test("createInformer: a watch that says nothing at all is made anew", async () => {
+    const { clock, api, informer, stop } = setUp();
+    informer.start(stop.signal);
+    await informer.synced();
+    await drainMicrotasks();
+    api.seed(NODE_LIKE, { metadata: { name: "other" } });
+    const asked = api.requests.length;
+    for (let minute = 0; minute < 4; minute++) {
+      await clock.advanceAsync(60_000, 10_000);
+      api.emit({ type: "BOOKMARK", object: { metadata: { resourceVersion: "2" } } });
+      await drainMicrotasks();
+    }
+    expect(api.requests).toHaveLength(asked);
+    await clock.advanceAsync(WATCH_SILENCE_MS, 10_000);
+    expect(api.requests).toHaveLength(asked + 1);
+    api.seed(PODS, pod("late"));
+    await drainMicrotasks();
+    expect(informer.lister.get("default", "late")).toBeDefined();
     stop.abort();
   });
 

@@ -56,8 +56,11 @@ export const LIST_PAGE_SIZE = 500;
 const BACKOFF_INITIAL_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
 const WATCH_TIMEOUT_SECONDS = 300;
-/** Past the server's own end of a watch, nothing heard means that the connection is dead. */
-const WATCH_GRACE_MS = 30_000;
+/**
+ * A server says once a minute where an idle watch stands. One that says nothing for so long may be
+ * cut off: a connection that ends with its machine does not tell.
+ */
+export const WATCH_SILENCE_MS = 200_000;
 
 /** An informer of its own; controllers of one process share theirs: {@link SharedInformers}. */
 export function createInformer<T extends KubeObject>(
@@ -179,7 +182,8 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
     const { clock, random, fieldSelector, labelSelector } = this.#options;
     const timeoutSeconds = Math.ceil(WATCH_TIMEOUT_SECONDS * (1 + (random?.float() ?? 0)));
     const silence = new AbortController();
-    const cancel = clock.after(timeoutSeconds * 1000 + WATCH_GRACE_MS, () => silence.abort());
+    const listen = () => clock.after(WATCH_SILENCE_MS, () => silence.abort());
+    let cancel = listen();
     const startedMs = clock.monotonic();
     try {
       const events = this.#client.watch({
@@ -192,6 +196,8 @@ class ListWatchInformer<T extends KubeObject> implements Informer<T> {
       });
       for await (const event of events) {
         if (signal.aborted) return;
+        cancel();
+        cancel = listen();
         this.#apply(event);
         this.#backoff.reset();
       }
