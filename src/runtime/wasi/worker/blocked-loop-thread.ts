@@ -1,6 +1,7 @@
 import { receiveMessageOnPort, workerData } from "node:worker_threads";
 import { SystemHostClock } from "../host/host-clock.ts";
 import { EXIT_BLOCKED, EXIT_KILLED } from "../worker-protocol.ts";
+import { attempt } from "./attempt.ts";
 import {
   type BlockedLoopOrder,
   CELLS,
@@ -87,14 +88,6 @@ function tell(guest: WatchedGuest, end: Pick<GuestEnd, "exitCode" | "message">):
     log.close();
   });
   attempt(() => leaveResult(guest.resultPath, { ...end, reason: "Error" }, clock));
-}
-
-function attempt(write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    process.stderr.write(`${String(error)}\n`);
-  }
 }
 
 watch(workerData as BlockedLoopOrder);

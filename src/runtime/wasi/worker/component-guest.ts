@@ -178,7 +178,7 @@ export class ComponentGuest implements Guest {
 
   #logAnswer(exchange: FrontExchange, status: number, startNs: bigint): void {
     const tookNs = this.#clock.monotonicNs() - startNs;
-    this.#log.write(ACCESS_LOG_STREAM, accessLine(exchange, { status, tookNs }));
+    this.#log.writeOrLose(ACCESS_LOG_STREAM, accessLine(exchange, { status, tookNs }));
   }
 
   #noteFailure(

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CriLog, MAX_LINE_BYTES } from "./cri-log.ts";
@@ -30,6 +30,25 @@ describe("log file", () => {
       log.write("stdout", Buffer.from("one\ntwo\n\n"));
       log.write("stderr", Buffer.from("three\n"));
       expect(content()).toBe("T stdout F one\nT stdout F two\nT stdout F \nT stderr F three\n");
+    });
+
+    test("CriLog tells the guest of a full disk, and loses what the runtime says", () => {
+      const log = new CriLog({ path: "/dev/full", maxBytes: 100, timestamp: () => "T" });
+      expect(() => log.write("stdout", Buffer.from("one\n"))).toThrow("ENOSPC");
+      log.note("two");
+      log.writeOrLose("stdout", Buffer.from("three\n"));
+      log.close();
+    });
+
+    test("CriLog closes also when its directory is gone", () => {
+      const gone = join(directory, "gone");
+      mkdirSync(gone);
+      const options = { maxBytes: 100, bytesPerSecond: 1, timestamp: () => "T" };
+      const log = new CriLog({ ...options, path: join(gone, "0.log") });
+      log.write("stdout", Buffer.from("more than its rate\n"));
+      rmSync(gone, { recursive: true });
+      log.close();
+      expect(existsSync(gone)).toBe(false);
     });
 
     test("CriLog joins a line that comes in parts, a stream at a time", () => {

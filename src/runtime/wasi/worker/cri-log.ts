@@ -1,9 +1,12 @@
 import { closeSync, fstatSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { hostCode } from "../host/errno.ts";
 import { LOG_PAUSE_MS, LogRate } from "./log-rate.ts";
 
 /** A line longer than this is written in parts, tagged P; its last part is tagged F. */
 export const MAX_LINE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
+/** No descriptor: where a new file could not be opened, the old number is soon another's. */
+const CLOSED = -1;
 
 export type LogStream = "stdout" | "stderr";
 
@@ -34,16 +37,15 @@ export class CriLog {
   /** Streams whose line was begun in the file and still lacks its end. */
   readonly #begun = new Set<LogStream>();
   #notice: ReturnType<typeof setTimeout> | undefined;
-  #fd: number;
-  #size: number;
+  #fd = CLOSED;
+  #size = 0;
 
   /** Throws when the file cannot be opened. */
   constructor(options: CriLogOptions) {
     this.#path = options.path;
     this.#maxBytes = options.maxBytes;
     this.#timestamp = options.timestamp;
-    this.#fd = openSync(options.path, "a", 0o640);
-    this.#size = fstatSync(this.#fd).size;
+    this.#open();
     const { bytesPerSecond } = options;
     this.#rate = bytesPerSecond === undefined ? undefined : new LogRate(bytesPerSecond, now());
   }
@@ -83,10 +85,21 @@ export class CriLog {
     for (const part of batches(parts, this.#maxBytes)) this.#append(part);
   }
 
-  /** A line of the runtime's own, such as a trap's backtrace. */
+  /**
+   * A line of the runtime's own, such as a trap's backtrace. Where it cannot be written, on a full
+   * disk for example, it is lost: whoever says it has a guest to end or a request to answer.
+   */
   note(text: string): void {
-    this.flush();
-    this.#write("stderr", Buffer.from(text.endsWith("\n") ? text : `${text}\n`), undefined);
+    const bytes = Buffer.from(text.endsWith("\n") ? text : `${text}\n`);
+    this.#orLose(() => {
+      this.flush();
+      this.#write("stderr", bytes, undefined);
+    });
+  }
+
+  /** As {@link write}, for lines that the guest did not write: lost as a {@link note} is. */
+  writeOrLose(stream: LogStream, bytes: Uint8Array): void {
+    this.#orLose(() => this.write(stream, bytes));
   }
 
   /** Writes lines that lack their end. */
@@ -98,16 +111,24 @@ export class CriLog {
   }
 
   close(): void {
-    this.flush();
+    this.#orLose(() => this.flush());
     clearTimeout(this.#notice);
-    this.#tellDropped(Number.POSITIVE_INFINITY);
-    closeSync(this.#fd);
+    this.#orLose(() => this.#tellDropped(Number.POSITIVE_INFINITY));
+    if (this.#fd !== CLOSED) closeSync(this.#fd);
+  }
+
+  #orLose(write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      if (hostCode(error) === undefined) throw error;
+    }
   }
 
   #admits(part: Uint8Array, rate: LogRate | undefined): boolean {
     if (rate === undefined || rate.admits(part.length, now())) return true;
     // A guest that falls silent then is told of all the same.
-    this.#notice ??= setTimeout(() => this.#tellDropped(), LOG_PAUSE_MS + 1);
+    this.#notice ??= setTimeout(() => this.#orLose(() => this.#tellDropped()), LOG_PAUSE_MS + 1);
     this.#notice.unref();
     return false;
   }
@@ -125,6 +146,7 @@ export class CriLog {
   }
 
   #append(bytes: Uint8Array): void {
+    if (this.#fd === CLOSED) this.#open();
     if (this.#size > 0 && this.#size + bytes.length > this.#maxBytes) this.#rotate();
     for (let from = 0; from < bytes.length;) {
       const written = writeSync(this.#fd, bytes, from, bytes.length - from);
@@ -135,9 +157,15 @@ export class CriLog {
 
   #rotate(): void {
     renameSync(this.#path, `${this.#path}.1`);
+    // A guest may have taken all other descriptors: the new file gets that of the former.
     closeSync(this.#fd);
+    this.#fd = CLOSED;
+    this.#open();
+  }
+
+  #open(): void {
     this.#fd = openSync(this.#path, "a", 0o640);
-    this.#size = 0;
+    this.#size = fstatSync(this.#fd).size;
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type WorkerSpec,
   type WorkerStatus,
 } from "../worker-protocol.ts";
+import { attempt } from "./attempt.ts";
 import type { Reply } from "./control-server.ts";
 import type { GuestEnd } from "./guest.ts";
 import type { Container, prepareContainer, ProcessResources } from "./run-container.ts";
@@ -53,7 +54,7 @@ export class HeldContainer {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const end: GuestEnd = { exitCode: EXIT_CANNOT_RUN, reason: "ContainerCannotRun", message };
-      room.resources.leaveResult(this.#spec.resultPath, end);
+      attempt(() => room.resources.leaveResult(this.#spec.resultPath, end));
       reply({ type: "failed", containerId, reason: "ContainerCannotRun", message });
       return this.#onEnd(end);
     }

@@ -3,6 +3,7 @@ import { SystemHostClock } from "../host/host-clock.ts";
 import { PREVIEW1, WasiHost } from "../host/wasi-host.ts";
 import { emptyInput } from "../host/streams.ts";
 import type { FacadeStatus, WorkerSpec } from "../worker-protocol.ts";
+import { attempt } from "./attempt.ts";
 import { BlockedLoopWatch, type GuestTurns } from "./blocked-loop-watch.ts";
 import { CommandGuest } from "./command-guest.ts";
 import { compileBytes, type CompiledModule, compileModule } from "./compile-module.ts";
@@ -74,7 +75,7 @@ function openContainer(
   held: (() => void)[],
 ): Container {
   const giveBack = () => {
-    for (const release of held.splice(0).reverse()) release();
+    for (const release of held.splice(0).reverse()) attempt(release);
   };
   try {
     const log = new CriLog({
@@ -92,7 +93,7 @@ function openContainer(
       computedNs: () => (spec.shared === undefined ? 0n : clock.cpuNs()),
       finish(end) {
         giveBack();
-        leaveResult(spec.resultPath, end, clock);
+        attempt(() => leaveResult(spec.resultPath, end, clock));
       },
     };
   } catch (error) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../../../lib/testing/eventually.ts";
 import { parseWorkerResult, type WorkerSpec } from "../worker-protocol.ts";
@@ -100,6 +100,19 @@ describe("a worker that several containers share", () => {
     }
     expect(await answers("a")).toBe(200);
     expect(await start("d", MODULES.helloHttp)).toMatchObject({ type: "started" });
+  });
+
+  test("whose result cannot be written takes no other with it", async () => {
+    await start("a", MODULES.helloHttp);
+    const lost = join(worker.directory, "lost");
+    mkdirSync(lost);
+    const places = { logPath: join(lost, "log"), resultPath: join(lost, "result") };
+    await start("b", MODULES.helloHttp, places);
+    rmSync(lost, { recursive: true });
+    await fetch("http://pod/exit?code=3", { unix: join(worker.directory, "b") }).catch(() => 0);
+    expect(await worker.next()).toEqual({ type: "ended", containerId: "b" });
+    expect(await answers("a")).toBe(200);
+    expect(await start("b", MODULES.helloHttp)).toMatchObject({ type: "started" });
   });
 
   test("runs on without a supervisor, and ends with the last container", async () => {
