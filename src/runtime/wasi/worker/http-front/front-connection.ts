@@ -81,13 +81,13 @@ export class FrontConnection implements ExchangeConnection {
   onData(chunk: Buffer): void {
     // Who goes on sending what is dropped is not waited for.
     if (this.#state === "linger") return;
-    this.#lastActiveMs = this.#context.coarseNowMs;
+    this.touch();
     if (this.#unread !== undefined) this.#keepUnread(Buffer.concat([this.#unread, chunk]));
     else this.#process(chunk);
   }
 
   onDrain(): void {
-    this.#lastActiveMs = this.#context.coarseNowMs;
+    this.touch();
     this.outlet.flush();
     this.#exchange?.drained();
   }
@@ -141,7 +141,7 @@ export class FrontConnection implements ExchangeConnection {
       case "exchange":
       case "tunnel":
         // Who answers has deadlines of its own, until only the client is waited for.
-        if (this.#exchange?.written === true && silentMs > timeouts.idleMs) this.cut();
+        if (this.#waitsForClient && silentMs > timeouts.idleMs) this.cut();
         return;
       case "discard":
       case "linger":
@@ -151,7 +151,15 @@ export class FrontConnection implements ExchangeConnection {
     }
   }
 
+  get #waitsForClient(): boolean {
+    return this.#exchange?.written === true || !this.outlet.empty;
+  }
+
   // What the exchange says.
+
+  touch(): void {
+    this.#lastActiveMs = this.#context.coarseNowMs;
+  }
 
   sendContinue(): void {
     if (!this.#expectsContinue || this.#exchange?.answered === true) return;
@@ -169,7 +177,7 @@ export class FrontConnection implements ExchangeConnection {
   onDone({ keepAlive }: { readonly keepAlive: boolean }): void {
     this.#exchange = undefined;
     if (this.#state === "closed") return;
-    this.#lastActiveMs = this.#context.coarseNowMs;
+    this.touch();
     const complete = this.#body === undefined || this.#body.done;
     if (!keepAlive || (!complete && this.#discarded > MAX_DISCARDED_BYTES)) {
       this.#linger();
@@ -185,7 +193,8 @@ export class FrontConnection implements ExchangeConnection {
     const full = this.#exchange?.body?.full === true;
     const ahead = (this.#unread?.length ?? 0) > MAX_AHEAD_BYTES;
     const unwanted = this.#discarded > MAX_DISCARDED_BYTES && this.#state === "exchange";
-    const paused = full || ahead || unwanted || this.#context.crowded;
+    const crowded = this.#context.crowded && this.#exchange?.starving !== true;
+    const paused = full || ahead || unwanted || crowded;
     if (paused === this.#paused || this.#state === "closed") return;
     this.#paused = paused;
     if (paused) this.#socket.pause();

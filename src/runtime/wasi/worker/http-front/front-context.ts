@@ -8,7 +8,7 @@ export const MAX_HEAD_BYTES = 64 * 1024;
 export const MAX_CONNECTIONS = 4096;
 /** Bytes a client may send ahead of its turn before its socket is no longer read. */
 export const MAX_AHEAD_BYTES = 64 * 1024;
-/** Bytes of all requests' bodies held; beyond it nothing is read from anybody. */
+/** Bytes of all requests' bodies held; beyond it only what a guest waits for is read. */
 export const MAX_HELD_BYTES = 32 * 1024 * 1024;
 /** What may be left of a request's body once it is answered, for the connection to be kept. */
 export const MAX_DISCARDED_BYTES = 256 * 1024;
@@ -42,7 +42,7 @@ export interface FrontContext {
   dateLine: string;
   /** The container is being stopped: answers say that their connection ends. */
   draining: boolean;
-  /** Too much of all requests' bodies is held: nobody is read from. */
+  /** Too much of all requests' bodies is held: only what a guest waits for is read. */
   crowded: boolean;
   /** So many more bytes of bodies are held. */
   hold(change: number): void;

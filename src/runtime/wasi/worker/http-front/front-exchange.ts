@@ -20,6 +20,8 @@ export interface ExchangeConnection {
   readonly port: number;
   readonly remoteAddress: string;
   readonly outlet: Outlet;
+  /** Something goes to the client: it is not silent. */
+  touch(): void;
   /** More of the body can be read, or no more. */
   reconsider(): void;
   sendContinue(): void;
@@ -57,6 +59,7 @@ export class FrontExchange {
   #answered = false;
   #answerDone = false;
   #bodyDone: boolean;
+  #wanted = false;
   #over = false;
 
   constructor(context: FrontContext, connection: ExchangeConnection, head: RequestHead) {
@@ -70,11 +73,17 @@ export class FrontExchange {
           this.#checkOver({ bodyDone: true });
           connection.reconsider();
         },
-        held: (change) => context.hold(change),
+        held: (change) => {
+          context.hold(change);
+          if (this.starving) connection.reconsider();
+        },
       });
     }
     this.#writer = new AnswerWriter(context, connection.outlet, {
-      moved: () => this.user.moved(),
+      moved: () => {
+        connection.touch();
+        this.user.moved();
+      },
       done: () => {
         this.#answerDone = true;
         this.#checkOver({});
@@ -147,6 +156,14 @@ export class FrontExchange {
   /** Somebody wants the body: a client that asks whether to send it is told to. */
   wantBody(): void {
     this.#connection.sendContinue();
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#connection.reconsider();
+  }
+
+  /** Somebody wants more of the body than has come: it is read on, however much others hold. */
+  get starving(): boolean {
+    return this.#wanted && !this.#bodyDone && this.body?.heldBytes === 0;
   }
 
   /** Once, and only while {@link answered} is false and nobody is gone. */
@@ -156,6 +173,7 @@ export class FrontExchange {
       return;
     }
     this.#answered = true;
+    this.#connection.touch();
     const tunnel = answer.status === 101;
     if (this.upgrade !== "" && !tunnel) this.receivedAll(undefined);
     const keepAlive = this.#connection.reusable && this.#head.keepAlive;
@@ -191,7 +209,9 @@ export class FrontExchange {
     if (this.#over) return;
     this.#over = true;
     const reason = new ClientGone("the client went away");
-    this.body?.fail(reason);
+    // Who has it may read what has come, and lets it go; nobody else would.
+    if (this.user === NOBODY) this.body?.close();
+    else this.body?.fail(reason);
     this.#trailers?.reject(reason);
     this.#writer.cancel();
     this.user.gone();

@@ -248,6 +248,56 @@ describe("HttpFront", () => {
     await late.sees("late");
   });
 
+  test("HttpFront reads on for who waits for a body, however much others hold", async () => {
+    serve({ maxHeldBytes: 100_000 });
+    const [one, other, late] = [client(), client(), client()];
+    for (const each of [one, other]) {
+      each.write("POST / HTTP/1.1\r\nHost: pod\r\nContent-Length: 120000\r\n\r\n");
+      each.write("x".repeat(60_000));
+    }
+    const held = [await request(), await request()];
+    await eventually(() => held.every(({ body }) => body?.heldBytes === 60_000));
+    const [reading] = held;
+    reading?.wantBody();
+    for (let left = 60_000; left > 0;) left -= reading?.body?.read(65_536)?.length ?? left;
+    for (const each of [one, other]) each.write("y".repeat(60_000));
+    late.write(GET);
+    await eventually(() => reading?.body?.heldBytes === 60_000);
+    expect([held[1]?.body?.heldBytes, waiting]).toEqual([60_000, []]);
+  });
+
+  test("HttpFront forgets what it held of a body that turned out to be malformed", async () => {
+    serve({ maxHeldBytes: 100_000 });
+    const head = "POST / HTTP/1.1\r\nHost: pod\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const chunk = `7530\r\n${"x".repeat(0x7530)}\r\n`;
+    for (let round = 0; round < 8; round++) {
+      const one = client();
+      one.write(`${head}${chunk}no size\r\n`);
+      await one.sees("400 Bad Request");
+    }
+    const late = client();
+    late.write(GET);
+    say(await eventually(() => waiting.find(({ method }) => method === "GET")), "late");
+    await late.sees("late");
+  });
+
+  test("HttpFront forgets what it held for a client that went before its turn", async () => {
+    const serving = serve({ maxHeldBytes: 100_000 });
+    const post = "POST / HTTP/1.1\r\nHost: pod\r\nContent-Length: 60000\r\n\r\n";
+    for (let round = 0; round < 4; round++) {
+      const one = client();
+      one.write(post + "x".repeat(30_000));
+      const { body } = await request();
+      await eventually(() => body?.heldBytes === 30_000);
+      one.destroy();
+      await eventually(() => serving.connections === 0);
+    }
+    const late = client();
+    late.write(GET);
+    say(await request(), "late");
+    await late.sees("late");
+  });
+
   test("HttpFront asks for a body that waits for it only when somebody wants it", async () => {
     serve();
     const head =

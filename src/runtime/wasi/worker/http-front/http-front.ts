@@ -131,7 +131,7 @@ export class HttpFront {
     return connection;
   }
 
-  /** Nobody is read from until half of what is held was read by the guests. */
+  /** It lasts until half of what is held was read by the guests. */
   #hold(change: number): void {
     const context = this.#context;
     this.#heldBytes += change;
