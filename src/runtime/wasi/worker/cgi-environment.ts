@@ -18,6 +18,11 @@ export interface CgiConnection {
 
 /** Header fields that have a variable of their own, or none (RFC 3875 4.1.18, "httpoxy"). */
 const NOT_AS_HTTP = new Set(["content-length", "content-type", "proxy"]);
+/**
+ * Names that are still told apart as variables: `x_forwarded_for`, which any client may send, would
+ * be taken for the field of the proxy.
+ */
+const UNMISTAKABLE = /^[a-z0-9-]+$/;
 
 /**
  * The meta-variables of RFC 3875 for one request, with WAGI's X_ variables. The module is mounted
@@ -56,7 +61,7 @@ export function cgiEnvironment(
     ["X_MATCHED_ROUTE", "/..."],
     ["X_RAW_PATH_INFO", url.pathname],
     ...[...headers]
-      .filter(([name]) => !NOT_AS_HTTP.has(name))
+      .filter(([name]) => UNMISTAKABLE.test(name) && !NOT_AS_HTTP.has(name))
       .map(([name, value]): [string, string] => [
         `HTTP_${name.toUpperCase().replaceAll("-", "_")}`,
         value,

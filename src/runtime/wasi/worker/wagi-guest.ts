@@ -138,12 +138,11 @@ export class WagiGuest implements Guest {
       })
       .finally(() => {
         exchange.body?.close();
+        // Only the client is waited for, as long as it takes what there is.
+        for (const cancel of [deadline, streaming]) cancel();
         this.#slots.give();
       });
-    void Promise.all([ended, answered.promise]).then(() => {
-      for (const cancel of [deadline, streaming]) cancel();
-      this.#requests--;
-    });
+    void Promise.all([ended, answered.promise]).then(() => this.#requests--);
   }
 
   #refusalFor(exchange: FrontExchange, error: unknown): Answer {
@@ -158,7 +157,7 @@ export class WagiGuest implements Guest {
   #answer(exchange: FrontExchange, answer: Answer, startNs: bigint): void {
     if (this.#spec.wagi?.accessLog === true) {
       const tookNs = this.#clock.monotonicNs() - startNs;
-      this.#log.write("stdout", accessLine(exchange, { status: answer.status, tookNs }));
+      this.#log.writeOrLose("stdout", accessLine(exchange, { status: answer.status, tookNs }));
     }
     exchange.answer(answer);
   }
