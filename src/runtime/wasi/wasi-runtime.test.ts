@@ -161,6 +161,29 @@ describe("createWasiRuntime", () => {
     await close();
   });
 
+  test("createWasiRuntime: a port is reached when what ran there before is removed", async () => {
+    const fixture = newFixture();
+    const { runtime, close } = await fixture.open();
+    const { id, sandbox } = await startServer(fixture, runtime);
+    await runtime.stopContainer(id, { gracePeriodMs: 0 });
+    expect(runtime.endpoint(sandbox.ip, 8080)).toBeUndefined();
+    const next = await runtime.createContainer(sandbox.id, {
+      name: "main",
+      attempt: 1,
+      image: fixture.serverImage,
+      env: [],
+      mounts: [],
+      ports: [{ port: 8080, protocol: "TCP" }],
+      logPath: fixture.logPath("a"),
+    });
+    await runtime.startContainer(next);
+    await runtime.removeContainer(id);
+    const answer = await fixture.fetch(runtime, sandbox.ip, 8080, "/healthz");
+    expect(answer.status).toBe(200);
+    await runtime.removePodSandbox(sandbox.id);
+    await close();
+  });
+
   test("createWasiRuntime: refuses a container image and says what it runs", async () => {
     const fixture = newFixture();
     const { runtime, close } = await fixture.open();

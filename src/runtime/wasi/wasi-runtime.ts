@@ -435,7 +435,8 @@ class WorkerRuntime implements WasiRuntime {
       const key = `${sandbox?.ip}:${port}`;
       if (protocol !== "TCP" || sandbox === undefined) continue;
       if (type === "started") this.#endpoints.set(key, this.#directory.portPath(sandbox, port));
-      else if (type !== "created") this.#endpoints.delete(key);
+      // When an old one is removed, its successor may run already.
+      else if (type === "stopped") this.#endpoints.delete(key);
     }
     if (type === "started" && record.config.memoryLimitBytes !== undefined) this.#watchMemory();
     const { id: containerId, sandboxId, podUid } = record;
