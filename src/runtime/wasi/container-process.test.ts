@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import type { Clock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { createProcessSpawner, systemClock } from "../../os/index.ts";
-import { WasiFixture } from "./testing/wasi-fixture.ts";
+import { SHARING_POD, WasiFixture } from "./testing/wasi-fixture.ts";
+import type { PodSandboxConfig } from "../runtime.ts";
 import { noLimits, type ProcessLimits, WORKER_OVERHEAD_BYTES } from "./limits/process-limits.ts";
 import type { WasiRuntime } from "./wasi-runtime.ts";
 
@@ -31,8 +32,9 @@ describe("ContainerProcess", () => {
     { fixture, runtime }: { fixture: WasiFixture; runtime: WasiRuntime },
     behaviour: string,
     memoryLimitBytes?: number,
+    pod: Partial<PodSandboxConfig> = {},
   ): Promise<string> {
-    const config = { name: "a", namespace: "default", uid: "u", attempt: 0 };
+    const config = { name: "a", namespace: "default", uid: "u", attempt: 0, ...pod };
     const sandbox = await runtime.runPodSandbox(config);
     mkdirSync(dirname(fixture.logPath("main")), { recursive: true });
     return runtime.createContainer(sandbox.id, {
@@ -74,6 +76,14 @@ describe("ContainerProcess", () => {
     await world.runtime.startContainer(id);
     await world.runtime.stopContainer(id, { gracePeriodMs: 9998.63 });
     expect((await world.runtime.containerStatus(id)).exitCode).toBe(5);
+  });
+
+  test("ContainerProcess: who is turned away from a shared process has ended", async () => {
+    const world = await open();
+    const id = await create(world, "turn-away", undefined, SHARING_POD);
+    const error = await world.runtime.startContainer(id).catch((reason: unknown) => reason);
+    expect(String(error)).toContain("this process is about to end");
+    expect((await world.runtime.containerStatus(id)).state).toBe("exited");
   });
 
   test("ContainerProcess: a refused start says why", async () => {

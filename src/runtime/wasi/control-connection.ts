@@ -157,17 +157,22 @@ export class ControlConnection {
       case "stopping":
         return this.#waiter("stop", reply.containerId)?.resolve(reply);
       case "ended":
-        this.#ends.get(reply.containerId)?.();
-        this.#ends.delete(reply.containerId);
-        return;
+        return this.#tellEnd(reply.containerId);
       case "error":
         return this.#refused(reply.containerId, new Error(reply.message));
     }
   }
 
+  #tellEnd(containerId: string): void {
+    this.#ends.get(containerId)?.();
+    this.#ends.delete(containerId);
+  }
+
   /** A worker that cannot tell whose line it did not understand is not to be worked with. */
   #refused(containerId: string | undefined, error: Error): void {
     if (containerId === undefined) return this.close();
+    // Whose start was refused is not there, and nothing else will say so.
+    this.#tellEnd(containerId);
     for (const kind of ANSWERED) {
       const waiter = this.#waiter(kind, containerId);
       if (waiter !== undefined) return waiter.reject(error);

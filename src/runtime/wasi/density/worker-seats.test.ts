@@ -105,6 +105,14 @@ describe("WorkerSeats", () => {
     ]);
   });
 
+  test("WorkerSeats: a process that is adopted has the limits of all that are in it", () => {
+    const shared = { domain: "d", capacity: 2 };
+    const address = { id: "old", identity: { pid: 1, startTime: "1" }, shared };
+    for (const container of ["a", "b"]) seats.adopt(container, address, GROUP);
+    clock.advance(1000);
+    expect(placed).toEqual([["old", 200]]);
+  });
+
   test("WorkerSeats: an empty process ends after a time, unless somebody comes", async () => {
     const worker = await seats.take("a", sharing("d"));
     seats.leave("a", worker);

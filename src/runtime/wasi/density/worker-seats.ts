@@ -96,6 +96,8 @@ export class WorkerSeats {
       limits.adopt(address.identity, groupOf(address.id, [group]));
     }
     this.#sit(process, containerId, group);
+    // The others are not known yet, and their limits are its limits too.
+    this.#limit(process);
   }
 
   /** A connection to the worker; the containers of a shared one have it in common. */

@@ -31,6 +31,9 @@ function start(spec: WorkerSpec, reply: (message: WorkerReply) => void, close: (
       });
       process.exit(128);
       break;
+    case "turn-away":
+      delete running.spec;
+      return reply({ type: "error", containerId, message: "this process is about to end" });
     case "drop-control":
       reply({ type: "started", containerId, facade: [] });
       setTimeout(close, 10);
@@ -41,16 +44,19 @@ function start(spec: WorkerSpec, reply: (message: WorkerReply) => void, close: (
 }
 
 function stop(): void {
-  if (running.spec?.args[0] === "deaf") return;
+  if (running.spec === undefined || running.spec.args[0] === "deaf") return;
   const finishedAt = "2026-01-01T00:00:00.123456789Z";
   const result = { exitCode: 5, reason: "Error", message: "asked to end", finishedAt };
-  writeFileSync(running.spec?.resultPath ?? "/dev/null", JSON.stringify(result));
+  writeFileSync(running.spec.resultPath, JSON.stringify(result));
   process.exit(5);
 }
 
 Bun.listen({
   unix: controlPath,
   socket: {
+    close() {
+      if (running.spec === undefined) process.exit(0);
+    },
     data(socket, data) {
       for (const line of data.toString().split("\n").filter(Boolean)) {
         const request = parseWorkerRequest(line);
