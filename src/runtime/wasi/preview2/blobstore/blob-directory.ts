@@ -116,7 +116,7 @@ export class BlobDirectory {
         renameSync(source, path);
       } catch (error) {
         if (hostCode(error) !== "EXDEV") throw error;
-        this.#copy(source, object);
+        this.#copy(file.handle, object);
         unlinkSync(source);
       }
     });
@@ -126,7 +126,7 @@ export class BlobDirectory {
   copyFrom(source: BlobDirectory, object: string, target: string): void {
     const { handle } = source.open(object);
     try {
-      this.#copy(`/proc/self/fd/${handle.fd}`, target);
+      this.#copy(handle, target);
     } finally {
       handle.release();
     }
@@ -189,11 +189,13 @@ export class BlobDirectory {
     }
   }
 
-  #copy(sourcePath: string, object: string): void {
+  /** By descriptors: whoever shares the volume may put links in place of names meanwhile. */
+  #copy(source: FileHandle, object: string): void {
     const file = this.temporary();
+    const pathOf = ({ fd }: FileHandle) => `/proc/self/fd/${fd}`;
     try {
       const copy = () =>
-        copyFileSync(sourcePath, this.#path(file.name), constants.COPYFILE_FICLONE);
+        copyFileSync(pathOf(source), pathOf(file.handle), constants.COPYFILE_FICLONE);
       blobOperation(`object ${object}`, copy);
       this.commit(file, object);
     } catch (error) {
