@@ -80,7 +80,10 @@ export class Exchange implements UpstreamUser, Waiting {
   }
 
   start(): void {
-    const target = this.#client.router.route(this.#head);
+    this.#goToFound(this.#client.router.route(this.#head));
+  }
+
+  #goToFound(target: RequestTarget | Promise<RequestTarget>): void {
     if (!(target instanceof Promise)) {
       this.#goTo(target);
       return;
@@ -214,7 +217,7 @@ export class Exchange implements UpstreamUser, Waiting {
     const port = target.fixed === true ? target.port : table.ports.get(target.port.key);
     if (target.awake !== undefined && port !== undefined && port.endpoints.length > 0) {
       this.#target = undefined;
-      void Promise.resolve(target.awake()).then((found) => this.#goTo(found));
+      this.#goToFound(Promise.resolve(target.awake()));
       return;
     }
     const tried = this.#tried ?? NONE_TRIED;
