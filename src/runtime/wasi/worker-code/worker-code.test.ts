@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock, silentLogger } from "../../../lib/index.ts";
@@ -91,6 +100,25 @@ describe("WorkerCode", () => {
     code.start();
     expect(code.isBundled).toBe(false);
     code.close();
+  });
+
+  test("WorkerCode: what a server that was killed had begun to make goes", async () => {
+    makeBundle();
+    const bundles = join(directory, "bundles");
+    for (const [name, ageMs] of [
+      ["left.tmp", 86_400_000],
+      ["begun.tmp", 0],
+    ] as const) {
+      const path = join(bundles, name);
+      mkdirSync(path, { recursive: true });
+      const made = new Date(Date.now() - ageMs);
+      utimesSync(path, made, made);
+    }
+    const code = newCode();
+    await startAndWait(code);
+    code.close();
+    await eventually(() => !existsSync(join(bundles, "left.tmp")));
+    expect(existsSync(join(bundles, "begun.tmp"))).toBe(true);
   });
 
   test("WorkerCode: without a bundler that works the sources stay in use", async () => {

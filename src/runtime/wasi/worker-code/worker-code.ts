@@ -25,6 +25,9 @@ export const BUILD_DELAY_MS = 1_500;
 const BUILD_TIMEOUT_MS = 60_000;
 /** A worker of an earlier version may still load what it needs later from its own bundle. */
 export const MAX_BUNDLES = 4;
+/** What was begun so long before the newest bundle was left by a server that was killed. */
+const STALE_MS = 10 * BUILD_TIMEOUT_MS;
+const TEMPORARY = ".tmp";
 const NICE = ["/usr/bin/env", "nice", "-n", "10"] as const;
 
 /**
@@ -63,7 +66,7 @@ export class WorkerCode {
   async #build(bundles: WorkerCodePlace): Promise<void> {
     const { clock, logger } = this.#options;
     const place = join(bundles.directory, `${process.pid}-${Math.floor(clock.now())}`);
-    const temporary = `${place}.tmp`;
+    const temporary = `${place}${TEMPORARY}`;
     try {
       mkdirSync(bundles.directory, { recursive: true, mode: 0o700 });
       await this.#run([...bundles.buildCommand, temporary]);
@@ -89,9 +92,9 @@ export class WorkerCode {
 
   #adopt({ directory }: WorkerCodePlace): boolean {
     const { workerCommand } = this.#options;
-    const found = bundlesIn(directory).find((place) => holdsCurrentCode(place));
+    const found = bundlesIn(directory).find(({ path }) => holdsCurrentCode(path));
     if (found === undefined) return false;
-    this.#command = [...workerCommand.slice(0, -1), join(found, WORKER_SCRIPT)];
+    this.#command = [...workerCommand.slice(0, -1), join(found.path, WORKER_SCRIPT)];
     return true;
   }
 
@@ -111,20 +114,34 @@ export class WorkerCode {
   }
 }
 
+interface Place {
+  readonly path: string;
+  readonly madeMs: number;
+}
+
+/** Removes the oldest, and what nobody goes on to make. */
 function sweep({ directory }: WorkerCodePlace): void {
-  const leaving = bundlesIn(directory).slice(MAX_BUNDLES);
-  for (const place of leaving) rmSync(place, { recursive: true, force: true });
+  const [newest, ...others] = bundlesIn(directory);
+  if (newest === undefined) return;
+  const begun = placesIn(directory, (name) => name.endsWith(TEMPORARY));
+  const unfinished = begun.filter(({ madeMs }) => madeMs < newest.madeMs - STALE_MS);
+  for (const { path } of [...others.slice(MAX_BUNDLES - 1), ...unfinished]) {
+    rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function bundlesIn(directory: string): Place[] {
+  return placesIn(directory, (name) => !name.endsWith(TEMPORARY));
 }
 
 /** The newest first. */
-function bundlesIn(directory: string): string[] {
+function placesIn(directory: string, isWanted: (name: string) => boolean): Place[] {
   try {
     return readdirSync(directory)
-      .filter((name) => !name.endsWith(".tmp"))
+      .filter(isWanted)
       .map((name) => join(directory, name))
       .map((path) => ({ path, madeMs: statSync(path).mtimeMs }))
-      .sort((one, other) => other.madeMs - one.madeMs)
-      .map(({ path }) => path);
+      .sort((one, other) => other.madeMs - one.madeMs);
   } catch {
     return []; // None was ever made, or another server sweeps: one is made.
   }
