@@ -92,9 +92,9 @@ describe("createEventRecorder", () => {
     api.fault = () => failure(403, "Forbidden", "no");
     for (let round = 0; round < MAX_PENDING_EVENTS + 10; round++) about(recorder, round);
     recorder.event({ metadata: {} }, "Normal", "R", "about nothing");
-    let done = false;
-    void recorder.flushed().then(() => (done = true));
-    while (!done) await clock.advanceAsync(20);
+    const flushed = recorder.flushed().then(() => "done");
+    const later = (): Promise<string> => clock.advanceAsync(20).then(() => "later");
+    while ((await Promise.race([flushed, later()])) !== "done");
     expect(api.requests.length).toBe(MAX_PENDING_EVENTS);
   });
 

@@ -60,7 +60,7 @@ const WATCH_TIMEOUT_SECONDS = 300;
  * A server says once a minute where an idle watch stands. One that says nothing for so long may be
  * cut off: a connection that ends with its machine does not tell.
  */
-export const WATCH_SILENCE_MS = 200_000;
+export const WATCH_SILENCE_MS = 240_000;
 
 /** An informer of its own; controllers of one process share theirs: {@link SharedInformers}. */
 export function createInformer<T extends KubeObject>(
