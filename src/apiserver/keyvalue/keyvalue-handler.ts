@@ -156,10 +156,23 @@ async function deleteIfThere(
   }
 }
 
-function keyOf({ query }: ApiRequest): string {
+function keyOf({ query, request }: ApiRequest): string {
   const key = query.get("key");
   if (key === null) throw badRequest("the query names no key: want ?key=KEY");
+  // What is no UTF-8 was read as this character: different keys would be the same one.
+  if (key.includes("\uFFFD") && !isUtf8(new URL(request.url).search)) {
+    throw badRequest("a key is well-formed Unicode text without NUL characters");
+  }
   return key;
+}
+
+function isUtf8(escaped: string): boolean {
+  try {
+    decodeURIComponent(escaped);
+    return true;
+  } catch {
+    return false; // URIError: the escapes are no UTF-8.
+  }
 }
 
 /** `resourceVersion`: only if this is what there is; 0 for no such key. */

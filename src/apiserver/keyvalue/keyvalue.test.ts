@@ -86,6 +86,14 @@ const RULES: readonly Rule[] = [
     "x",
     "400 a key is well-formed Unicode text without NUL characters",
   ],
+  [
+    "no bytes that are no text",
+    "PUT",
+    `${STORE}/values?key=%FF`,
+    "x",
+    "400 a key is well-formed Unicode text without NUL characters",
+  ],
+  ["the character for what is none is text", "PUT", value("\uFFFD"), "x", "200 Success"],
   ["1 MiB of value", "PUT", value("large"), new Uint8Array(MIB), "200 Success"],
   [
     "not one more byte",

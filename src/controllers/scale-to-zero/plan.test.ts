@@ -69,6 +69,11 @@ describe("readSleepSettings", () => {
     expect(read(target)).toEqual({ idleMs: 30_000, concurrency: { target: 10, maxReplicas: 10 } });
     expect(read({ ...target, "kubun.dev/max-scale": "0" })).toContain("kubun.dev/max-scale");
     expect(read({ [zero]: "30s", "kubun.dev/target-concurrency": "x" })).toContain("x");
+    expect(read({ [zero]: "30s", "kubun.dev/target-concurrency": "0x10" })).toContain("0x10");
+    expect(read({ [zero]: "30s", "kubun.dev/max-scale": "many" })).toContain("many");
+    expect(read({ "kubun.dev/target-concurrency": "10" })).toBe(
+      "kubun.dev/target-concurrency means nothing without kubun.dev/scale-to-zero",
+    );
   });
 });
 

@@ -21,22 +21,24 @@ export interface SleepSettings {
 export function readSleepSettings({ metadata }: Deployment): SleepSettings | string | undefined {
   const annotations = metadata.annotations ?? {};
   const idle = annotations[SCALE_TO_ZERO];
-  if (idle === undefined) return undefined;
+  if (idle === undefined) {
+    const alone = [TARGET_CONCURRENCY, MAX_SCALE].find((name) => annotations[name] !== undefined);
+    return alone && `${alone} means nothing without ${SCALE_TO_ZERO}`;
+  }
   const idleMs = parseGoDuration(idle);
   if (!(idleMs >= MIN_IDLE_MS)) {
     return `${SCALE_TO_ZERO}: "${idle}" is not a duration of at least ${MIN_IDLE_MS / 1000}s`;
   }
+  const max = annotations[MAX_SCALE];
+  const maxReplicas = max === undefined ? DEFAULT_MAX_SCALE : wholeNumber(max);
+  if (maxReplicas === undefined) return `${MAX_SCALE}: "${max}" is not a positive number`;
   const target = annotations[TARGET_CONCURRENCY];
   if (target === undefined) return { idleMs };
   const count = wholeNumber(target);
   if (count === undefined) return `${TARGET_CONCURRENCY}: "${target}" is not a positive number`;
-  const max = annotations[MAX_SCALE];
-  const maxReplicas = max === undefined ? DEFAULT_MAX_SCALE : wholeNumber(max);
-  if (maxReplicas === undefined) return `${MAX_SCALE}: "${max}" is not a positive number`;
   return { idleMs, concurrency: { target: count, maxReplicas } };
 }
 
 function wholeNumber(text: string): number | undefined {
-  const value = Number(text);
-  return Number.isSafeInteger(value) && value > 0 ? value : undefined;
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
 }
