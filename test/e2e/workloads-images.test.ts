@@ -180,13 +180,12 @@ describe("images of workloads", () => {
           "Hello from Spin, this is standard",
         ),
       );
-      const imports = ["fermyon:spin/key-value@2.0.0"];
+      const imports = ["fermyon:spin/redis@2.0.0"];
       const exports = ["wasi:http/incoming-handler@0.2.0"];
       await spin("own", componentWith({ imports, exports }));
       await create("own", "own:v1");
       expect(await waitingMessage("own")).toContain(
-        "a Spin application that cannot run here: fermyon:spin/key-value@2.0.0: Spin's own " +
-          "interface; wasi:keyvalue/store is provided",
+        "a Spin application that cannot run here: fermyon:spin/redis@2.0.0: Spin's own interface",
       );
     },
     TEST_TIMEOUT_MS,
