@@ -78,19 +78,19 @@ describe("a cluster whose pods have limits", () => {
         expect(groups).toMatch(new RegExp(`/kubun/[0-9a-f]{12}/pod${pod.metadata.uid}/`));
       }
       const path = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/loop";
-      const cpu = await eventually(
+      const cores = await eventually(
         async () => {
           const answer = await server.request(path);
           const { containers } = (await answer.json()) as {
             containers?: { usage: { cpu: string } }[];
           };
-          return containers?.[0]?.usage.cpu;
+          const told = Number(containers?.[0]?.usage.cpu.replace(/n$/, "")) / 1e9;
+          // The first look has the start in it, which no limit held back.
+          return told < 0.25 ? told : undefined;
         },
         { deadlineMs: DEADLINE_MS, what: "usage is told" },
       );
-      const cores = Number(cpu.replace(/n$/, "")) / 1e9;
       expect(cores).toBeGreaterThan(0.005);
-      expect(cores).toBeLessThan(0.3);
     },
     TEST_TIMEOUT_MS,
   );
