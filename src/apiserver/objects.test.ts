@@ -10,7 +10,7 @@ import {
   PODS,
   watchLines,
 } from "./testing/api-fixture.ts";
-import { HEAD_WITHIN_MS } from "./watch-handler.ts";
+import { HEAD_WITHIN_MS } from "./watch-stream.ts";
 
 const MERGE = { "content-type": "application/merge-patch+json" };
 const STRATEGIC = { "content-type": "application/strategic-merge-patch+json" };

@@ -1,20 +1,12 @@
-import { internalError, StatusError } from "../apimachinery/index.ts";
-import { randomInteger } from "../lib/index.ts";
 import type { StoredObject, WatchEvent } from "../registry/index.ts";
-import { answerHeaders } from "./answer.ts";
 import type { ApiRequest } from "./api-request.ts";
-import { flagOf, integerOf } from "./query-options.ts";
+import { flagOf } from "./query-options.ts";
 import { listRequestOf, withoutUndefined } from "./read-handler.ts";
 import { type IncludeObject, includeObjectOf, partialOf, tableOf } from "./table.ts";
-
-/** Without timeoutSeconds a watch lives between half an hour and an hour. */
-const MIN_WATCH_SECONDS = 1800;
+import { answerWatch } from "./watch-stream.ts";
 
 const INITIAL_EVENTS_END = "k8s.io/initial-events-end";
 const encoder = new TextEncoder();
-
-/** How long a watch without events keeps its client waiting for the head of the answer. */
-export const HEAD_WITHIN_MS = 50;
 
 type ObjectEventType = Exclude<WatchEvent["type"], "BOOKMARK">;
 
@@ -49,98 +41,20 @@ export class WatchLines {
 
 /** A watch as a stream of JSON lines, one event each. */
 export function watchObjects(api: ApiRequest, lines: WatchLines): Response {
-  const { query, context, request } = api;
+  const { query } = api;
   const { limit: _limit, continue: _continue, ...selection } = listRequestOf(api);
-  const stopped = new AbortController();
   const ended = withoutUndefined({
     ...selection,
     sendInitialEvents: flagOf(query, "sendInitialEvents"),
     allowWatchBookmarks: flagOf(query, "allowWatchBookmarks"),
   });
-  // Options that make no sense are refused here, before the answer starts.
-  const events = api.resource.watch({ ...ended, signal: stopped.signal });
-  const encode = encoderFor(api, lines);
-  const seconds = integerOf(query, "timeoutSeconds") ?? 0;
-  const timeoutSeconds =
-    seconds > 0 ? seconds : MIN_WATCH_SECONDS + randomInteger(context.random, MIN_WATCH_SECONDS);
-  const cancelTimer = context.clock.after(timeoutSeconds * 1000, () => stopped.abort());
-  const stop = (): void => {
-    cancelTimer();
-    stopped.abort();
-  };
-  if (request.signal.aborted) stop();
-  request.signal.addEventListener("abort", stop, { once: true });
-  const body = streamOf(events, { encode, stop, api });
-  return new Response(body, { headers: answerHeaders({ ...api.media, format: "json" }) });
+  return answerWatch(api, {
+    watch: (signal) => api.resource.watch({ ...ended, signal }),
+    encode: encoderFor(api, lines),
+  });
 }
 
 type Encode = (event: WatchEvent) => Uint8Array;
-
-interface StreamOptions {
-  readonly encode: Encode;
-  readonly stop: () => void;
-  readonly api: ApiRequest;
-}
-
-/** Pulled by the connection, so that a client that does not read holds up nobody but itself. */
-function streamOf(
-  events: AsyncIterable<readonly WatchEvent[]>,
-  { encode, stop, api }: StreamOptions,
-): ReadableStream<Uint8Array> {
-  const iterator = events[Symbol.asyncIterator]();
-  let cancelled = false;
-  let cancelBlank = (): void => undefined;
-  const end = (): void => {
-    cancelBlank();
-    stop();
-  };
-  return new ReadableStream<Uint8Array>(
-    {
-      start(controller) {
-        // Bun sends the head of an answer with the first chunk: where no event comes soon, a blank
-        // in front of the first line (JSON allows it) tells the client that its watch has begun.
-        cancelBlank = api.context.clock.after(HEAD_WITHIN_MS, () => {
-          controller.enqueue(encoder.encode(" "));
-        });
-      },
-      async pull(controller) {
-        try {
-          const { done, value } = await iterator.next();
-          // A stream whose reader went away may not be written or closed any more.
-          if (cancelled) return;
-          cancelBlank();
-          if (done === true) {
-            end();
-            controller.close();
-          } else controller.enqueue(joined(value.map(encode)));
-        } catch (error) {
-          end();
-          controller.enqueue(encoder.encode(errorLine(error, api)));
-          controller.close();
-        }
-      },
-      cancel() {
-        cancelled = true;
-        end();
-      },
-    },
-    { highWaterMark: 1 },
-  );
-}
-
-function joined(lines: readonly Uint8Array[]): Uint8Array {
-  const [only] = lines;
-  return lines.length === 1 && only !== undefined ? only : Buffer.concat(lines);
-}
-
-/** Errors in a running watch are events: its status code has been sent. */
-function errorLine(error: unknown, { context, definition }: ApiRequest): string {
-  if (!(error instanceof StatusError)) {
-    context.logger.error("a watch failed", { resource: definition.resource, error: String(error) });
-  }
-  const { status } = error instanceof StatusError ? error : internalError(error);
-  return `${JSON.stringify({ type: "ERROR", object: status })}\n`;
-}
 
 function encoderFor(api: ApiRequest, lines: WatchLines): Encode {
   const objects = objectEncoder(api, lines);
