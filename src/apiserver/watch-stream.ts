@@ -17,7 +17,7 @@ export interface Watched<Event> {
   encode(event: Event): Uint8Array;
 }
 
-/** A watch as JSON lines, one an event, until `timeoutSeconds` have passed or its client ends it. */
+/** A watch as JSON lines, one an event, until `timeoutSeconds` passed or its client ends it. */
 export function answerWatch<Event>(api: ApiRequest, watched: Watched<Event>): Response {
   const { query, context, request } = api;
   const stopped = new AbortController();
