@@ -19,7 +19,7 @@ kind: Pod
 metadata: { name: web }
 spec:
   nodeName: server-3
-  containers: [{ name: web, image: hello-http:v1 }]
+  containers: [{ name: web, image: hello-http:v1, ports: [{ containerPort: 8080 }] }]
 `;
 
 const own = (name: string): string[] => ["--node-name", name, "--peer-port", "0"];
