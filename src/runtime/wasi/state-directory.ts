@@ -1,6 +1,6 @@
 import {
   closeSync,
-  constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -51,10 +51,12 @@ export interface ContainerRecord {
 
 /** Addresses given out between two saves of the cursor; a restart skips what is left of them. */
 const ADDRESSES_A_SAVE = 16;
+/** What file systems give a file at a time. */
+const BLOCK_BYTES = 4096;
 
 /**
  * The runtime's memory on disk: `sandboxes/<id>/state.json`, `containers/<id>/state.json`,
- * `workers/<id>/`, `components/<sha256>/`. Files are replaced as a whole; they need no fsync,
+ * `workers/<id>/`, `components/<sha256>/`. Files are written as a whole; they need no fsync,
  * because after a power cut no worker is left that they could describe.
  */
 export class StateDirectory implements WorkerPlaces {
@@ -166,7 +168,7 @@ export class StateDirectory implements WorkerPlaces {
   #save(kind: "sandboxes" | "containers", record: { readonly id: string }): void {
     const directory = join(this.#root, kind, record.id);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    overwriteFile(join(directory, "state.json"), JSON.stringify(record));
+    saveRecord(join(directory, "state.json"), JSON.stringify(record));
   }
 
   /** Directories without a readable state were being made or removed when the server ended. */
@@ -189,23 +191,26 @@ function parseRecord<T>(text: string): T | undefined {
 }
 
 /**
- * Writes over what is there, by one call, and leaves no rest of it: spaces follow the content. A
- * server that is killed has written all or nothing. After a failure of the machine the file may be
- * half old; then no worker is left that it could be about. Renaming a new file over it took three
- * times as long, and the more the more files had been removed lately.
+ * Writes over what is there, by one call: a server that is killed wrote all or nothing. Spaces
+ * fill the file's blocks, so that neither the end of a longer record stays nor a full disk refuses
+ * what follows; what needs other blocks is a new file. Renaming one each time took three times as
+ * long, and longer the more files had been removed lately.
  */
-function overwriteFile(path: string, content: string): void {
-  const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+function saveRecord(path: string, content: string): void {
+  const bytes = Buffer.from(content);
+  const blocks = Buffer.alloc(Math.ceil(bytes.length / BLOCK_BYTES) * BLOCK_BYTES, " ");
+  bytes.copy(blocks);
+  if (!existsSync(path)) return writeFileSync(path, blocks, { mode: 0o600 });
+  const file = openSync(path, "r+");
   try {
-    const bytes = Buffer.from(content);
-    const rest = Math.max(0, fstatSync(file).size - bytes.length);
-    writeSync(file, Buffer.concat([bytes, Buffer.alloc(rest, " ")]), 0, bytes.length + rest, 0);
+    if (fstatSync(file).size === blocks.length) return void writeSync(file, blocks, 0, null, 0);
   } finally {
     closeSync(file);
   }
+  replaceFile(path, blocks);
 }
 
-function replaceFile(path: string, content: string): void {
+function replaceFile(path: string, content: string | Uint8Array): void {
   writeFileSync(`${path}.tmp`, content, { mode: 0o600 });
   renameSync(`${path}.tmp`, path);
 }

@@ -61,5 +61,5 @@ describe("trackGrowth", () => {
         true,
       ]);
     }
-  });
+  }, 30_000);
 });
