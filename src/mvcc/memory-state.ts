@@ -3,7 +3,7 @@ import { openDatabase } from "./database.ts";
 import type { SqliteConnection } from "./database.ts";
 import { History } from "./history.ts";
 import { checkStateFile, readStatePoint } from "./state-point.ts";
-import type { CheckpointOutcome, StatePoint, StateStorage } from "./state-storage.ts";
+import type { CheckpointOutcome, StatePoint, StateStorage, WriteAhead } from "./state-storage.ts";
 
 const PAGE_BYTES = 4_096;
 
@@ -24,6 +24,8 @@ export class MemoryState implements StateStorage {
   #image: Buffer | undefined;
   #checkpoints = 0;
   #checkpointed = 0;
+  /** Rows since the last checkpoint that the file has all the same. */
+  #moved = 0;
 
   constructor(image?: Buffer, files?: StateFiles) {
     this.#image = image;
@@ -45,13 +47,21 @@ export class MemoryState implements StateStorage {
   }
 
   /** A page for every row that was written since the last checkpoint. */
-  uncheckpointedBytes(): number {
-    return (this.#changes() - this.#checkpointed) * PAGE_BYTES;
+  writeAhead(): WriteAhead {
+    const bytes = (this.#changes() - this.#checkpointed) * PAGE_BYTES;
+    return { bytes, unmovedBytes: bytes - this.#moved * PAGE_BYTES };
+  }
+
+  /** SQLite may leave all of it after a power cut, or nothing: here it is nothing. */
+  moveWriteAhead(): Promise<CheckpointOutcome> {
+    this.#moved = this.#changes() - this.#checkpointed;
+    return Promise.resolve("complete");
   }
 
   checkpoint(): Promise<CheckpointOutcome> {
     this.#image = this.#db.serialize();
     this.#checkpointed = this.#changes();
+    this.#moved = 0;
     this.#checkpoints += 1;
     return Promise.resolve("complete");
   }

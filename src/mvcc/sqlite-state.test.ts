@@ -70,7 +70,7 @@ describe("SqliteState", () => {
     const storage = open("own.db");
     const old = new StateMachine({ db: storage.db });
     fill(old, 50, 3_000);
-    expect(storage.uncheckpointedBytes()).toBeGreaterThan(0);
+    expect(storage.writeAhead().bytes).toBeGreaterThan(0);
     const point = await storage.install(sent.path);
     expect(point.appliedIndex).toBe(sent.index);
     const machine = await StateMachine.open(storage);
@@ -83,6 +83,19 @@ describe("SqliteState", () => {
     expect(await storage.checkpoint(exclusive)).toBe("complete");
     const again = new StateMachine({ db: open("own.db").db });
     expect(stateHash(again)).toBe(stateHash(machine));
+  });
+
+  test("SqliteState: moves the write-ahead log into the file, and a checkpoint empties it", async () => {
+    const storage = open("own.db");
+    const machine = new StateMachine({ db: storage.db });
+    fill(machine, 200);
+    const before = storage.writeAhead();
+    expect(before.unmovedBytes).toBe(before.bytes);
+    expect(await storage.moveWriteAhead()).toBe("complete");
+    expect(storage.writeAhead()).toEqual({ bytes: before.bytes, unmovedBytes: 0 });
+    await storage.checkpoint((work) => work());
+    fill(machine, 1);
+    expect(storage.writeAhead().bytes).toBeLessThan(before.bytes / 10);
   });
 
   test("SqliteState: refuses a damaged, a foreign and a newer file, and goes on", async () => {

@@ -1,15 +1,24 @@
-import { statSync } from "node:fs";
 import { openDatabase } from "./database.ts";
 import type { SqliteConnection } from "./database.ts";
 import { finishInstall } from "./install-file.ts";
 import { isSqliteFull, StateFileError, StateFullError } from "./state-error.ts";
-import type { CheckpointOutcome, Exclusive, StatePoint, StateStorage } from "./state-storage.ts";
 import type {
+  CheckpointOutcome,
+  Exclusive,
+  StatePoint,
+  StateStorage,
+  WriteAhead,
+} from "./state-storage.ts";
+import type {
+  CheckpointRow,
   StateTask,
   StateTaskResult,
   StateWorkerRequest,
   StateWorkerResponse,
 } from "./state-worker.ts";
+
+/** A page of the state in the write-ahead log, with its header. */
+const FRAME_BYTES = 4_096 + 24;
 
 export interface SqliteStateOptions {
   readonly path: string;
@@ -39,15 +48,21 @@ export class SqliteState implements StateStorage {
     return this.#db;
   }
 
-  uncheckpointedBytes(): number {
-    return statSync(`${this.#options.path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  writeAhead(): WriteAhead {
+    const rows = this.#db.pragma("wal_checkpoint(NOOP)") as CheckpointRow[];
+    const { log = 0, checkpointed = 0 } = rows[0] ?? {};
+    return { bytes: log * FRAME_BYTES, unmovedBytes: (log - checkpointed) * FRAME_BYTES };
+  }
+
+  moveWriteAhead(): Promise<CheckpointOutcome> {
+    return this.#checkpoint({ type: "checkpoint" });
   }
 
   async checkpoint(exclusive: Exclusive): Promise<CheckpointOutcome> {
-    const outcome = await this.#checkpoint({ type: "checkpoint" });
+    const outcome = await this.moveWriteAhead();
     if (outcome !== "complete") return outcome;
     // Once more for what was written meanwhile, so that writers wait for as little as possible.
-    await this.#checkpoint({ type: "checkpoint" });
+    await this.moveWriteAhead();
     await exclusive(() => this.#checkpoint({ type: "restart-wal" }));
     return outcome;
   }

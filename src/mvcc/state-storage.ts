@@ -21,12 +21,23 @@ export interface StatePoint {
   readonly members: Uint8Array;
 }
 
+/** SQLite's write-ahead log: all of it, and what the state file does not have yet. */
+export interface WriteAhead {
+  readonly bytes: number;
+  readonly unmovedBytes: number;
+}
+
 /** Where the state machine's SQLite lives, and what is done with it off the event loop. */
 export interface StateStorage {
   /** The one connection that writes; only its owner uses it. Another one after `install`. */
   readonly db: SqliteConnection;
-  /** Bytes that the next checkpoint would move; 0 right after one. */
-  uncheckpointedBytes(): number;
+  /** Asked for after writes: costs a few microseconds. */
+  writeAhead(): WriteAhead;
+  /**
+   * Makes durable what is committed at the call while writers go on; the write-ahead log stays as
+   * long as it is. A rejection is fatal, as that of `checkpoint`.
+   */
+  moveWriteAhead(): Promise<CheckpointOutcome>;
   /**
    * Makes durable what is committed at the call. The write-ahead log starts anew while `exclusive`
    * holds back every writer, because its first write has to sync (DESIGN.md, "Checkpoints").

@@ -3,7 +3,8 @@ import { unreachable } from "../lib/index.ts";
 import { isSqliteFull, StateFileError } from "./state-error.ts";
 import type { CheckpointOutcome, StatePoint } from "./state-storage.ts";
 
-interface CheckpointRow {
+/** What SQLite answers to a `wal_checkpoint`: lengths in pages, -1 without a write-ahead log. */
+export interface CheckpointRow {
   readonly busy: number;
   readonly log: number;
   readonly checkpointed: number;

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "../lib/index.ts";
+import { eventually } from "../lib/testing/eventually.ts";
 import { openStore, restoreSnapshot } from "../store/index.ts";
 import type { Revision, Store } from "../store/index.ts";
 import { createDisk } from "./disk.ts";
@@ -16,14 +17,17 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const open = (name: string, checkpointBytes?: number): Promise<Store> =>
+const open = (
+  name: string,
+  housekeeper: { checkpointBytes?: number; moveBytes?: number } = {},
+): Promise<Store> =>
   openStore({
     directory: join(directory, name),
     disk,
     clock: systemClock,
     random: systemRandom,
     logger: silentLogger,
-    limits: checkpointBytes === undefined ? {} : { housekeeper: { checkpointBytes } },
+    limits: { housekeeper },
   });
 
 const createMany = (store: Store, count: number, bytes: number) =>
@@ -54,7 +58,7 @@ describe("createDisk", () => {
 
 describe("openStore", () => {
   test("openStore: keeps its state on a real disk over a close and many checkpoints", async () => {
-    const store = await open("a", 256 * 1_024);
+    const store = await open("a", { checkpointBytes: 256 * 1_024 });
     const created = await createMany(store, 3_000, 512);
     await store.delete("/k/0", created[0]?.modRevision ?? (0 as Revision));
     await store.close();
@@ -64,6 +68,14 @@ describe("openStore", () => {
     expect(reopened.revision).toBe(3_001 as Revision);
     expect(await reopened.listAt("/k/", 3_000 as Revision)).toHaveLength(3_000);
     await reopened.close();
+  });
+
+  test("openStore: what waits in the write-ahead log reaches the file before it is full", async () => {
+    const store = await open("a", { moveBytes: 64 * 1_024 });
+    await createMany(store, 1_000, 512);
+    const file = join(directory, "a", "state.db");
+    await eventually(() => expect(statSync(file).size).toBeGreaterThan(500 * 512));
+    await store.close();
   });
 
   test("openStore: a snapshot restores elsewhere, behind every revision seen", async () => {

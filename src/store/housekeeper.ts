@@ -10,8 +10,13 @@ import type { RetentionLimits } from "./log-retention.ts";
 import type { StoreState } from "./store-state.ts";
 
 export interface HousekeeperLimits {
-  /** Bytes of SQLite's write-ahead log that start a checkpoint. */
+  /** Bytes of SQLite's write-ahead log that start a checkpoint, after which it is empty. */
   readonly checkpointBytes: number;
+  /**
+   * So many of them go into the state file at a time: all at once, they would hold up every sync
+   * of the raft log for a tenth of a second, on all members in the same moment.
+   */
+  readonly moveBytes: number;
   /** States are kept for one to two times this. */
   readonly historyMs: number;
   /** More changes than this are compacted away before their time. */
@@ -27,6 +32,7 @@ export interface HousekeeperLimits {
 
 export const HOUSEKEEPER_LIMITS: HousekeeperLimits = {
   checkpointBytes: 32 * 1024 * 1024,
+  moveBytes: 4 * 1024 * 1024,
   historyMs: 5 * 60 * 1000,
   historyRevisions: 200_000,
   windowMs: 30 * 1000,
@@ -34,8 +40,8 @@ export const HOUSEKEEPER_LIMITS: HousekeeperLimits = {
 
 /** What an entry adds to SQLite's write-ahead log at least, beside its data: a few pages. */
 const ENTRY_PAGES_BYTES = 16 * 1024;
-/** Asking how long that log is costs a system call: it is asked for so often until it is full. */
-const LOOKS_A_CHECKPOINT = 32;
+/** How long that log is takes a statement to know: it is asked for so often until it is due. */
+const LOOKS = 32;
 /** Rows looked at, and pages given back, in one turn of the event loop. */
 const SCAVENGE_ROWS = 256;
 const VACUUM_PAGES = 64;
@@ -125,7 +131,7 @@ export class Housekeeper {
       this.#compact((machine.revision - Math.floor(historyRevisions / 2)) as Revision);
     }
     if (this.#work !== undefined) return;
-    if (machine.compactedRevision <= this.#scavenged && !this.#isCheckpointDue()) return;
+    if (machine.compactedRevision <= this.#scavenged && !this.#isWriteAheadDue()) return;
     this.#work = this.#tidy()
       .catch((error: unknown) => {
         // Tidying can wait for space; an entry that finds none says so.
@@ -138,11 +144,28 @@ export class Housekeeper {
       });
   }
 
-  #isCheckpointDue(): boolean {
-    const { checkpointBytes } = this.#limits;
-    if (this.#unmeasuredBytes < checkpointBytes / LOOKS_A_CHECKPOINT) return false;
+  #isWriteAheadDue(): boolean {
+    const { checkpointBytes, moveBytes } = this.#limits;
+    if (this.#unmeasuredBytes < Math.min(checkpointBytes, moveBytes) / LOOKS) return false;
     this.#unmeasuredBytes = 0;
-    return this.#options.state.storage.uncheckpointedBytes() >= checkpointBytes;
+    const { bytes, unmovedBytes } = this.#options.state.storage.writeAhead();
+    return bytes >= checkpointBytes || unmovedBytes >= moveBytes;
+  }
+
+  async #relieveWriteAhead(): Promise<void> {
+    const { storage } = this.#options.state;
+    const { checkpointBytes, moveBytes } = this.#limits;
+    const { bytes, unmovedBytes } = storage.writeAhead();
+    if (bytes >= checkpointBytes) await this.checkpoint();
+    else if (unmovedBytes >= moveBytes) await this.#moveWriteAhead();
+  }
+
+  async #moveWriteAhead(): Promise<void> {
+    const { storage } = this.#options.state;
+    await storage.moveWriteAhead();
+    // Where nothing is left to move, the next write would begin a new log and sync its header, on
+    // the event loop: a checkpoint does that elsewhere.
+    if (storage.writeAhead().unmovedBytes === 0) await this.checkpoint();
   }
 
   /** Ends the slices and timers; resolves when nothing of them runs any more. */
@@ -188,9 +211,9 @@ export class Housekeeper {
 
   async #tidy(): Promise<void> {
     const { state: current, clock } = this.#options;
-    const { machine, storage } = current;
+    const { machine } = current;
     const { signal } = this.#stopped;
-    if (storage.uncheckpointedBytes() >= this.#limits.checkpointBytes) await this.checkpoint();
+    await this.#relieveWriteAhead();
     const compacted = machine.compactedRevision;
     for (let state = "more"; state === "more" && !signal.aborted && !this.#paused;) {
       if (compacted > this.#scavenged) {
@@ -199,7 +222,7 @@ export class Housekeeper {
       }
       if (compacted <= this.#scavenged) state = machine.history.vacuum(VACUUM_PAGES);
       if (state === "more") await sleep(clock, 0, signal);
-      if (storage.uncheckpointedBytes() >= this.#limits.checkpointBytes) await this.checkpoint();
+      await this.#relieveWriteAhead();
     }
   }
 
