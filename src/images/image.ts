@@ -7,6 +7,8 @@ export interface ImageConfig {
   /** `NAME=value` strings. */
   readonly env?: readonly string[];
   readonly workingDir?: string;
+  /** TCP ports that a WebAssembly program listens on where its container names none. */
+  readonly ports?: readonly number[];
 }
 
 /** An image that is on this machine, ready to run. */

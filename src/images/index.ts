@@ -18,6 +18,7 @@ export { openImageStore } from "./image-store.ts";
 export type { ImageStore, ImageStoreOptions } from "./image-store.ts";
 export { formatReference, parseReference } from "./reference.ts";
 export type { Reference } from "./reference.ts";
+export { DEFAULT_PORT } from "./listening-ports.ts";
 export { importAdvice } from "./import-advice.ts";
 export type { ImportAdvice } from "./import-advice.ts";
 export { wasmArtifact } from "./wasm-artifact.ts";

@@ -6,6 +6,7 @@ import { ImageError } from "./image-error.ts";
 import { extractLayerFile, MAX_MODULE_BYTES, type Layer } from "./layer-file.ts";
 import { parseManifest, type Descriptor, type ImageManifest } from "./manifest.ts";
 import { SPIN_APPLICATION, TAR_LAYERS, WASM_CONFIG, WASM_LAYERS } from "./media-types.ts";
+import { listeningPorts } from "./listening-ports.ts";
 import { choosePlatform, isWasmPlatform } from "./platform.ts";
 import { checkSpinComponent, spinApplication } from "./spin-application.ts";
 import { wasmBinaryKind } from "./wasm-binary.ts";
@@ -24,6 +25,7 @@ const configSchema = z.looseObject({
       Cmd: strings,
       Env: strings,
       WorkingDir: z.string().nullish(),
+      ExposedPorts: z.record(z.string(), z.unknown()).nullish(),
     })
     .nullish(),
 });
@@ -39,6 +41,7 @@ export const resolutionSchema = z.object({
     cmd: z.array(z.string()).optional(),
     env: z.array(z.string()).optional(),
     workingDir: z.string().optional(),
+    ports: z.array(z.number()).optional(),
   }),
   sizeBytes: z.number(),
   /** Blobs that have to stay for it. */
@@ -123,7 +126,8 @@ async function resolveManifest(
     await source.fetchBlob(wasmLayer);
     await checkModule(blobs, wasmLayer.digest);
     const kept = [manifest.config.digest, wasmLayer.digest];
-    return { kind: "wasm", module: wasmLayer.digest, config: config.image, blobs: kept };
+    const image = withPorts(blobs, wasmLayer.digest, config);
+    return { kind: "wasm", module: wasmLayer.digest, config: image, blobs: kept };
   }
   if (isArtifact) {
     throw new ImageError("unsupported", `a ${WASM_CONFIG} artifact without a wasm layer`);
@@ -135,7 +139,7 @@ async function resolveManifest(
   const module = await extractLayerFile(blobs, layers, entrypointPath(config.image));
   await checkModule(blobs, module);
   const kept = [manifest.config.digest, ...layers.map((layer) => layer.digest), module];
-  return { kind: "wasm", module, config: config.image, blobs: kept };
+  return { kind: "wasm", module, config: withPorts(blobs, module, config), blobs: kept };
 }
 
 /** An application that Spin pushed: the layer of its one component is the module. */
@@ -157,7 +161,8 @@ async function resolveSpin(
   checkSpinComponent(inspectWasm(await blobs.read(layer.digest, MAX_MODULE_BYTES)));
   const kept = [manifest.config.digest, locked.digest, layer.digest];
   const { env } = application;
-  const config = env.length === 0 ? {} : { env };
+  const image = env.length === 0 ? {} : { env };
+  const config = withPorts(blobs, layer.digest, { image, exposed: [] });
   return { kind: "wasm", module: layer.digest, config, blobs: kept };
 }
 
@@ -182,14 +187,19 @@ function entrypointPath(config: ImageConfig): string {
   return program.startsWith("/") ? program : `${config.workingDir ?? "/"}/${program}`;
 }
 
-async function readConfig(
-  blobs: BlobStore,
-  descriptor: Descriptor,
-): Promise<{ os?: string; architecture?: string; image: ImageConfig }> {
+interface ReadConfig {
+  readonly os?: string;
+  readonly architecture?: string;
+  readonly image: ImageConfig;
+  /** As OCI writes them: `8080/tcp`. */
+  readonly exposed: readonly string[];
+}
+
+async function readConfig(blobs: BlobStore, descriptor: Descriptor): Promise<ReadConfig> {
   const text = (await blobs.read(descriptor.digest, MAX_CONFIG_BYTES)).toString("utf8");
   const parsed = configSchema.safeParse(safeJson(text));
   // Artifacts other than images may have any configuration, an empty one included.
-  if (!parsed.success) return { image: {} };
+  if (!parsed.success) return { image: {}, exposed: [] };
   const { os, architecture, config } = parsed.data;
   const { Entrypoint: entrypoint, Cmd: cmd, Env: env, WorkingDir: workingDir } = config ?? {};
   return {
@@ -201,7 +211,18 @@ async function readConfig(
       ...(env == null ? {} : { env }),
       ...(workingDir == null || workingDir === "" ? {} : { workingDir }),
     },
+    exposed: Object.keys(config?.ExposedPorts ?? {}),
   };
+}
+
+/** The module is mapped, not read: its names are a small part of it. */
+function withPorts(
+  blobs: BlobStore,
+  module: string,
+  { image, exposed }: Pick<ReadConfig, "image" | "exposed">,
+): ImageConfig {
+  const ports = listeningPorts(Bun.mmap(blobs.pathOf(module)), exposed);
+  return ports.length === 0 ? image : { ...image, ports };
 }
 
 async function checkModule(blobs: BlobStore, digest: string): Promise<void> {

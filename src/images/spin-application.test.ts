@@ -77,7 +77,7 @@ describe("images that Spin pushed", () => {
     const image = await store.pull("shop:v1", { signal });
     expect(image.kind).toBe("wasm");
     expect(readFileSync(image.modulePath ?? "")).toEqual(Buffer.from(STANDARD));
-    expect(image.config).toEqual({ env: ["LANG=en", "title=The shop"] });
+    expect(image.config).toEqual({ env: ["LANG=en", "title=The shop"], ports: [8_080] });
   });
 
   test("resolveImage understands the first form too, in the configuration", async () => {

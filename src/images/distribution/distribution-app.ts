@@ -12,7 +12,7 @@ export type Authorization = "allow" | "unauthenticated" | "forbidden";
 
 export interface DistributionOptions {
   readonly images: { readonly registry: LocalRegistry };
-  readonly authorize: (request: Request) => Authorization;
+  readonly authorize: (request: Request) => Authorization | Promise<Authorization>;
 }
 
 type Serve = (
@@ -44,7 +44,7 @@ export function createDistributionApp(options: DistributionOptions): Hono {
     context.res.headers.set("Docker-Distribution-API-Version", "registry/2.0");
   });
   app.use("/v2/*", async (context, next) => {
-    const verdict = options.authorize(context.req.raw);
+    const verdict = await options.authorize(context.req.raw);
     if (verdict === "unauthenticated") {
       throw new DistributionError(401, "UNAUTHORIZED", "credentials are needed", {
         "WWW-Authenticate": 'Basic realm="Kubun registry"',

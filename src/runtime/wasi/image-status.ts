@@ -1,11 +1,19 @@
 import {
+  DEFAULT_PORT,
   formatReference,
   ImageError,
   type ImageErrorCode,
   parseReference,
   type ResolvedImage,
 } from "../../images/index.ts";
-import { type ImageStatus, RuntimeError, type RuntimeErrorCode } from "../runtime.ts";
+import {
+  type ContainerConfig,
+  type ContainerPort,
+  type ImageStatus,
+  RuntimeError,
+  type RuntimeErrorCode,
+} from "../runtime.ts";
+import type { ContainerRecord, SandboxRecord } from "./state-directory.ts";
 
 const CODES: Readonly<Record<ImageErrorCode, RuntimeErrorCode>> = {
   "not-found": "image-not-found",
@@ -61,6 +69,26 @@ export function guestEnvironment(
   }
   for (const [name, value] of env) merged.set(name, value);
   return [...merged];
+}
+
+/**
+ * The container's ports, or those of its image where it names none: a guest cannot open a port by
+ * itself. What another container of the pod has is taken.
+ */
+export function guestPorts(
+  image: ResolvedImage,
+  config: Pick<ContainerConfig, "name" | "ports">,
+  { id, handler }: Pick<SandboxRecord, "id" | "handler">,
+  containers: Iterable<{ readonly record: ContainerRecord }>,
+): readonly ContainerPort[] {
+  if (config.ports.length > 0) return config.ports;
+  const known = image.config.ports ?? (handler === "wagi" ? [DEFAULT_PORT] : []);
+  if (known.length === 0) return [];
+  const others = [...containers].filter(
+    ({ record }) => record.sandboxId === id && record.config.name !== config.name,
+  );
+  const taken = new Set(others.flatMap(({ record }) => record.config.ports.map((p) => p.port)));
+  return known.filter((port) => !taken.has(port)).map((port) => ({ port, protocol: "TCP" }));
 }
 
 /** Gives an error of the image room the runtime's code; anything else passes as it is. */

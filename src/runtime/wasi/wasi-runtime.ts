@@ -31,6 +31,7 @@ import {
   asRuntimeError,
   guestArguments,
   guestEnvironment,
+  guestPorts,
   imageRefOf,
   imageStatusOf,
 } from "./image-status.ts";
@@ -57,9 +58,8 @@ export interface WasiRuntimeOptions {
   readonly workerCode?: WorkerCodePlace;
   /** Program and arguments of the translator; a component's path and a directory are appended. */
   readonly translateCommand?: readonly string[];
-  /** The ways out of pods; without it no component reaches anything outside. */
+  /** The ways out of pods, and to key-value stores; without them components have none. */
   readonly egress?: EgressGate;
-  /** The ways to key-value stores; without it components have none. */
   readonly keyvalue?: KeyvalueGate;
   /** Keeps workers within their pods' limits; opened by `start`. Without it nothing does. */
   readonly openLimits?: () => Promise<ProcessLimits>;
@@ -245,7 +245,7 @@ class WorkerRuntime implements WasiRuntime {
       id: this.#newId(32),
       sandboxId,
       podUid: sandbox.uid,
-      config,
+      config: { ...config, ports: guestPorts(image, config, sandbox, this.#containers.values()) },
       imageRef: imageRefOf(image),
       modulePath,
       ...(componentDirectory === undefined ? {} : { componentDirectory }),
