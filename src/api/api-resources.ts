@@ -1,3 +1,10 @@
+import type {
+  MutatingWebhookConfiguration,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+  ValidatingWebhookConfiguration,
+} from "./admissionregistration/v1/types.ts";
+import type { CustomResourceDefinition } from "./apiextensions/v1/types.ts";
 import type { KubeObject } from "../apimachinery/index.ts";
 import type { ApiResource } from "./api-resource.ts";
 import type {
@@ -71,6 +78,8 @@ const coordination = inNamespaces("coordination.k8s.io");
 const discovery = inNamespaces("discovery.k8s.io");
 const clusterNetworking = inCluster("networking.k8s.io");
 const networking = inNamespaces("networking.k8s.io");
+const clusterExtensions = inCluster("apiextensions.k8s.io");
+const clusterAdmission = inCluster("admissionregistration.k8s.io");
 const clusterNode = inCluster("node.k8s.io");
 const policy = inNamespaces("policy");
 const clusterRbac = inCluster("rbac.authorization.k8s.io");
@@ -173,3 +182,24 @@ export const EVENTS_K8S_IO = events<K8sEvent>("events", "Event");
 export const NODE_METRICS = clusterMetrics<NodeMetrics>("nodes", "NodeMetrics");
 export const POD_METRICS = metrics<PodMetrics>("pods", "PodMetrics");
 export const KEY_VALUE_STORES = kubun<KeyValueStore>("keyvaluestores", "KeyValueStore");
+export const CUSTOM_RESOURCE_DEFINITIONS = clusterExtensions<CustomResourceDefinition>(
+  "customresourcedefinitions",
+  "CustomResourceDefinition",
+);
+export const MUTATING_WEBHOOK_CONFIGURATIONS = clusterAdmission<MutatingWebhookConfiguration>(
+  "mutatingwebhookconfigurations",
+  "MutatingWebhookConfiguration",
+);
+export const VALIDATING_WEBHOOK_CONFIGURATIONS = clusterAdmission<ValidatingWebhookConfiguration>(
+  "validatingwebhookconfigurations",
+  "ValidatingWebhookConfiguration",
+);
+export const VALIDATING_ADMISSION_POLICIES = clusterAdmission<ValidatingAdmissionPolicy>(
+  "validatingadmissionpolicies",
+  "ValidatingAdmissionPolicy",
+);
+export const VALIDATING_ADMISSION_POLICY_BINDINGS =
+  clusterAdmission<ValidatingAdmissionPolicyBinding>(
+    "validatingadmissionpolicybindings",
+    "ValidatingAdmissionPolicyBinding",
+  );

@@ -1,3 +1,5 @@
+import admissionregistrationDescriptions from "./admissionregistration/v1/descriptions.json";
+import apiextensionsDescriptions from "./apiextensions/v1/descriptions.json";
 import appsDescriptions from "./apps/v1/descriptions.json";
 import authenticationDescriptions from "./authentication/v1/descriptions.json";
 import authorizationDescriptions from "./authorization/v1/descriptions.json";
@@ -25,6 +27,8 @@ type TypeWords = Readonly<Record<string, string>>;
 /** By what type names start with. */
 const WORDS: Readonly<Record<string, Readonly<Record<string, TypeWords>>>> = {
   "apis.meta.v1": metaDescriptions,
+  "admissionregistration.v1": admissionregistrationDescriptions,
+  "apiextensions.v1": apiextensionsDescriptions,
   "apps.v1": appsDescriptions,
   "authentication.v1": authenticationDescriptions,
   "authorization.v1": authorizationDescriptions,

@@ -88,7 +88,7 @@ function renderType(
     const [type, options] = typeof value === "string" ? [value, {}] : value;
     const isRootMetadata = notation.gvk !== undefined && type === "apis.meta.v1.ObjectMeta";
     const optional = options.required === true || isRootMetadata ? "" : "?";
-    const key = /^[A-Za-z_][A-Za-z0-9_]*$/.test(field) ? field : JSON.stringify(field);
+    const key = /^[A-Za-z_$][A-Za-z0-9_$]*$/.test(field) ? field : JSON.stringify(field);
     return `  ${key}${optional}: ${renderReference(type, reference)};`;
   });
   const index = notation.gvk === undefined ? [] : ["  [field: string]: unknown;"];

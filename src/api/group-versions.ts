@@ -1,4 +1,10 @@
 import type { TypeTable } from "../apimachinery/index.ts";
+import { admissionregistrationKinds } from "./admissionregistration/v1/kinds.ts";
+import admissionregistrationResources from "./admissionregistration/v1/resources.json";
+import admissionregistrationTypes from "./admissionregistration/v1/types.json";
+import { apiextensionsKinds } from "./apiextensions/v1/kinds.ts";
+import apiextensionsResources from "./apiextensions/v1/resources.json";
+import apiextensionsTypes from "./apiextensions/v1/types.json";
 import { appsKinds } from "./apps/v1/kinds.ts";
 import appsResources from "./apps/v1/resources.json";
 import appsTypes from "./apps/v1/types.json";
@@ -105,6 +111,18 @@ export const groupVersions: readonly GroupVersionData[] = [
   groupVersion("policy", "policy.v1", policyResources, policyKinds),
   groupVersion("rbac.authorization.k8s.io", "rbac.v1", rbacResources, rbacKinds),
   groupVersion("storage.k8s.io", "storage.v1", storageResources, storageKinds),
+  groupVersion(
+    "admissionregistration.k8s.io",
+    "admissionregistration.v1",
+    admissionregistrationResources,
+    admissionregistrationKinds,
+  ),
+  groupVersion(
+    "apiextensions.k8s.io",
+    "apiextensions.v1",
+    apiextensionsResources,
+    apiextensionsKinds,
+  ),
   groupVersion("scheduling.k8s.io", "scheduling.v1", schedulingResources, schedulingKinds),
   groupVersion("coordination.k8s.io", "coordination.v1", coordinationResources, coordinationKinds),
   groupVersion("node.k8s.io", "node.v1", nodeResources, nodeKinds),
@@ -134,4 +152,6 @@ export const typeTable = {
   ...discoveryTypes,
   ...metricsTypes,
   ...kubunTypes,
+  ...admissionregistrationTypes,
+  ...apiextensionsTypes,
 } as unknown as TypeTable;

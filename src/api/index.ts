@@ -19,6 +19,8 @@ export type * from "./policy/v1/types.ts";
 export type * from "./rbac/v1/types.ts";
 export type * from "./scheduling/v1/types.ts";
 export type * from "./storage/v1/types.ts";
+export type * as admissionregistrationV1 from "./admissionregistration/v1/types.ts";
+export type * as apiextensionsV1 from "./apiextensions/v1/types.ts";
 export type * as authenticationV1 from "./authentication/v1/types.ts";
 export type * as authorizationV1 from "./authorization/v1/types.ts";
 export type * as autoscalingV1 from "./autoscaling/v1/types.ts";

@@ -27,8 +27,9 @@ function collectionOf({ group, version, resource, namespaced }: ResourceDefiniti
   return `${root}${namespaced ? "/namespaces/default" : ""}/${resource}`;
 }
 
-/** IPAddresses are named by an address. */
+/** IPAddresses are named by an address, definitions of kinds by what they define. */
 function nameFor({ resource }: ResourceDefinition): string {
+  if (resource === "customresourcedefinitions") return "samples.example.com";
   return resource === "ipaddresses" ? "10.77.0.1" : "sample";
 }
 
