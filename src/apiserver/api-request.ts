@@ -7,6 +7,7 @@ import type { Media } from "./media-type.ts";
 import type { AccessControl } from "./rbac/access-control.ts";
 import type { ResourceTarget } from "./request-target.ts";
 import type { PortForwarder } from "./subresources/port-forward.ts";
+import type { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import type { User } from "./user.ts";
 
 /** The HTTP API of the node agent on a node; undefined when there is no such node to talk to. */
@@ -24,6 +25,8 @@ export interface ApiContext {
   readonly portForwarder?: PortForwarder;
   readonly access: AccessControl;
   readonly authenticator: Authenticator;
+  /** Absent where tokens of ServiceAccounts are not issued. */
+  readonly serviceAccountTokens?: ServiceAccountTokens;
 }
 
 /** One authorized request to a resource. */

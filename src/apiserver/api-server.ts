@@ -35,6 +35,8 @@ import {
 import { createAccessControl } from "./rbac/access-control.ts";
 import { ANONYMOUS, type User } from "./user.ts";
 import type { PortForwarder } from "./subresources/port-forward.ts";
+import { answerIssuer } from "./tokens/issuer-discovery.ts";
+import type { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import { WatchLines } from "./watch-handler.ts";
 
 /** What /version answers; kubectl compares major and minor with its own. */
@@ -53,6 +55,8 @@ export interface ApiServerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly authenticator: Authenticator;
+  /** Issues the tokens of ServiceAccounts; without it none can be asked for. */
+  readonly serviceAccountTokens?: ServiceAccountTokens;
   /** Administrators, nodes and the roles in the registry, unless given. */
   readonly authorizer?: Authorizer;
   readonly nodeConnector: NodeConnector;
@@ -123,7 +127,7 @@ class ApiServer {
       pause: () => sleep(options.clock, 0),
     });
     const { registry, clock, random, logger, nodeConnector, authenticator, authorizer } = options;
-    const { portForwarder } = options;
+    const { portForwarder, serviceAccountTokens } = options;
     const roles = createAccessControl(registry);
     const access = authorizer === undefined ? roles : { ...roles, decide: authorizer.decide };
     this.#context = {
@@ -136,6 +140,7 @@ class ApiServer {
       access,
       authenticator,
       ...(portForwarder === undefined ? {} : { portForwarder }),
+      ...(serviceAccountTokens === undefined ? {} : { serviceAccountTokens }),
     };
   }
 
@@ -159,7 +164,9 @@ class ApiServer {
     try {
       // The term in which the request begins, before anything waits.
       const context = this.#contextOf(request, origin);
-      const user = actingUser(request.headers, this.#senderOf(request, origin), context.access);
+      const known = this.#senderOf(request, origin);
+      const sender = known instanceof Promise ? await known : known;
+      const user = actingUser(request.headers, sender ?? strangerOf(request), context.access);
       const target = parseTarget(pathnameOf(request.url));
       if (target === undefined) return pageNotFound();
       const query = queryOf(request.url);
@@ -167,6 +174,9 @@ class ApiServer {
       if (target.type === "path") {
         if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed();
         if (target.path === "/version") return await answerVersion(this.#options.version);
+        const keys = this.#options.serviceAccountTokens?.keys;
+        const issuer = keys && (await answerIssuer(request, target.path, keys));
+        if (issuer !== undefined) return issuer;
         return (await this.#discovery.answer(request, target.path, query)) ?? pathAnswer(target);
       }
       if (!isLogText(target) && !isValueRead(target, request.method))
@@ -183,12 +193,8 @@ class ApiServer {
     return { ...this.#context, registry: this.#options.registry.fenced(term) };
   }
 
-  /** Who brings no credentials at all is anonymous; unknown ones are refused. */
-  #senderOf(request: Request, origin: RequestOrigin): User {
-    const known = origin.user ?? this.#options.authenticator.authenticate(request);
-    if (known !== undefined) return known;
-    if (request.headers.has("authorization")) throw unauthorized();
-    return ANONYMOUS;
+  #senderOf(request: Request, origin: RequestOrigin): ReturnType<Authenticator["authenticate"]> {
+    return origin.user ?? this.#options.authenticator.authenticate(request);
   }
 
   #authorize(user: User, request: Request, target: RequestTarget, query: URLSearchParams): string {
@@ -245,6 +251,12 @@ class ApiServer {
     this.#options.logger.error("a request failed", { method: request.method, path, error: stack });
     return internalError(error);
   }
+}
+
+/** Who brings no credentials at all is anonymous; unknown ones are refused. */
+function strangerOf(request: Request): User {
+  if (request.headers.has("authorization")) throw unauthorized();
+  return ANONYMOUS;
 }
 
 /** Clients may bring an id of their own, for finding a request in the log. */

@@ -2,7 +2,7 @@ import { AUTHENTICATED, type User } from "./user.ts";
 
 /** Finds out who makes a request; undefined when its credentials are unknown. */
 export interface Authenticator {
-  authenticate(request: Request): User | undefined;
+  authenticate(request: Request): User | undefined | Promise<User | undefined>;
 }
 
 const BEARER = "Bearer ";
@@ -31,12 +31,18 @@ export function tokenAuthenticator(tokens: ReadonlyMap<string, User>): Authentic
 /** The first that knows who it is decides. */
 export function firstAuthenticator(...authenticators: readonly Authenticator[]): Authenticator {
   return {
-    authenticate(request) {
-      for (const authenticator of authenticators) {
-        const user = authenticator.authenticate(request);
-        if (user !== undefined) return user;
-      }
-      return undefined;
-    },
+    authenticate: (request) => askInTurn(request, authenticators),
   };
+}
+
+/** Waits only where one of them has to: most know at once. */
+function askInTurn(
+  request: Request,
+  [first, ...others]: readonly Authenticator[],
+): User | undefined | Promise<User | undefined> {
+  const user = first?.authenticate(request);
+  if (user instanceof Promise) {
+    return user.then((known) => known ?? askInTurn(request, others));
+  }
+  return user !== undefined || others.length === 0 ? user : askInTurn(request, others);
 }

@@ -136,7 +136,7 @@ class Forwarder {
     this.#forwarded++;
     this.#bytes += bytes;
     try {
-      const user = authenticator.authenticate(request);
+      const user = await authenticator.authenticate(request);
       if (user === undefined) throw unauthorized();
       const body = await within(clock, FORWARD_DEADLINE_MS, readBody(request));
       if (body === undefined) throw timeout("request did not complete within the allotted timeout");

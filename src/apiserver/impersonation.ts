@@ -1,6 +1,7 @@
 import { badRequest, unauthorized } from "../apimachinery/index.ts";
 import type { Attributes, Authorizer } from "./authorizer.ts";
 import { forbiddenError } from "./resource-dispatch.ts";
+import { accountGroups } from "./tokens/service-account-tokens.ts";
 import { ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, type User } from "./user.ts";
 
 const USER = "impersonate-user";
@@ -39,9 +40,7 @@ export function actingUser(headers: Headers, sender: User, authorizer: Authorize
       assertAllowed("userextras", value, { ...inGroup, subresource: key });
   }
   const ownGroups =
-    account === undefined || given.length > 0
-      ? given
-      : ["system:serviceaccounts", `system:serviceaccounts:${account.namespace}`];
+    account === undefined || given.length > 0 ? given : accountGroups(account.namespace);
   return {
     name,
     groups: withAuthenticated(name, ownGroups),

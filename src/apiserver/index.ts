@@ -33,3 +33,6 @@ export {
 } from "./joining/node-credentials.ts";
 export { ADMINISTRATORS, NODES, nodeUserName } from "./user.ts";
 export type { User } from "./user.ts";
+export { bootstrapTokenAuthenticator } from "./tokens/bootstrap-tokens.ts";
+export { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
+export { createTokenKeys } from "./tokens/token-keys.ts";

@@ -6,6 +6,8 @@ import { flagOf } from "./query-options.ts";
 const STREAMS: ReadonlySet<string> = new Set(["attach", "exec", "log", "portforward", "proxy"]);
 /** Their objects are questions: POST asks, and nothing is written. */
 const QUESTIONS: ReadonlySet<string> = new Set(["authentication.k8s.io", "authorization.k8s.io"]);
+/** Every server has the keys that tokens are signed with. */
+const TOKEN = "token";
 
 /** Whether only the leader can answer a request: it writes, or reads what the leader remembers. */
 export function needsLeader(request: Request): boolean {
@@ -19,6 +21,7 @@ export function needsLeader(request: Request): boolean {
       return false;
     default:
       if (STREAMS.has(target.subresource) || QUESTIONS.has(target.group)) return false;
+      if (target.resource === "serviceaccounts" && target.subresource === TOKEN) return false;
       return !(isInStore(target) && partOf(target) === "read");
   }
 }

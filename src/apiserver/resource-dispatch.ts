@@ -18,6 +18,7 @@ import { METRICS_GROUP } from "./metrics-api/metrics-objects.ts";
 import { answerKeyValues } from "./keyvalue/keyvalue-handler.ts";
 import { isInStore, keyValueVerb } from "./keyvalue/keyvalue-target.ts";
 import { getScale, patchScale, replaceScale } from "./subresources/scale.ts";
+import { createToken } from "./tokens/token-request.ts";
 import { type WatchLines, watchObjects } from "./watch-handler.ts";
 import { createObject, replaceObject } from "./write-handler.ts";
 import type { Attributes } from "./authorizer.ts";
@@ -108,6 +109,7 @@ type Action =
   | "portforward"
   | "binding"
   | "eviction"
+  | "token"
   | "unsupported";
 
 function actionOf(name: string): Action {
@@ -120,6 +122,7 @@ function actionOf(name: string): Action {
     case "portforward":
     case "binding":
     case "eviction":
+    case "token":
       return name;
     default:
       return "unsupported";
@@ -131,8 +134,10 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
   const subresource = definition.subresources.find(({ name }) => name === target.subresource);
   if (subresource === undefined) throw notServed();
   const action = actionOf(subresource.name);
-  const { portForwarder } = api.context;
-  const cannot = action === "portforward" && portForwarder === undefined;
+  const { portForwarder, serviceAccountTokens } = api.context;
+  const cannot =
+    (action === "portforward" && portForwarder === undefined) ||
+    (action === "token" && serviceAccountTokens === undefined);
   if (action === "unsupported" || cannot)
     throw notImplemented(definition.resource, subresource.name);
   if (target.rest.length > 0) throw notServed();
@@ -155,6 +160,9 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
       return bindPod(api);
     case "eviction":
       return evictPod(api);
+    case "token":
+      assert(serviceAccountTokens !== undefined, "refused above without it");
+      return createToken(api, serviceAccountTokens);
     default:
       return unreachable(action);
   }

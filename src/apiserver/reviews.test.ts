@@ -69,6 +69,7 @@ test("answerReview: says who somebody is", async () => {
     (await send("POST", path, { spec: { token } })).json["status"];
   expect(await review(ADMIN_TOKEN)).toEqual({
     authenticated: true,
+    audiences: ["https://kubernetes.default.svc.cluster.local"],
     user: { username: "admin", groups: ["system:masters", "system:authenticated"] },
   });
   expect(await review("nobody\r\nx: y")).toEqual({ user: {}, error: "invalid bearer token" });

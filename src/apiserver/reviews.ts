@@ -14,6 +14,8 @@ import type { Attributes } from "./authorizer.ts";
 import { intake } from "./object-intake.ts";
 import { writeQueryOf } from "./query-options.ts";
 import { decodeBody } from "./request-body.ts";
+import { ISSUER } from "./tokens/service-account-claims.ts";
+import { isSignedToken } from "./tokens/token-keys.ts";
 import type { User } from "./user.ts";
 
 type AccessSpec = authorizationV1.SubjectAccessReviewSpec;
@@ -33,14 +35,14 @@ export async function answerReview(api: ApiRequest): Promise<Response> {
   const duplicates = fieldValidation === "Ignore" ? "ignore" : "report";
   const body = await decodeBody(api.request, { duplicates, expected: definition.kind });
   const review = intake(definition, body, { fieldValidation, warnings });
-  const status = statusOf(api, review);
+  const status = await statusOf(api, review);
   const { kind, apiVersion, metadata, spec } = review as KubeObject & { spec?: unknown };
   const asked = spec === undefined ? {} : { spec };
   const answer = { kind, apiVersion, metadata, ...asked, status };
   return answerObject(answer, media, { status: CREATED, warnings });
 }
 
-function statusOf(api: ApiRequest, review: KubeObject): unknown {
+async function statusOf(api: ApiRequest, review: KubeObject): Promise<unknown> {
   const resource = groupResourceText(api.definition);
   const spec = (review[SPEC] ?? {}) as AccessSpec;
   switch (resource) {
@@ -97,8 +99,13 @@ function selectorText(selector: authorizationV1.FieldSelectorAttributes | undefi
     .join(",");
 }
 
-function subjectOf({ user = "", groups = [], uid }: AccessSpec): User {
-  return { name: user, groups, ...(uid === undefined ? {} : { uid }) };
+function subjectOf({ user = "", groups = [], uid, extra }: AccessSpec): User {
+  return {
+    name: user,
+    groups,
+    ...(uid === undefined ? {} : { uid }),
+    ...(extra === undefined ? {} : { extra }),
+  };
 }
 
 function rules(api: ApiRequest, { spec }: authorizationV1.SelfSubjectRulesReview) {
@@ -121,14 +128,24 @@ function rules(api: ApiRequest, { spec }: authorizationV1.SelfSubjectRulesReview
   };
 }
 
-function token(api: ApiRequest, { spec }: authenticationV1.TokenReview) {
+async function token(api: ApiRequest, { spec }: authenticationV1.TokenReview) {
   const text = spec?.token ?? "";
   if (text === "") throw badRequest("token is required for TokenReview in authentication");
+  const wanted = (spec?.audiences ?? []).length === 0 ? [ISSUER] : (spec?.audiences ?? []);
+  const own = await api.context.serviceAccountTokens?.review(text, wanted);
+  if (own !== undefined) {
+    return { authenticated: true, user: userInfo(own.user), audiences: own.audiences };
+  }
   const headers = { authorization: `Bearer ${encodedToken(text)}` };
   const asked = new Request(api.request.url, { headers });
-  const user = api.context.authenticator.authenticate(asked);
+  const user = isSignedToken(text)
+    ? undefined
+    : await api.context.authenticator.authenticate(asked);
   if (user === undefined) return { user: {}, error: "invalid bearer token" };
-  return { authenticated: true, user: userInfo(user) };
+  // Other tokens are for the API alone.
+  const audiences = wanted.filter((audience) => audience === ISSUER);
+  if (audiences.length === 0) return { user: {}, error: "token audiences do not match" };
+  return { authenticated: true, user: userInfo(user), audiences };
 }
 
 /** Characters that no header may hold are in no token that is known here. */

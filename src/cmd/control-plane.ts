@@ -1,9 +1,12 @@
 import type { Hono } from "hono";
 import {
+  bootstrapTokenAuthenticator,
   createApiServer,
   createForwarding,
+  createTokenKeys,
   firstAuthenticator,
   nodeAuthenticator,
+  ServiceAccountTokens,
   tokenAuthenticator,
 } from "../apiserver/index.ts";
 import type {
@@ -18,7 +21,7 @@ import type { Client } from "../client/index.ts";
 import { createDistributionApp } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
-import { ANY_SERVER } from "../os/index.ts";
+import { ANY_SERVER, deriveClusterKeys } from "../os/index.ts";
 import type { NodeLink } from "../os/index.ts";
 import { createRegistry } from "../registry/index.ts";
 import type { Registry } from "../registry/index.ts";
@@ -81,14 +84,19 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     nodePortRange: options.nodePortRange,
     defaultTolerations: options.defaultTolerations,
   });
+  const { present } = registry;
+  const keys = createTokenKeys(deriveClusterKeys(options.credentials.ca.privateKey).tokenKey);
+  const accounts = new ServiceAccountTokens({ keys, present, clock });
   const authenticator = firstAuthenticator(
     tokenAuthenticator(tokens.users),
-    nodeAuthenticator(registry.present),
+    nodeAuthenticator(present),
+    accounts,
+    bootstrapTokenAuthenticator(present, clock),
   );
   const peer = peersOf(options);
   const forwarding = createForwarding({
     store,
-    app: createApi(options, registry, authenticator),
+    app: createApi(options, { registry, authenticator, accounts }),
     peer,
     authenticator,
     clock,
@@ -127,16 +135,20 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
 
 function createApi(
   options: ControlPlaneOptions,
-  registry: Registry,
-  authenticator: Authenticator,
+  parts: {
+    readonly registry: Registry;
+    readonly authenticator: Authenticator;
+    readonly accounts: ServiceAccountTokens;
+  },
 ): Hono {
   const { store, clock, random, logger } = options;
   return createApiServer({
-    registry,
+    registry: parts.registry,
     clock,
     random,
     logger: logger.child({ room: "apiserver" }),
-    authenticator,
+    authenticator: parts.authenticator,
+    serviceAccountTokens: parts.accounts,
     nodeConnector: options.nodeConnector,
     portForwarder: options.portForwarder,
     readiness: { leader: () => store.leadership.leader !== undefined },
@@ -172,8 +184,8 @@ function fronts(
   const { forwarding, cluster, renewals, authenticator } = parts;
   const distribution = createDistributionApp({
     images,
-    authorize: (request) =>
-      imageAccess(authenticator.authenticate(withBearer(request)), request.method),
+    authorize: async (request) =>
+      imageAccess(await authenticator.authenticate(withBearer(request)), request.method),
   });
   return {
     front: async (request, address) => {

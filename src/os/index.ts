@@ -4,6 +4,8 @@ export { writeFileAtomically } from "./atomic-file.ts";
 export { certificateCovers } from "./certificate-coverage.ts";
 export { certificateHash } from "./certificate-hash.ts";
 export type { IssueServerOptions, KeyPair } from "./certificates.ts";
+export { deriveClusterKeys } from "./cluster-keys.ts";
+export type { ClusterKeys } from "./cluster-keys.ts";
 export { createLogger } from "./pino-logger.ts";
 export type { LogLevel } from "./pino-logger.ts";
 export { openFilesLimit } from "./open-files-limit.ts";

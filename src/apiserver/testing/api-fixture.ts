@@ -1,10 +1,15 @@
+import { generateKeyPairSync } from "node:crypto";
 import type { Hono } from "hono";
 import { type Fetch, ManualClock, SeededRandom, silentLogger } from "../../lib/index.ts";
 import { createRegistry, type Registry } from "../../registry/index.ts";
 import { MemoryStore } from "../../lib/testing/memory-store.ts";
 import { type ApiServerOptions, createApiServer } from "../api-server.ts";
-import { tokenAuthenticator } from "../authenticator.ts";
+import { firstAuthenticator, tokenAuthenticator } from "../authenticator.ts";
 import { bootstrap } from "../bootstrap.ts";
+import { nodeAuthenticator } from "../joining/node-credentials.ts";
+import { bootstrapTokenAuthenticator } from "../tokens/bootstrap-tokens.ts";
+import { ServiceAccountTokens } from "../tokens/service-account-tokens.ts";
+import { createTokenKeys } from "../tokens/token-keys.ts";
 import { ADMINISTRATORS } from "../user.ts";
 
 export const ADMIN_TOKEN = "admin-token";
@@ -45,17 +50,26 @@ export async function apiFixture(
   });
   await bootstrap({ registry, logger, servers: [{ address: "127.0.0.1", port: 6443 }] });
   const { node, ...rest } = options;
+  const { present } = registry;
+  const keys = createTokenKeys(testTokenKey());
+  const serviceAccountTokens = new ServiceAccountTokens({ keys, present, clock });
   const app = createApiServer({
     registry,
     clock,
     random,
     logger,
-    authenticator: tokenAuthenticator(
-      new Map([
-        [ADMIN_TOKEN, { name: "admin", groups: [ADMINISTRATORS] }],
-        [USER_TOKEN, { name: "bob", groups: [] }],
-      ]),
+    authenticator: firstAuthenticator(
+      tokenAuthenticator(
+        new Map([
+          [ADMIN_TOKEN, { name: "admin", groups: [ADMINISTRATORS] }],
+          [USER_TOKEN, { name: "bob", groups: [] }],
+        ]),
+      ),
+      nodeAuthenticator(present),
+      serviceAccountTokens,
+      bootstrapTokenAuthenticator(present, clock),
     ),
+    serviceAccountTokens,
     nodeConnector: (name) => (name === "node-1" ? node : undefined),
     version: {
       major: "1",
@@ -85,6 +99,12 @@ export async function apiFixture(
       return replyOf(response);
     },
   };
+}
+
+/** What tokens are signed with here: any key will do. */
+function testTokenKey(): string {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
 }
 
 async function replyOf(response: Response): Promise<Reply> {
