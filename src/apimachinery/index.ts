@@ -35,6 +35,7 @@ export { ipAddressText, ipRangeContains, parseCidr, parseIpAddress } from "./ip-
 export type { IpAddress, IpRange } from "./ip-address.ts";
 export { jsonDecode, JsonError, MAX_JSON_BYTES, MAX_JSON_DEPTH } from "./json-decode.ts";
 export type { DecodedJson, JsonDecodeOptions } from "./json-decode.ts";
+export { JsonPath, JsonPathError, MAX_JSON_PATH_LENGTH } from "./json-path.ts";
 export { applyJsonPatch } from "./json-patch.ts";
 export { cloneJson, getField, isJsonObject, jsonEquals, setField } from "./json-value.ts";
 export type { JsonObject } from "./json-value.ts";
@@ -46,6 +47,22 @@ export {
   parseLabelSelector,
 } from "./label-selector.ts";
 export type { LabelOperator, LabelRequirement, Labels, LabelSelector } from "./label-selector.ts";
+export {
+  applyConfiguration,
+  ApplyConflictError,
+  conflictsWithout,
+  unchangedSince,
+} from "./managed-fields/apply-configuration.ts";
+export type { ApplyRequest, ApplyResult } from "./managed-fields/apply-configuration.ts";
+export { ConfigurationError } from "./managed-fields/applied-fields.ts";
+export {
+  checkFieldManager,
+  checkManagedFields,
+  managerOfUserAgent,
+} from "./managed-fields/check-managed-fields.ts";
+export { applyConflictError } from "./managed-fields/conflict-text.ts";
+export type { FieldWriter } from "./managed-fields/managed-entries.ts";
+export { trackCreate, trackUpdate } from "./managed-fields/track-update.ts";
 export { applyMergePatch } from "./merge-patch.ts";
 export type {
   KubeObject,
@@ -112,6 +129,7 @@ export type {
 } from "./schema.ts";
 export {
   alreadyExists,
+  applyConflict,
   badRequest,
   conflict,
   expired,

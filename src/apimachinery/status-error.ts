@@ -119,6 +119,11 @@ export function conflict(
   return failure(409, "Conflict", message, detailsOf(resource, name));
 }
 
+/** 409 of a server-side apply: one cause for each field that somebody else owns. */
+export function applyConflict(causes: readonly StatusCause[], message: string): StatusError {
+  return failure(409, "Conflict", message, { causes: [...causes] });
+}
+
 /** 422 with one cause a field error. */
 export function invalid(kind: GroupKind, name: string, errors: readonly FieldError[]): StatusError {
   const causes = errors.map((error): StatusCause => ({
