@@ -11,6 +11,12 @@ const selector = { matchLabels: labels };
 const jobSpec = { template: { spec: { ...podSpec, restartPolicy: "Never" } } };
 const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "Role", name: "sample" };
 const scaleTargetRef = { apiVersion: "apps/v1", kind: "Deployment", name: "sample" };
+const rule = {
+  operations: ["CREATE"],
+  apiGroups: ["example.com"],
+  apiVersions: ["v1"],
+  resources: ["samples"],
+};
 const subject = { kind: "Pod", namespace: "default", name: "sample" };
 
 /** By resource and group; kinds that need nothing are left out. */
@@ -62,6 +68,27 @@ const SAMPLES: Readonly<Record<string, Sample>> = {
   "clusterrolebindings.rbac.authorization.k8s.io": { roleRef: { ...roleRef, kind: "ClusterRole" } },
   "rolebindings.rbac.authorization.k8s.io": { roleRef },
   "priorityclasses.scheduling.k8s.io": { value: 5 },
+  "customresourcedefinitions.apiextensions.k8s.io": {
+    spec: {
+      group: "example.com",
+      names: { plural: "samples", kind: "Sample" },
+      scope: "Namespaced",
+      versions: [
+        {
+          name: "v1",
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: { type: "object" } },
+        },
+      ],
+    },
+  },
+  "validatingadmissionpolicies.admissionregistration.k8s.io": {
+    spec: { matchConstraints: { resourceRules: [rule] }, validations: [{ expression: "true" }] },
+  },
+  "validatingadmissionpolicybindings.admissionregistration.k8s.io": {
+    spec: { policyName: "sample", validationActions: ["Deny"] },
+  },
   "csidrivers.storage.k8s.io": { spec: {} },
   "csinodes.storage.k8s.io": { spec: { drivers: [] } },
   "csistoragecapacities.storage.k8s.io": { storageClassName: "sample" },
