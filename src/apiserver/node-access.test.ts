@@ -7,6 +7,7 @@ const V1 = "/api/v1";
 const DEFAULT = `${V1}/namespaces/default`;
 const SYSTEM = `${V1}/namespaces/kube-system`;
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
+const INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses";
 const FIRST_SECRET = "0123456789abcdef".repeat(4);
 const STRATEGIC = { "content-type": "application/strategic-merge-patch+json" };
 
@@ -57,6 +58,15 @@ async function twoNodes(): Promise<Nodes> {
     expect(created.status).toBe(201);
   }
   await send("POST", `${DEFAULT}/secrets`, { metadata: { name: "nobodys" } });
+  await send("POST", `${DEFAULT}/secrets`, { metadata: { name: "shown" } });
+  const ingress = await send("POST", INGRESSES, {
+    metadata: { name: "web" },
+    spec: {
+      defaultBackend: { service: { name: "web", port: { number: 80 } } },
+      tls: [{ hosts: ["web.example"], secretName: "shown" }],
+    },
+  });
+  expect(ingress.status).toBe(201);
   return { ...api, pi: await asNode("pi"), mac: await asNode("mac") };
 }
 
@@ -81,6 +91,8 @@ describe("one node's key", () => {
   const own: [string, string, unknown?][] = [
     ["GET", `${DEFAULT}/secrets/pi-secret`],
     ["GET", named("secrets", "pi-secret")],
+    // Every proxy shows the certificates that Ingresses name.
+    ["GET", named("secrets", "shown")],
     ["GET", `${DEFAULT}/configmaps/pi-configmap`],
     ["GET", named("configmaps", "pi-configmap")],
     ["GET", podsOf("pi")],

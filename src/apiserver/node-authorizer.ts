@@ -1,4 +1,5 @@
 import {
+  INGRESSES,
   PERSISTENT_VOLUME_CLAIMS,
   PERSISTENT_VOLUMES,
   type Pod,
@@ -190,7 +191,15 @@ function isUsed(
 ): boolean {
   if (resource === "persistentvolumes") return isVolumeUsed(node, name, present);
   if (namespace === "") return false;
+  if (resource === "secrets" && isShownByIngress(namespace, name, present)) return true;
   return podsOf(node, namespace, present).some((pod) => podUses(pod, resource, name));
+}
+
+/** Every node's proxy shows the certificates of Ingresses to who comes. */
+function isShownByIngress(namespace: string, name: string, present: PresentObjects): boolean {
+  return present
+    .all(INGRESSES, namespace, { holding: `"secretName":${JSON.stringify(name)}` })
+    .some(({ spec }) => spec?.tls?.some(({ secretName }) => secretName === name) === true);
 }
 
 /** A volume is needed by the pods of the claim that it is bound to. */

@@ -31,6 +31,8 @@ export interface AgentFlags {
   readonly bindAddress: string;
   /** Where Ingress listens; 0 picks a free port. */
   readonly httpPort?: number;
+  /** Where Ingress listens with TLS; 0 picks a free port. */
+  readonly ingressHttpsPort?: number;
   /** Where the other machines of the cluster are answered; 0 picks a free port. */
   readonly peerPort?: number;
   /** The host, without a port, under which the others reach the peer port. */
@@ -47,6 +49,7 @@ const shape = {
   maxPods: maxPods.optional(),
   bindAddress: address,
   httpPort: port.optional(),
+  ingressHttpsPort: port.optional(),
   peerPort: port.optional(),
   peerAddress: reachableHost.optional(),
   logLevel,

@@ -11,6 +11,10 @@ export interface ClusterConnection {
   readonly server: string;
   /** `http://HOST:PORT` where Ingress listens. */
   readonly ingress: string;
+  /** `https://HOST:PORT` where Ingress listens with TLS. */
+  readonly ingressHttps?: string;
+  /** `HOST:PORT` where the cluster's names are looked up. */
+  readonly dns?: string;
   /** Path of the kubeconfig. */
   readonly kubeconfig: string;
 }

@@ -22,6 +22,9 @@ const DNS_NAME =
   /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
 const SECRET_FLAGS: ReadonlySet<string> = new Set(["token"]);
 
+export const INGRESS_HTTPS_PORT_HELP =
+  "Ingress's port for TLS; 0 picks a free one (8443, or free if taken)";
+
 export const directory = z.string().min(1).describe("a directory");
 
 export const file = z.string().min(1).describe("a file");

@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { parseAgentFlags } from "./agent-flags.ts";
 import type { AgentFlags } from "./agent-flags.ts";
-import { durationMs } from "./flag-schemas.ts";
+import { durationMs, INGRESS_HTTPS_PORT_HELP } from "./flag-schemas.ts";
 import type { ServerFlags } from "./server-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -105,6 +105,7 @@ function addAgentVerb(program: Command, options: GroupCommandOptions): void {
     .description("run a worker node of a cluster in the foreground")
     .option("--bind-address <address>", "where node ports and Ingress listen", "127.0.0.1")
     .option("--http-port <port>", "Ingress's port; 0 picks a free one (8080, or free if taken)")
+    .option("--ingress-https-port <port>", INGRESS_HTTPS_PORT_HELP)
     .option("--log-level <level>", "debug, info, warn or error", level)
     .action((flags: Record<string, unknown>) => options.verbs.agent(parseAgentFlags(flags)));
 }

@@ -35,6 +35,8 @@ export interface ServerFlags {
   readonly httpsPort?: number;
   /** Where Ingress listens; 0 picks a free port. */
   readonly httpPort?: number;
+  /** Where Ingress listens with TLS; 0 picks a free port. */
+  readonly ingressHttpsPort?: number;
   readonly bindAddress: string;
   readonly advertiseAddress?: string;
   readonly tlsSan: readonly string[];
@@ -78,6 +80,7 @@ const shape = {
   dataDir: directory,
   httpsPort: port.optional(),
   httpPort: port.optional(),
+  ingressHttpsPort: port.optional(),
   bindAddress: address,
   advertiseAddress: address.optional(),
   tlsSan: z.array(certificateName),
@@ -183,6 +186,7 @@ export function formatServerFlags(flags: ServerFlags): string[] {
     dataDir: flags.dataDir,
     httpsPort: flags.httpsPort,
     httpPort: flags.httpPort,
+    ingressHttpsPort: flags.ingressHttpsPort,
     bindAddress: flags.bindAddress,
     advertiseAddress: flags.advertiseAddress,
     clusterCidr: flags.clusterCidr,

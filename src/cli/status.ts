@@ -12,7 +12,8 @@ export async function describeStatus(cluster: ClusterConnection, nowMs: number):
   const age = humanDuration(nowMs - parseRfc3339(cluster.startedAt));
   const rows: [string, string][] = [
     ["server", `${cluster.server} (kubun ${cluster.version}, pid ${cluster.pid}, up ${age})`],
-    ["ingress", cluster.ingress],
+    ["ingress", [cluster.ingress, cluster.ingressHttps].filter(Boolean).join("  ")],
+    ...(cluster.dns === undefined ? [] : [["dns", cluster.dns] satisfies [string, string]]),
     ["kubeconfig", cluster.kubeconfig],
     ["nodes", describeNodes(nodes.items)],
     ["pods", describePods(pods.items)],

@@ -7,14 +7,15 @@ import type { Client } from "../client/index.ts";
 import { openImageStore } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import type { Fetch } from "../lib/index.ts";
-import type { NodeLink } from "../os/index.ts";
+import type { KeyPair, NodeLink } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
-import type { Proxy } from "../proxy/index.ts";
+import type { Proxy, ProxyPorts } from "../proxy/index.ts";
 import type { IssuingServer } from "./ask-renewal.ts";
 import { readSettings, writeSettings } from "./data-directory.ts";
 import type { ServerRecord } from "./data-directory.ts";
 import { openGround } from "./ground.ts";
 import type { Ground } from "./ground.ts";
+import { ensureIngressCertificate } from "./ingress-certificate.ts";
 import { joinAsAgent } from "./join-cluster.ts";
 import type { JoinedAgent } from "./join-cluster.ts";
 import { ISSUERS_PATH, issuersSchema } from "./join-wire.ts";
@@ -28,8 +29,9 @@ import type { LocalNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
 import { hasServerCertificate, isKubeletPath, tunnelsOver } from "./peer-access.ts";
 import { listenForPeers } from "./peer-listener.ts";
-import { recordProcess, removeRecord } from "./process-record.ts";
+import { proxySettings, proxyUrls, recordProcess, removeRecord } from "./process-record.ts";
 import { decided, portChoices } from "./server-ports.ts";
+import type { PortChoices } from "./server-ports.ts";
 import { ServersFile } from "./servers-file.ts";
 import { untilSignalled } from "./until-signalled.ts";
 import { VERSION } from "./version.ts";
@@ -73,10 +75,11 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
   const agent: Agent = { flags, ground, joined, link, servers, signal: running.signal };
   keepSettings(agent);
   // At once, so that a second agent on this directory is refused while this one waits for servers.
-  recordAgent(agent, ports.http.port);
+  recordAgent(agent, { ingressPort: ports.http.port });
   const api = openApi(agent);
   const images = openImages(agent, api.fetch);
-  const { proxy, kubelet, runtime } = createParts(agent, api.client, images, ports.http);
+  const certificate = await ensureIngressCertificate(ground.directory, ground.clock.now());
+  const { proxy, kubelet, runtime } = createParts(agent, api.client, images, ports, certificate);
   link.serveHttp(async (request, peer) => {
     const { pathname } = new URL(request.url);
     if (!hasServerCertificate(peer)) return new Response("only servers may ask\n", { status: 403 });
@@ -105,14 +108,11 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
     signal: running.signal,
     onChange: servers.replace,
   });
-  const [{ ingressPort }] = await Promise.all([
-    proxy.start(running.signal),
-    kubelet.start(running.signal),
-  ]);
+  const [found] = await Promise.all([proxy.start(running.signal), kubelet.start(running.signal)]);
   const { directory } = ground;
-  writeSettings(directory, { ...readSettings(directory), httpPort: ingressPort });
+  writeSettings(directory, { ...readSettings(directory), ...proxySettings(found) });
   return {
-    record: recordAgent(agent, ingressPort),
+    record: recordAgent(agent, found),
     nodeName: joined.name,
     async stop({ pods }) {
       if (pods === "end") await kubelet.terminateAll();
@@ -219,7 +219,8 @@ function createParts(
   { flags, ground, joined, link }: Agent,
   client: Client,
   images: ImageStore,
-  http: PortChoice,
+  ports: PortChoices,
+  certificate: KeyPair,
 ): LocalNode & { proxy: Proxy } {
   const { clock, logger, advertiseAddress } = ground;
   const nodeName = joined.name;
@@ -240,7 +241,11 @@ function createParts(
     endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),
     remote: { nodeName, dialer: tunnelsOver(link) },
     nodePortAddress: flags.bindAddress,
-    ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
+    ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, ports.http) },
+    ingressTls: {
+      port: chooseFreePort(flags.bindAddress, ports.ingressHttps),
+      fallback: certificate,
+    },
     // The status of Ingresses is the leader's to write.
     publishesIngressStatus: () => false,
     maxConnections: maxProxyConnections(),
@@ -248,7 +253,7 @@ function createParts(
   return { ...node, proxy };
 }
 
-function recordAgent({ ground, servers }: Agent, ingressPort: number): ServerRecord {
-  const ingress = `http://${ground.advertiseAddress}:${ingressPort}`;
-  return recordProcess(ground, { server: servers.list[0] ?? "", ingress });
+function recordAgent({ ground, servers }: Agent, ports: ProxyPorts): ServerRecord {
+  const reached = proxyUrls(ground.advertiseAddress, ports);
+  return recordProcess(ground, { server: servers.list[0] ?? "", ...reached });
 }

@@ -7,9 +7,9 @@ import type { ImageStore } from "../images/index.ts";
 import { PEER_ADDRESS_ANNOTATION } from "../kubelet/index.ts";
 import type { Fetch } from "../lib/index.ts";
 import { hostOfNode } from "../os/index.ts";
-import type { ClaimedRanges, NodeLink } from "../os/index.ts";
+import type { ClaimedRanges, KeyPair, NodeLink } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
-import type { Proxy } from "../proxy/index.ts";
+import type { Proxy, ProxyPorts } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import { createComponentTokens } from "./components.ts";
 import { createControlPlane, isImagePath } from "./control-plane.ts";
@@ -20,6 +20,7 @@ import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
 import { chooseRanges, openGround } from "./ground.ts";
 import type { Ground } from "./ground.ts";
+import { ensureIngressCertificate } from "./ingress-certificate.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
 import { RemovedError } from "./removed-error.ts";
@@ -32,7 +33,7 @@ import { createPortForwarder } from "./port-forwarder.ts";
 import { askNode } from "./node-api.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
-import { recordProcess, removeRecord } from "./process-record.ts";
+import { proxySettings, proxyUrls, recordProcess, removeRecord } from "./process-record.ts";
 import { agreedFlags, assumeIdentity } from "./server-identity.ts";
 import { portChoices } from "./server-ports.ts";
 import { keepServerCertificates } from "./server-certificates.ts";
@@ -78,13 +79,14 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
   keepMembership(server, failed.resolve);
   const images = openServerImages(ground, store, doors.peers);
   const controlPlane = serveControlPlane(server, images, () => parts);
-  const parts = createParts(server, controlPlane, images.store);
+  const certificate = await ensureIngressCertificate(ground.directory, ground.clock.now());
+  const parts = createParts(server, controlPlane, images.store, certificate);
   images.replication.start(running.signal);
-  const ingressPort = await Promise.race([
+  const ports = await Promise.race([
     startParts(server, controlPlane, parts),
     failed.promise.then((error) => Promise.reject(error)),
   ]);
-  const record = recordServer(server, ingressPort);
+  const record = recordServer(server, ports);
   return {
     directory: ground.directory,
     record,
@@ -244,7 +246,12 @@ function kubeletOf(
 }
 
 /** This machine's node agent and proxy, not started yet. */
-function createParts(server: Server, controlPlane: ControlPlane, images: ImageStore): Parts {
+function createParts(
+  server: Server,
+  controlPlane: ControlPlane,
+  images: ImageStore,
+  certificate: KeyPair,
+): Parts {
   const { flags, ground, doors, store } = server;
   const { clock, logger, nodeName, advertiseAddress } = ground;
   const node = createLocalNode({
@@ -256,7 +263,7 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
     peerAddress: `${ground.peerHost}:${doors.peers.port}`,
     proxy: () => proxy,
   });
-  const { http } = portChoices(flags, ground.settings);
+  const { http, ingressHttps } = portChoices(flags, ground.settings);
   const proxy: Proxy = createProxy({
     client: controlPlane.clientOf("proxy"),
     clock,
@@ -265,6 +272,10 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
     remote: { nodeName, dialer: tunnelsOver(doors.peers) },
     nodePortAddress: flags.bindAddress,
     ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
+    ingressTls: {
+      port: chooseFreePort(flags.bindAddress, ingressHttps),
+      fallback: certificate,
+    },
     ingressAddress: advertiseAddress,
     publishesIngressStatus: () => store.leadership.self,
     maxConnections: maxProxyConnections(),
@@ -272,12 +283,12 @@ function createParts(server: Server, controlPlane: ControlPlane, images: ImageSt
   return { ...node, proxy };
 }
 
-/** Starts what works on its own; gives the port of Ingress. */
+/** Starts what works on its own; gives the ports of Ingress. */
 async function startParts(
   server: Server,
   controlPlane: ControlPlane,
   { proxy, kubelet, runtime }: Parts,
-): Promise<number> {
+): Promise<ProxyPorts> {
   const { ground, ranges, doors, store, signal } = server;
   await runtime.start();
   await runLeaderWork({
@@ -292,8 +303,8 @@ async function startParts(
     servers: () => endpointsOf(store),
     signal,
   });
-  const [{ ingressPort }] = await Promise.all([proxy.start(signal), kubelet.start(signal)]);
-  return ingressPort;
+  const [ports] = await Promise.all([proxy.start(signal), kubelet.start(signal)]);
+  return ports;
 }
 
 /** Where the servers' APIs are, as far as nodes can reach them by address. */
@@ -305,10 +316,10 @@ function endpointsOf({ membership }: Store): ServerEndpoint[] {
   });
 }
 
-function recordServer({ ground, doors }: Server, ingressPort: number): ServerRecord {
+function recordServer({ ground, doors }: Server, ports: ProxyPorts): ServerRecord {
   const { directory, advertiseAddress } = ground;
-  const ingress = `http://${advertiseAddress}:${ingressPort}`;
-  const record = recordProcess(ground, { server: apiUrl(ground, doors), ingress });
-  writeSettings(directory, { ...readSettings(directory), httpPort: ingressPort });
+  const reached = proxyUrls(advertiseAddress, ports);
+  const record = recordProcess(ground, { server: apiUrl(ground, doors), ...reached });
+  writeSettings(directory, { ...readSettings(directory), ...proxySettings(ports) });
   return record;
 }

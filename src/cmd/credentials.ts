@@ -167,7 +167,8 @@ export function newToken(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("hex");
 }
 
-function readPair(directory: DataDirectory, name: string): KeyPair | undefined {
+/** A certificate and its key out of the directory; undefined when either is missing. */
+export function readPair(directory: DataDirectory, name: string): KeyPair | undefined {
   const certificate = join(directory.tls, `${name}.crt`);
   const privateKey = join(directory.tls, `${name}.key`);
   if (!existsSync(certificate) || !existsSync(privateKey)) return undefined;
@@ -177,7 +178,7 @@ function readPair(directory: DataDirectory, name: string): KeyPair | undefined {
   };
 }
 
-function writePair(directory: DataDirectory, name: string, pair: KeyPair): KeyPair {
+export function writePair(directory: DataDirectory, name: string, pair: KeyPair): KeyPair {
   // The key first: a certificate without its key would look complete after a crash in between.
   writeFileAtomically(join(directory.tls, `${name}.key`), pair.privateKey, { mode: PRIVATE_MODE });
   writeFileAtomically(join(directory.tls, `${name}.crt`), pair.certificate, {

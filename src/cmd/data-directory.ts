@@ -107,6 +107,8 @@ const portSchema = z.int().min(1).max(65_535);
 const settingsSchema = z.object({
   httpsPort: portSchema.optional(),
   httpPort: portSchema.optional(),
+  ingressHttpsPort: portSchema.optional(),
+  dnsPort: portSchema.optional(),
   /** Where the cluster's other machines are answered. */
   peerPort: portSchema.optional(),
   nodeName: z.string().optional(),
@@ -139,6 +141,9 @@ const serverRecordSchema = z.object({
   version: z.string(),
   server: z.string(),
   ingress: z.string(),
+  /** Absent in what older versions wrote. */
+  ingressHttps: z.string().optional(),
+  dns: z.string().optional(),
   startedAt: z.string(),
 });
 

@@ -35,6 +35,8 @@ export function connectToCluster(directory: DataDirectory): ClusterConnection {
     startedAt: record.startedAt,
     server: record.server,
     ingress: record.ingress,
+    ...(record.ingressHttps === undefined ? {} : { ingressHttps: record.ingressHttps }),
+    ...(record.dns === undefined ? {} : { dns: record.dns }),
     kubeconfig: directory.kubeconfig,
   };
 }

@@ -1,5 +1,5 @@
 export { createProxy } from "./proxy.ts";
-export type { Proxy, ProxyOptions, ProxyStatistics } from "./proxy.ts";
+export type { Proxy, ProxyOptions, ProxyPorts, ProxyStatistics } from "./proxy.ts";
 export type { EgressPolicy } from "./egress/egress-router.ts";
 export type { EgressErrorCode } from "./l7/egress-error.ts";
 export type { NameResolver } from "./egress/outside-targets.ts";

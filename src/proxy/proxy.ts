@@ -1,3 +1,4 @@
+import type { Ingress, Service } from "../api/index.ts";
 import {
   createEventRecorder,
   createInformer,
@@ -30,6 +31,9 @@ import { TrafficCounts, type AddressTraffic } from "./net/traffic-counts.ts";
 import { Sleepers } from "./wake/sleepers.ts";
 import type { RemoteDialer } from "./net/remote-dialer.ts";
 import { RoutingBuilder } from "./routing/routing-builder.ts";
+import type { RoutingTable } from "./routing/routing-table.ts";
+import type { CertificatePair } from "./l7/tls-listener.ts";
+import { IngressCertificates } from "./tls/ingress-certificates.ts";
 
 /** Changes that come within this time are one new table. */
 const REBUILD_DELAY_MS = 10;
@@ -51,6 +55,11 @@ export interface ProxyOptions {
   readonly nodePortAddress: string;
   /** Port 0 picks a free one. */
   readonly ingress: { readonly hostname: string; readonly port: number };
+  /**
+   * Where Ingress listens with TLS, and what is shown for hosts without a certificate of their
+   * own. Without it there is plain HTTP only.
+   */
+  readonly ingressTls?: { readonly port: number; readonly fallback: CertificatePair };
   /** Shown in the status of Ingresses; the ingress hostname unless given. */
   readonly ingressAddress?: string;
   /** Of several proxies one writes the status of Ingresses; asked each time. Default: this one. */
@@ -76,12 +85,18 @@ export interface ProxyStatistics {
   readonly held: number;
 }
 
+export interface ProxyPorts {
+  readonly ingressPort: number;
+  /** Absent without TLS. */
+  readonly ingressTlsPort?: number;
+}
+
 export interface Proxy {
   /**
    * Listens for Ingress traffic, and follows the API until the signal aborts; resolves once the
    * first table is in use. Rejects when the ingress address cannot be listened on.
    */
-  start(signal: AbortSignal): Promise<{ readonly ingressPort: number }>;
+  start(signal: AbortSignal): Promise<ProxyPorts>;
   statistics(): ProxyStatistics;
   /** What went through this proxy to each address of a pod. */
   traffic(): readonly AddressTraffic[];
@@ -113,12 +128,14 @@ class TableProxy implements Proxy {
   readonly #states: EndpointStates;
   readonly #peerAddresses = new PeerAddresses();
   readonly #ingress: IngressServer;
+  readonly #certificates: IngressCertificates;
   readonly #egress: EgressServer;
   readonly #services: ServiceListeners;
   readonly #events: EventRecorder;
   readonly #statusWriter: IngressStatusWriter;
   readonly #drained = Promise.withResolvers<void>();
   #signal: AbortSignal | undefined;
+  #certifiedRules: RoutingTable["ingress"] | undefined;
   #rebuildPending = false;
   #synced = false;
 
@@ -146,6 +163,15 @@ class TableProxy implements Proxy {
       ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
     });
     this.#events = createEventRecorder({ client, clock, logger, component: "kubun-proxy" });
+    this.#certificates = new IngressCertificates({
+      client,
+      clock,
+      logger,
+      onProblem: (ingress, message) => {
+        // One of several proxies tells.
+        if (this.#publishes) this.#warn(ingress, "BadCertificate", message);
+      },
+    });
     const address = options.ingressAddress ?? options.ingress.hostname;
     this.#statusWriter = new IngressStatusWriter(client, logger, address);
     this.#services = new ServiceListeners({
@@ -156,9 +182,9 @@ class TableProxy implements Proxy {
     });
   }
 
-  async start(signal: AbortSignal): Promise<{ readonly ingressPort: number }> {
+  async start(signal: AbortSignal): Promise<ProxyPorts> {
     this.#signal = signal;
-    const ingressPort = this.#ingress.listen(this.#options.ingress);
+    const ports = await this.#listen();
     signal.addEventListener("abort", () => void this.#close(), { once: true });
     const builder = this.#builder;
     await Promise.all([
@@ -183,7 +209,19 @@ class TableProxy implements Proxy {
     this.#synced = true;
     this.#rebuild();
     void this.#resyncStatus(signal);
-    return { ingressPort };
+    return ports;
+  }
+
+  async #listen(): Promise<ProxyPorts> {
+    const { ingress, ingressTls } = this.#options;
+    const ingressPort = this.#ingress.listen(ingress);
+    if (ingressTls === undefined) return { ingressPort };
+    const ingressTlsPort = await this.#ingress.listenTls({
+      ...ingressTls,
+      hostname: ingress.hostname,
+      contextOf: (host) => this.#certificates.contextOf(host),
+    });
+    return { ingressPort, ingressTlsPort };
   }
 
   statistics(): ProxyStatistics {
@@ -265,12 +303,25 @@ class TableProxy implements Proxy {
     this.#egress.update(table, retired);
     this.#services.update(table);
     this.#sleepers.update(table);
+    this.#updateCertificates(table);
     this.#publishStatus();
   }
 
+  #updateCertificates({ ingress }: RoutingTable): void {
+    // Rules are compiled anew with every change of an Ingress, so that these are of the same.
+    if (this.#options.ingressTls === undefined || ingress === this.#certifiedRules) return;
+    this.#certifiedRules = ingress;
+    this.#certificates.update(this.#builder.servedIngresses());
+  }
+
+  /** Of several proxies one speaks for all. */
+  get #publishes(): boolean {
+    return this.#options.publishesIngressStatus?.() ?? true;
+  }
+
   #publishStatus(): void {
-    const { logger, publishesIngressStatus = () => true } = this.#options;
-    if (!publishesIngressStatus()) return;
+    const { logger } = this.#options;
+    if (!this.#publishes) return;
     this.#statusWriter
       .publish(this.#builder.servedIngresses())
       .catch((error: unknown) => logger.warn("ingress status", { error: String(error) }));
@@ -292,15 +343,18 @@ class TableProxy implements Proxy {
       message,
     });
     const known = this.#builder.service(namespace, service);
-    if (known === undefined) return;
-    const object = { apiVersion: "v1", kind: "Service", ...known } as KubeObject;
-    this.#events.event(object, "Warning", "AddressNotBound", message);
+    if (known !== undefined) this.#warn(known, "AddressNotBound", message);
+  }
+
+  #warn(object: Service | Ingress, reason: string, message: string): void {
+    this.#events.event(object, "Warning", reason, message);
   }
 
   async #close(): Promise<void> {
     const { clock } = this.#options;
     const untilMs = clock.monotonic() + DRAIN_MS;
     this.#services.close();
+    this.#certificates.close();
     this.#ingress.drain();
     this.#egress.drain();
     const busy = (): boolean => this.#ingress.busy + this.#egress.busy > 0;

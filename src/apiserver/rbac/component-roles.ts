@@ -89,6 +89,9 @@ function nodeRoles(): ClusterRole[] {
     // The leader's proxy writes it; a node's key must not.
     clusterRole("kubun:ingress-publisher", [
       allow("get patch update", NETWORKING, "ingresses/status"),
+      allow("get patch update", "", "services/status"),
+      // Certificates of Ingresses. A node may read those that an Ingress names, and no others.
+      allow(READ, "", "secrets"),
     ]),
     clusterRole("system:node-problem-detector", [
       allow("get", "", "nodes"),

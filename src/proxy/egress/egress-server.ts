@@ -1,7 +1,8 @@
 import { lookup } from "node:dns/promises";
 import { rmSync } from "node:fs";
-import type { Socket, UnixSocketListener } from "bun";
+import type { UnixSocketListener } from "bun";
 import { clientHandler, type ClientConnection } from "../l7/client-connection.ts";
+import type { ClientSocket } from "../l7/client-socket.ts";
 import { HttpFront, refuseConnection, type HttpFrontOptions } from "../l7/http-front.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
 import type { TrafficCounts } from "../net/traffic-counts.ts";
@@ -71,15 +72,16 @@ export class EgressServer {
     });
     const own = new Set<ClientConnection>();
     const limit = this.#options.maxConnectionsPerPod ?? MAX_CONNECTIONS_PER_POD;
-    const accept = (socket: Socket<ClientConnection>): void => {
+    const accept = (socket: ClientSocket): ClientConnection | undefined => {
       if (own.size >= limit) {
         refuseConnection(socket);
-        return;
+        return undefined;
       }
       const client = this.#front.accept(socket, router, () => {
         if (client !== undefined) own.delete(client);
       });
       if (client !== undefined) own.add(client);
+      return client;
     };
     rmSync(path, { force: true });
     const listener = Bun.listen<ClientConnection>({

@@ -10,6 +10,7 @@ import {
   parseRequestHead,
   type RequestHead,
 } from "../../lib/index.ts";
+import type { ClientSocket } from "./client-socket.ts";
 import { Exchange } from "./exchange.ts";
 import type { EgressErrorCode } from "./egress-error.ts";
 import { forwardedLines, jsonResponse, plainResponse } from "./head-writer.ts";
@@ -37,7 +38,7 @@ type ClientState = "head" | "body" | "waiting" | "tunnel" | "lingering" | "close
 export class ClientConnection {
   readonly #context: HttpContext;
   readonly router: RequestRouter;
-  readonly #socket: Socket<ClientConnection>;
+  readonly #socket: ClientSocket;
   readonly #onGone: (() => void) | undefined;
   readonly #outlet: Outlet;
   readonly #reader = new HeadReader(MAX_REQUEST_HEAD_BYTES);
@@ -58,7 +59,7 @@ export class ClientConnection {
 
   constructor(
     context: HttpContext,
-    socket: Socket<ClientConnection>,
+    socket: ClientSocket,
     router: RequestRouter,
     onGone?: () => void,
   ) {
@@ -86,10 +87,11 @@ export class ClientConnection {
 
   /** The lines that tell an endpoint who asked; a pod asks for itself. */
   forwardedFor(head: RequestHead): Buffer {
-    if (this.router.side === "egress") return NOTHING;
+    const { door } = this.router;
+    if (door === undefined) return NOTHING;
     if (head.host !== this.#forwardedHost) {
       this.#forwardedHost = head.host;
-      this.#forwarded = forwardedLines(this.#address, head.host);
+      this.#forwarded = forwardedLines(this.#address, head.host, door);
     }
     return this.#forwarded;
   }
@@ -375,10 +377,13 @@ function plainAddress(address: string | undefined): string {
 
 /** One set of callbacks for all clients; the connection is made in `open`. */
 export function clientHandler(
-  accept: (socket: Socket<ClientConnection>) => void,
+  accept: (socket: ClientSocket) => ClientConnection | undefined,
 ): SocketHandler<ClientConnection> {
   return {
-    open: accept,
+    open: (socket: Socket<ClientConnection>) => {
+      const client = accept(socket);
+      if (client !== undefined) socket.data = client;
+    },
     data: (socket, chunk) => socket.data?.onData(chunk),
     drain: (socket) => socket.data?.onDrain(),
     end: (socket) => socket.data?.onEnd(),

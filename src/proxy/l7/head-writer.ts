@@ -1,5 +1,6 @@
 import { EGRESS_ERROR, type RequestHead, type ResponseHead } from "../../lib/index.ts";
 import type { EgressErrorCode } from "./egress-error.ts";
+import type { Door } from "./request-target.ts";
 
 const CRLF = "\r\n";
 const EMPTY_LINE = 2;
@@ -32,11 +33,11 @@ export function writeRequestHead(head: RequestHead, forwarded: Buffer, target: B
 }
 
 /** The field lines about the client, for {@link writeRequestHead}. */
-export function forwardedLines(clientAddress: string, host: string): Buffer {
+export function forwardedLines(clientAddress: string, host: string, door: Door): Buffer {
   const hostLine = host === "" ? "" : `X-Forwarded-Host: ${host}\r\n`;
   return Buffer.from(
     `X-Forwarded-For: ${clientAddress}\r\nX-Real-Ip: ${clientAddress}\r\n` +
-      `X-Forwarded-Proto: http\r\n${hostLine}`,
+      `X-Forwarded-Proto: ${door.scheme}\r\nX-Forwarded-Port: ${door.port}\r\n${hostLine}`,
     "latin1",
   );
 }

@@ -1,4 +1,3 @@
-import type { Socket } from "bun";
 import type { CancelTimer, Clock, Logger } from "../../lib/index.ts";
 import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState } from "../net/endpoint-states.ts";
@@ -6,6 +5,7 @@ import { NO_RULES } from "../routing/ingress-rules.ts";
 import type { RoutingTable } from "../routing/routing-table.ts";
 import type { Sleepers } from "../wake/sleepers.ts";
 import { ClientConnection } from "./client-connection.ts";
+import type { ClientSocket } from "./client-socket.ts";
 import { plainResponse } from "./head-writer.ts";
 import {
   DEFAULT_TIMEOUTS,
@@ -55,6 +55,10 @@ export class HttpFront {
     return { clients: this.#context.clients.size, upstreams: this.#context.pool.size };
   }
 
+  get maxConnections(): number {
+    return this.#maxConnections;
+  }
+
   get table(): RoutingTable {
     return this.#context.table;
   }
@@ -78,7 +82,7 @@ export class HttpFront {
 
   /** Takes the connection, whose requests the router leads; undefined when there are too many. */
   accept(
-    socket: Socket<ClientConnection>,
+    socket: ClientSocket,
     router: RequestRouter,
     onGone?: () => void,
   ): ClientConnection | undefined {
@@ -87,7 +91,6 @@ export class HttpFront {
       return undefined;
     }
     const client = new ClientConnection(this.#context, socket, router, onGone);
-    socket.data = client;
     this.#context.clients.add(client);
     return client;
   }
@@ -128,7 +131,7 @@ export class HttpFront {
 }
 
 /** Answers 503 to whatever the client is about to ask. */
-export function refuseConnection(socket: Socket<ClientConnection>): void {
+export function refuseConnection(socket: ClientSocket): void {
   const code = "connection-limit-reached";
   const options = { method: "GET", close: true, code } as const;
   socket.write(plainResponse(503, "too many connections", options));

@@ -101,6 +101,7 @@ describe("l7", () => {
         "X-Forwarded-For: 127.0.0.1",
         "X-Real-Ip: 127.0.0.1",
         "X-Forwarded-Proto: http",
+        `X-Forwarded-Port: ${port}`,
         "X-Forwarded-Host: a.example",
         "Connection: TE",
         "TE: trailers",

@@ -5,18 +5,25 @@ import { routeRequest } from "../routing/request-route.ts";
 import type { RoutingTable } from "../routing/routing-table.ts";
 import { clientHandler, type ClientConnection } from "./client-connection.ts";
 import { HttpFront, type HttpFrontOptions } from "./http-front.ts";
-import type { RequestRouter, RequestTarget } from "./request-target.ts";
+import type { Door, RequestRouter, RequestTarget } from "./request-target.ts";
+import { listenWithTls, type TlsListener, type TlsListenerOptions } from "./tls-listener.ts";
 
 export interface IngressServerOptions extends HttpFrontOptions {
   readonly states: EndpointStates;
 }
 
-/** Serves HTTP/1.1 by the rules of the table it was given last. */
-export class IngressServer implements RequestRouter {
-  readonly side = "ingress";
+/** Where to listen with TLS, and which certificates are shown there. */
+export type IngressTlsOptions = Pick<
+  TlsListenerOptions,
+  "hostname" | "port" | "fallback" | "contextOf"
+>;
+
+/** Serves HTTP/1.1 by the rules of the table it was given last, plain and through TLS. */
+export class IngressServer {
   readonly #front: HttpFront;
   readonly #states: EndpointStates;
   #listener: TCPSocketListener<ClientConnection> | undefined;
+  #tlsListener: TlsListener | undefined;
 
   constructor(options: IngressServerOptions) {
     this.#front = new HttpFront(options);
@@ -30,13 +37,30 @@ export class IngressServer implements RequestRouter {
 
   /** Answers the port; throws what Bun.listen throws when the address cannot be had. */
   listen(address: { hostname: string; port: number }): number {
+    // Nobody is accepted before this function has returned.
+    let router: RequestRouter = this.#router({ scheme: "http", port: address.port });
     this.#listener = Bun.listen<ClientConnection>({
       ...address,
       allowHalfOpen: true,
-      socket: clientHandler((socket) => void this.#front.accept(socket, this)),
+      socket: clientHandler((socket) => this.#front.accept(socket, router)),
     });
+    const { port } = this.#listener;
+    router = this.#router({ scheme: "http", port });
     this.#front.startSweeping();
-    return this.#listener.port;
+    return port;
+  }
+
+  /** The same with TLS. Rejects when the address cannot be had. */
+  async listenTls(options: IngressTlsOptions): Promise<number> {
+    let router: RequestRouter = this.#router({ scheme: "https", port: options.port });
+    this.#tlsListener = await listenWithTls({
+      ...options,
+      accept: (socket) => this.#front.accept(socket, router),
+      maxConnections: this.#front.maxConnections,
+    });
+    const { port } = this.#tlsListener;
+    router = this.#router({ scheme: "https", port });
+    return port;
   }
 
   /** Requests under way go on with the endpoint they have. */
@@ -54,6 +78,8 @@ export class IngressServer implements RequestRouter {
   drain(): void {
     this.#listener?.stop(false);
     this.#listener = undefined;
+    this.#tlsListener?.stop();
+    this.#tlsListener = undefined;
     this.#front.drain();
   }
 
@@ -63,7 +89,11 @@ export class IngressServer implements RequestRouter {
     this.#front.close();
   }
 
-  route(head: RequestHead): RequestTarget {
+  #router(door: Door): RequestRouter {
+    return { side: "ingress", door, route: (head) => this.#route(head) };
+  }
+
+  #route(head: RequestHead): RequestTarget {
     const route = routeRequest(this.#front.table, head.host, head.target);
     switch (route.type) {
       case "no-rule":

@@ -27,8 +27,16 @@ export interface PortTarget {
   readonly connectMs?: number;
 }
 
+/** How a client's requests reached this proxy. */
+export interface Door {
+  readonly scheme: "http" | "https";
+  readonly port: number;
+}
+
 /** What a listener decides about the requests of its clients. */
 export interface RequestRouter {
   readonly side: Side;
+  /** Where clients came in, which endpoints are told; absent where that is nobody's affair. */
+  readonly door?: Door;
   route(head: RequestHead): RequestTarget | Promise<RequestTarget>;
 }

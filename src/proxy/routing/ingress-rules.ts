@@ -50,6 +50,11 @@ function isDefault(ingressClass: IngressClass): boolean {
   return ingressClass.metadata.annotations?.[DEFAULT_CLASS_ANNOTATION] === "true";
 }
 
+/** The oldest first: it has what two of them claim. */
+export function inOrderOfAge(ingresses: readonly Ingress[]): readonly Ingress[] {
+  return [...ingresses].sort(byAge);
+}
+
 interface HostedRule {
   readonly host: string;
   readonly rule: PathRule;
@@ -58,7 +63,7 @@ interface HostedRule {
 
 /** Rules of all Ingresses together. Of two that claim a host and path, the older one has it. */
 export function compileIngresses(ingresses: readonly Ingress[]): HostRules {
-  const rules = [...ingresses].sort(byAge).flatMap(rulesOf);
+  const rules = inOrderOfAge(ingresses).flatMap(rulesOf);
   const hosts = new Map<string, HostedRule[]>();
   for (const rule of rules) {
     const list = hosts.get(rule.host);
