@@ -83,6 +83,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     serviceCidr: options.serviceCidr,
     nodePortRange: options.nodePortRange,
     defaultTolerations: options.defaultTolerations,
+    accountTokens: "mounted",
   });
   const { present } = registry;
   const keys = createTokenKeys(deriveClusterKeys(options.credentials.ca.privateKey).tokenKey);

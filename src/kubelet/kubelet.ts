@@ -29,6 +29,7 @@ import { PodVolumes } from "./pod-volumes.ts";
 import { type PodMemory, PodWorker } from "./pod-worker.ts";
 import { ReferenceCache } from "./reference-cache.ts";
 import { ResourceUsage } from "./resource-usage.ts";
+import { ServiceAccountPodTokens } from "./service-account-token.ts";
 import { StatusWriter } from "./status-writer.ts";
 
 export interface Kubelet {
@@ -72,6 +73,7 @@ class NodeAgent implements Kubelet {
   readonly #events: PodEvents;
   readonly #volumes: PodVolumes;
   readonly #references: ReferenceCache;
+  readonly #tokens: ServiceAccountPodTokens;
   readonly #statuses: StatusWriter;
   readonly #puller: ImagePuller;
   readonly #sync: PodSync;
@@ -98,6 +100,7 @@ class NodeAgent implements Kubelet {
       ...informed,
       onChange: (uids) => this.#referencesChanged(uids),
     });
+    this.#tokens = new ServiceAccountPodTokens({ client, clock, logger });
     this.#puller = new ImagePuller({ runtime, clock, events: this.#events });
     this.#sync = this.#createSync();
     this.#usage = new ResourceUsage({ runtime, clock, logger });
@@ -134,6 +137,11 @@ class NodeAgent implements Kubelet {
         this.#options.logger.warn("usage is not measured any more", { error: String(error) }),
       );
     void this.#localStorageWatch().run(closing);
+    void this.#tokens.run(
+      closing,
+      () => [...this.#workers.values()].map(({ memory }) => memory.pod),
+      (uids) => this.#referencesChanged(uids),
+    );
     await this.#removeOrphans(this.#pods.lister.list());
     this.#pods.addHandler({
       onAdd: (pod) => this.#update(pod),
@@ -393,6 +401,7 @@ class NodeAgent implements Kubelet {
     return new PodSync({
       ...shared,
       references: this.#references,
+      tokens: this.#tokens,
       statuses: this.#statuses,
       starter: new ContainerStarter({ ...shared, puller: this.#puller, logDirectory, services }),
       termination: new PodTermination({ ...shared, closing: this.#closing.signal }),

@@ -22,6 +22,7 @@ import { type PodVolumes, VolumeError } from "./pod-volumes.ts";
 import type { PodMemory, SyncResult } from "./pod-worker.ts";
 import type { ReferenceCache } from "./reference-cache.ts";
 import { INITIAL_BACKOFF_MS } from "./restart-backoff.ts";
+import type { ServiceAccountPodTokens } from "./service-account-token.ts";
 import { StartFailure } from "./start-failure.ts";
 import type { StatusWriter } from "./status-writer.ts";
 import { terminationMessage } from "./termination-message.ts";
@@ -30,6 +31,7 @@ export interface PodSyncOptions {
   readonly runtime: ContainerRuntime;
   readonly references: ReferenceCache;
   readonly volumes: PodVolumes;
+  readonly tokens: ServiceAccountPodTokens;
   readonly starter: ContainerStarter;
   readonly termination: PodTermination;
   readonly statuses: StatusWriter;
@@ -174,7 +176,7 @@ export class PodSync {
     references: PodReferences,
   ): Promise<boolean> {
     let progress = false;
-    if (memory.referencesChanged) this.#takeUpReferences(memory, observed, references);
+    if (memory.referencesChanged) await this.#takeUpReferences(memory, observed, references);
     for (const action of plan.actions) {
       if (memory.interruption.signal.aborted) return progress;
       progress = (await this.#act(memory, action, observed, references)) || progress;
@@ -256,7 +258,7 @@ export class PodSync {
     const container = podContainers(pod).find(({ name }) => name === action.name);
     const sandbox = readySandbox(observed);
     if (container === undefined || sandbox === undefined) return false;
-    if (!this.#prepareVolumes(memory, sandbox.ip, references)) return false;
+    if (!(await this.#prepareVolumes(memory, sandbox.ip, references))) return false;
     this.#tellWaiting(memory, observed);
     this.#starting++;
     try {
@@ -275,12 +277,17 @@ export class PodSync {
   }
 
   /** False: the pod stays in ContainerCreating until the volume can be had. */
-  #prepareVolumes(memory: PodMemory, podIp: string, references: PodReferences): boolean {
+  async #prepareVolumes(
+    memory: PodMemory,
+    podIp: string,
+    references: PodReferences,
+  ): Promise<boolean> {
     const { volumes, clock, hostIp, allocatable, events } = this.#options;
     const { pod } = memory;
     try {
       const addresses = { podIp, hostIp };
-      volumes.prepare({ pod, addresses, allocatable, references }, clock.now());
+      const tokens = await this.#options.tokens.of(pod);
+      volumes.prepare({ pod, addresses, allocatable, references, tokens }, clock.now());
       memory.failures.delete(" volumes");
       return true;
     } catch (error) {
@@ -293,7 +300,11 @@ export class PodSync {
   }
 
   /** Volumes of running containers follow their objects; starts that lacked one are tried again. */
-  #takeUpReferences(memory: PodMemory, observed: PodRuntimeState, references: PodReferences): void {
+  async #takeUpReferences(
+    memory: PodMemory,
+    observed: PodRuntimeState,
+    references: PodReferences,
+  ): Promise<void> {
     memory.referencesChanged = false;
     for (const [name, { failure }] of memory.failures) {
       const config = failure.reason === "CreateContainerConfigError" || failure.reason === "";
@@ -301,7 +312,7 @@ export class PodSync {
     }
     const sandbox = readySandbox(observed);
     const runs = observed.containers.some(({ state }) => state === "running");
-    if (sandbox !== undefined && runs) this.#prepareVolumes(memory, sandbox.ip, references);
+    if (sandbox !== undefined && runs) await this.#prepareVolumes(memory, sandbox.ip, references);
   }
 
   /** What an evicted pod filled the disk with goes when nobody writes there any more. */
@@ -375,7 +386,7 @@ export class PodSync {
   }
 
   async #terminate(memory: PodMemory): Promise<SyncResult> {
-    const { termination, statuses, references, starter } = this.#options;
+    const { termination, statuses, references, tokens, starter } = this.#options;
     const { pod, uid } = memory;
     const graceSeconds =
       pod.metadata.deletionGracePeriodSeconds ??
@@ -393,6 +404,7 @@ export class PodSync {
       memory.cleaned = true;
       statuses.forget(uid);
       references.release(uid);
+      tokens.release(uid);
       await termination.cleanUp(uid, starter.podLogDirectory(pod));
     }
     if (!memory.gone) await termination.deleteObject(pod);
@@ -401,13 +413,14 @@ export class PodSync {
   }
 
   async #forget(memory: PodMemory): Promise<SyncResult> {
-    const { termination, references, statuses, starter } = this.#options;
+    const { termination, references, tokens, statuses, starter } = this.#options;
     const { pod, uid } = memory;
     const observed = await this.#observe(memory);
     const grace = pod.metadata.deletionGracePeriodSeconds ?? GONE_GRACE_SECONDS;
     await termination.stopAll(pod, observed, Math.min(grace, GONE_GRACE_SECONDS));
     await termination.cleanUp(uid, starter.podLogDirectory(pod));
     references.release(uid);
+    tokens.release(uid);
     statuses.forget(uid);
     return { finished: true };
   }

@@ -9,6 +9,7 @@ import type {
 import { ConfigError } from "./config-error.ts";
 import type { PodReferences } from "./environment.ts";
 import { type Allocatable, type PodAddresses, podField, resourceField } from "./pod-fields.ts";
+import type { PodTokens } from "./service-account-token.ts";
 
 export interface PayloadFile {
   readonly content: Uint8Array;
@@ -23,6 +24,8 @@ export interface PayloadInput {
   readonly addresses: PodAddresses;
   readonly allocatable: Allocatable;
   readonly references: PodReferences;
+  /** The tokens of the pod's account; needed where a volume projects one. */
+  readonly tokens?: PodTokens;
 }
 
 const DEFAULT_MODE = 0o644;
@@ -84,6 +87,9 @@ function addSource(
       const content = Buffer.from(downwardValue(item, input));
       add(files, item.path, { content, mode: item.mode ?? mode });
     }
+  } else if (source.serviceAccountToken !== undefined && input.tokens !== undefined) {
+    const content = Buffer.from(input.tokens(source.serviceAccountToken));
+    add(files, source.serviceAccountToken.path, { content, mode });
   } else {
     const kind = Object.keys(source).join(", ") || "empty";
     throw new ConfigError(`projected source ${kind} is not supported on this node`);

@@ -10,6 +10,7 @@ import {
   isStatusError,
   jsonEquals,
   type KubeObject,
+  type ManagedFieldsEntry,
   notFound,
   rfc3339,
   serverTimeout,
@@ -17,7 +18,7 @@ import {
 import { type Clock, type Random, randomUuid } from "../lib/index.ts";
 import { type KeyValue, type PutOptions, type Store, StoreError } from "../store/index.ts";
 import { admitCreate } from "./admission/admission.ts";
-import type { DefaultTolerations } from "./admission/pod-admission.ts";
+import type { PodDefaults } from "./admission/pod-admission.ts";
 import { isDoneDeleting, planDeletion } from "./deletion-plan.ts";
 import { generatedName, MAX_NAME_DRAWS } from "./generated-name.ts";
 import { KeyTurns } from "./key-turns.ts";
@@ -50,7 +51,7 @@ export interface ObjectWriterOptions {
   readonly codec: ObjectCodec;
   readonly lookup: Lookup;
   readonly leading: Leading;
-  readonly tolerations: DefaultTolerations;
+  readonly tolerations: PodDefaults;
 }
 
 /** How often a write without resourceVersion starts again because another one won. */
@@ -194,7 +195,6 @@ export class ObjectWriter {
     delete metadata.deletionTimestamp;
     delete metadata.deletionGracePeriodSeconds;
     delete metadata.selfLink;
-    delete metadata.managedFields;
     delete metadata.generation;
     if (this.#traits.hasGeneration) metadata.generation = 1;
     metadata.uid = randomUuid(this.#options.random);
@@ -253,9 +253,10 @@ export class ObjectWriter {
   async #createMissing(
     namespace: string,
     name: string,
-    { createMissing, scope, ...options }: UpdateOptions,
+    { createMissing, creates, scope, ...options }: UpdateOptions,
   ): Promise<UpdateResult> {
-    const allowed = this.#traits.createdByUpdate && (scope ?? "object") === "object";
+    const creatable = creates === "any-kind" || this.#traits.createdByUpdate;
+    const allowed = creatable && (scope ?? "object") === "object";
     if (!allowed || createMissing === undefined) throw notFound(this.#definition, name);
     const object = createMissing();
     if ((object.metadata.resourceVersion ?? "") !== "") throw notFound(this.#definition, name);
@@ -309,10 +310,12 @@ export class ObjectWriter {
   ): KubeObject | undefined {
     const scope = options.scope ?? "object";
     const next = applyScope(sent, old, scope, this.#traits);
+    const owners = options.trackOwners?.(next, old);
+    setOwners(next, options.trackOwners === undefined ? old.metadata.managedFields : owners);
     strategy.prepareForUpdate?.(next, old, scope);
     next.metadata.resourceVersion = old.metadata.resourceVersion ?? "";
     if (jsonEquals(next, old) && !isDoneDeleting(next, strategy)) return undefined;
-    if (this.#traits.hasGeneration && changesGeneration(next, old)) {
+    if (this.#traits.hasGeneration && changesGeneration(next, old, this.#traits)) {
       next.metadata.generation = (old.metadata.generation ?? 0) + 1;
     }
     if (scope === "object" || scope === "status") {
@@ -429,6 +432,11 @@ export class ObjectWriter {
       return write({ term, lease: await eventLease.current() });
     }
   }
+}
+
+function setOwners({ metadata }: KubeObject, owners: ManagedFieldsEntry[] | undefined): void {
+  if (owners === undefined) delete metadata.managedFields;
+  else metadata.managedFields = owners;
 }
 
 /** Another write came first. */

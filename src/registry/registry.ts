@@ -4,6 +4,7 @@ import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { KeyValue, Revision, Store, Term } from "../store/index.ts";
 import { AddressPool } from "./address-pool.ts";
 import { DEFAULT_TOLERATIONS, type DefaultTolerations } from "./admission/pod-admission.ts";
+import { Definitions } from "./custom-resources/definitions.ts";
 import { FencedRegistry } from "./fenced-registry.ts";
 import type { KeyValueStores } from "./keyvalue/keyvalue-stores.ts";
 import { ReplicatedKeyValues } from "./keyvalue/replicated-key-values.ts";
@@ -28,6 +29,8 @@ export interface RegistryOptions {
   /** Where Services get their node ports, both ends included. */
   readonly nodePortRange: { readonly from: number; readonly to: number };
   readonly defaultTolerations?: DefaultTolerations;
+  /** Given where the API issues tokens of ServiceAccounts: pods find one then. */
+  readonly accountTokens?: "mounted";
 }
 
 /** How many objects of a collection are deleted at the same time. */
@@ -40,6 +43,8 @@ export interface Registry {
   /** The range of Services' addresses, and the first one: of the kubernetes Service. */
   readonly serviceCidr: string;
   readonly kubernetesServiceIp: string;
+  /** Every resource that is served now. */
+  readonly definitions: Pick<Definitions, "all" | "find" | "findKind">;
   resource(definition: ResourceDefinition): ResourceRegistry;
   /** Keys and values of components, which are no objects. */
   readonly keyValues: KeyValueStores;
@@ -73,13 +78,16 @@ class StoreRegistry implements Registry {
   readonly #options: RegistryOptions;
   readonly #lookup: Lookup;
   readonly #leading: Leading;
-  readonly #resources = new Map<ResourceDefinition, ResourceRegistry>();
+  /** By identity: a custom resource whose definition changes becomes another one. */
+  readonly #resources = new WeakMap<ResourceDefinition, ResourceRegistry>();
   readonly kubernetesServiceIp: string;
   readonly keyValues: KeyValueStores;
+  readonly definitions: Definitions;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#lookup = new Lookup(options.store);
+    this.definitions = new Definitions(this.#lookup);
     this.#leading = new Leading({ ...options, lookup: this.#lookup });
     const { store, clock } = options;
     const own = { lookup: this.#lookup, leading: this.#leading };
@@ -127,7 +135,7 @@ class StoreRegistry implements Registry {
   }
 
   #build(definition: ResourceDefinition): ResourceRegistry {
-    const { store, clock, random } = this.#options;
+    const { store, clock, random, accountTokens } = this.#options;
     const codec = this.#lookup.codec(definition);
     const leading = this.#leading;
     const view = holdsHeartbeats(definition, NODE_LEASE_NAMESPACE)
@@ -141,7 +149,10 @@ class StoreRegistry implements Registry {
       random,
       lookup: this.#lookup,
       leading,
-      tolerations: this.#options.defaultTolerations ?? DEFAULT_TOLERATIONS,
+      tolerations: {
+        ...(this.#options.defaultTolerations ?? DEFAULT_TOLERATIONS),
+        ...(accountTokens === undefined ? {} : { accountTokens }),
+      },
     });
     return new GenericResource(definition, reader, watcher, writer);
   }

@@ -3,7 +3,7 @@ import { groupResourceText, type KubeObject } from "../../apimachinery/index.ts"
 import type { Lookup } from "../lookup.ts";
 import { admitDefaultClass } from "./default-class.ts";
 import { assertNamespaceOpen } from "./namespace-lifecycle.ts";
-import { admitPod, type DefaultTolerations } from "./pod-admission.ts";
+import { admitPod, type PodDefaults } from "./pod-admission.ts";
 
 /**
  * Completes or refuses an object about to be created, by what else is in the cluster. Mutates.
@@ -13,7 +13,7 @@ export function admitCreate(
   definition: ResourceDefinition,
   object: KubeObject,
   lookup: Lookup,
-  tolerations: DefaultTolerations,
+  tolerations: PodDefaults,
 ): void {
   if (definition.namespaced) assertNamespaceOpen(definition, object, lookup);
   switch (groupResourceText(definition)) {

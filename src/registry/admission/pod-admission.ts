@@ -3,14 +3,13 @@ import {
   type PodSpec,
   PRIORITY_CLASSES,
   RUNTIME_CLASSES,
-  SERVICE_ACCOUNTS,
   type Toleration,
 } from "../../api/index.ts";
 import { forbidden, type KubeObject, type StatusError } from "../../apimachinery/index.ts";
 import type { Lookup } from "../lookup.ts";
+import { admitServiceAccount } from "./service-account.ts";
 
 const PODS = { group: "", resource: "pods" };
-const DEFAULT_ACCOUNT = "default";
 const DEFAULT_PREEMPTION = "PreemptLowerPriority";
 
 /** How many seconds pods stay on a node that fails, unless they say otherwise. */
@@ -19,39 +18,25 @@ export interface DefaultTolerations {
   readonly unreachable: number;
 }
 
+/** What pods are given unless they say otherwise. */
+export interface PodDefaults extends DefaultTolerations {
+  /** Whether programs find a token of their account; absent where the API issues none. */
+  readonly accountTokens?: "mounted";
+}
+
 /** As in Kubernetes. */
 export const DEFAULT_TOLERATIONS: DefaultTolerations = { notReady: 300, unreachable: 300 };
 
 /** Fills in what a pod takes over from the cluster: its account, priority and runtime's needs. */
-export function admitPod(
-  object: KubeObject,
-  lookup: Lookup,
-  tolerations: DefaultTolerations,
-): void {
+export function admitPod(object: KubeObject, lookup: Lookup, defaults: PodDefaults): void {
   const pod = object as Pod;
   const spec = pod.spec;
   // Without a spec there is nothing to complete; validation says what is missing.
   if (spec === undefined) return;
-  admitServiceAccount(pod, spec, lookup);
+  admitServiceAccount(pod, spec, lookup, defaults);
   admitPriority(pod, spec, lookup);
   admitRuntimeClass(pod, spec, lookup);
-  tolerateNodeProblems(spec, tolerations);
-}
-
-function admitServiceAccount(pod: Pod, spec: PodSpec, lookup: Lookup): void {
-  spec.serviceAccountName ||= DEFAULT_ACCOUNT;
-  spec.serviceAccount = spec.serviceAccountName;
-  const { name, namespace = "" } = { ...pod.metadata, name: spec.serviceAccountName };
-  const account = lookup.find(SERVICE_ACCOUNTS, namespace, name);
-  if (account !== undefined) {
-    spec.imagePullSecrets ??= account.imagePullSecrets?.map((secret) => ({ ...secret })) ?? [];
-    if (spec.imagePullSecrets.length === 0) delete spec.imagePullSecrets;
-    return;
-  }
-  // Its controller makes the default account a moment after the namespace: no reason to refuse.
-  if (name === DEFAULT_ACCOUNT) return;
-  const missing = `serviceaccount "${name}" not found`;
-  throw refuse(pod, `error looking up service account ${namespace}/${name}: ${missing}`);
+  tolerateNodeProblems(spec, defaults);
 }
 
 function admitPriority(pod: Pod, spec: PodSpec, lookup: Lookup): void {
