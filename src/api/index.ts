@@ -30,9 +30,12 @@ export type { ApiResource } from "./api-resource.ts";
 export * from "./api-resources.ts";
 export { describe } from "./describe.ts";
 export { groupVersions, typeTable } from "./group-versions.ts";
+export { isEstablished } from "./apiextensions/v1/custom-resource-definition-validation.ts";
+export { validateObjectMeta, validateObjectMetaUpdate } from "./meta/v1/object-meta.ts";
 export type {
   Cell,
   Column,
+  CustomTraits,
   ResourceDefinition,
   ScaleMapping,
   Subresource,

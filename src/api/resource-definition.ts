@@ -1,12 +1,12 @@
-import type { FieldError, KubeObject, Schema } from "../apimachinery/index.ts";
+import type { FieldError, JsonObject, KubeObject, Schema } from "../apimachinery/index.ts";
 
 /** A cell of a Table row: what `kubectl get` prints in one column. */
-export type Cell = string | number | boolean;
+export type Cell = string | number | boolean | null;
 
 /** A column of a Table answer (metav1.TableColumnDefinition). */
 export interface Column {
   readonly name: string;
-  readonly type: "string" | "integer" | "boolean";
+  readonly type: "string" | "integer" | "number" | "boolean" | "date";
   /** "name" marks the column that names the object; otherwise empty. */
   readonly format: string;
   readonly description: string;
@@ -27,9 +27,23 @@ export interface Subresource {
 export interface ScaleMapping {
   readonly specReplicasPath: readonly string[];
   readonly statusReplicasPath: readonly string[];
-  /** Leads to a LabelSelector, or to a plain label map (ReplicationController). */
+  /** Leads to a LabelSelector, a plain label map (ReplicationController), or a selector's text. */
   readonly selectorPath: readonly string[];
-  readonly selectorForm: "label-selector" | "label-map";
+  readonly selectorForm: "label-selector" | "label-map" | "text";
+}
+
+/** What sets a custom resource apart from a kind that is built in. */
+export interface CustomTraits {
+  /** Name of its CustomResourceDefinition. */
+  readonly definition: string;
+  /** The version that objects are stored in. */
+  readonly storedVersion: string;
+  /** The definition is on its way out: its objects can still be read and deleted. */
+  readonly terminating: boolean;
+  /** What users of this version are told; absent for versions that are not deprecated. */
+  readonly deprecation?: string;
+  /** Schema of the version as the definition has it, for OpenAPI. */
+  readonly openApi: JsonObject;
 }
 
 /**
@@ -57,6 +71,8 @@ export interface ResourceDefinition {
   /** Whose keys the objects are stored under: two versions of a kind share one storage. */
   readonly storage: { readonly group: string; readonly resource: string };
   readonly scale?: ScaleMapping;
+  /** Absent for kinds that are built in. */
+  readonly custom?: CustomTraits;
   /** Only for kinds stored in another form: served → stored. Does not change its input. */
   toStorage?(object: KubeObject): KubeObject;
   /** The way back. Does not change its input. */

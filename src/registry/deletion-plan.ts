@@ -27,6 +27,7 @@ export function planDeletion(
 ): DeletionPlan {
   const { metadata } = object;
   const deleting = metadata.deletionTimestamp !== undefined;
+  if (!deleting) strategy.prepareForDelete?.(object, now);
   const finalizersChange = setFinalizers(object, request.propagationPolicy);
   const held = (metadata.finalizers ?? []).length > 0 || strategy.holds?.(object) === true;
   if (deleting) {

@@ -31,6 +31,10 @@ export class FencedRegistry implements Registry {
     return fencedKeyValues(this.#registry.keyValues, this.#term);
   }
 
+  get definitions(): Registry["definitions"] {
+    return this.#registry.definitions;
+  }
+
   get present(): Registry["present"] {
     return this.#registry.present;
   }

@@ -1,6 +1,15 @@
 import type { ResourceDefinition } from "../api/index.ts";
 import { groupResourceText } from "../apimachinery/index.ts";
 
+/** Kinds that change what the API itself does. */
+const EXTENSIONS = [
+  "customresourcedefinitions.apiextensions.k8s.io",
+  "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+  "validatingwebhookconfigurations.admissionregistration.k8s.io",
+  "validatingadmissionpolicies.admissionregistration.k8s.io",
+  "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+] as const;
+
 /** Kinds whose metadata.generation counts the changes of what is wanted. */
 const WITH_GENERATION: ReadonlySet<string> = new Set([
   "pods",
@@ -18,6 +27,7 @@ const WITH_GENERATION: ReadonlySet<string> = new Set([
   "endpointslices.discovery.k8s.io",
   "poddisruptionbudgets.policy",
   "priorityclasses.scheduling.k8s.io",
+  ...EXTENSIONS,
 ]);
 
 /** A PUT of these creates what is missing. */
@@ -44,6 +54,7 @@ const UPDATED_CONDITIONALLY: ReadonlySet<string> = new Set([
   "csinodes.storage.k8s.io",
   "csistoragecapacities.storage.k8s.io",
   "volumeattachments.storage.k8s.io",
+  ...EXTENSIONS,
 ]);
 
 /** A status write may also change labels of these: agents keep facts there. */
@@ -59,11 +70,12 @@ export interface KindTraits {
 
 export function traitsOf(definition: ResourceDefinition): KindTraits {
   const name = groupResourceText(definition);
+  const isCustom = definition.custom !== undefined;
   return {
-    hasGeneration: WITH_GENERATION.has(name),
+    hasGeneration: isCustom || WITH_GENERATION.has(name),
     hasStatus: definition.subresources.some((subresource) => subresource.name === "status"),
     createdByUpdate: CREATED_BY_UPDATE.has(name),
-    updatedConditionally: UPDATED_CONDITIONALLY.has(name),
+    updatedConditionally: isCustom || UPDATED_CONDITIONALLY.has(name),
     statusWritesLabels: STATUS_WRITES_LABELS.has(name),
   };
 }

@@ -7,6 +7,7 @@ import { EventLease } from "./event-lease.ts";
 import { definitionOf, type Lookup } from "./lookup.ts";
 import { NODE_LEASE_NAMESPACE, NodeLeaseOverlay } from "./node-lease-overlay.ts";
 import { namespacePrefix } from "./storage-key.ts";
+import { customResourceDefinitionStrategy } from "./strategies/custom-resource-definition-strategy.ts";
 import { jobStrategy } from "./strategies/job-strategy.ts";
 import { namespaceStrategy } from "./strategies/namespace-strategy.ts";
 import { podStrategy } from "./strategies/pod-strategy.ts";
@@ -71,5 +72,6 @@ function strategiesOf(options: LeaderStateOptions): ReadonlyMap<string, Strategy
     ["secrets", secretStrategy],
     ["services", services],
     ["jobs.batch", jobStrategy],
+    ["customresourcedefinitions.apiextensions.k8s.io", customResourceDefinitionStrategy],
   ]);
 }

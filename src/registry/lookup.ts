@@ -9,7 +9,8 @@ import { namespacePrefix, objectKey } from "./storage-key.ts";
 /** Reads objects of any kind from memory, decoded once for everyone. */
 export class Lookup {
   readonly #store: Store;
-  readonly #codecs = new Map<ResourceDefinition, ObjectCodec>();
+  /** By identity: what a definition that changed was made into goes with it. */
+  readonly #codecs = new WeakMap<ResourceDefinition, ObjectCodec>();
 
   constructor(store: Store) {
     this.#store = store;

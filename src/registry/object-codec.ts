@@ -27,6 +27,8 @@ export interface StoredObject {
 export class ObjectCodec {
   readonly #definition: ResourceDefinition;
   readonly #storedHead: string;
+  /** What clients of this version see; stored objects of other versions start differently. */
+  readonly #servedHead: string;
   readonly #stored = new WeakMap<KeyValue, StoredObject>();
   readonly #decoder = new TextDecoder();
   readonly #encoder = new TextEncoder();
@@ -34,7 +36,11 @@ export class ObjectCodec {
   constructor(definition: ResourceDefinition) {
     this.#definition = definition;
     const { kind, apiVersion } = storedType(definition);
-    this.#storedHead = `{"kind":"${kind}","apiVersion":"${apiVersion}","metadata":{`;
+    this.#storedHead = headOf(kind, apiVersion);
+    this.#servedHead =
+      definition.custom === undefined
+        ? this.#storedHead
+        : headOf(definition.kind, apiVersionOf(definition));
   }
 
   /** The bytes to store; the object itself stays as it is. */
@@ -95,16 +101,30 @@ export class ObjectCodec {
   }
 
   #storedJson(kv: KeyValue, revision: Revision): string {
-    return this.#withHead(this.#storedHead, kv, revision);
+    return this.#withHead(this.#servedHead, kv, revision);
   }
 
   /** The stored text with its revision, and with another head than the stored one. */
   #withHead(head: string, kv: KeyValue, revision: Revision): string {
     const text = this.#decoder.decode(kv.value);
-    const storedHead = this.#storedHead;
-    assert(text.startsWith(storedHead), `${kv.key} does not start with ${storedHead}`);
-    return `${head}"resourceVersion":"${revision}",${text.slice(storedHead.length)}`;
+    const rest = text.slice(this.#headLength(text, kv.key));
+    return `${head}"resourceVersion":"${revision}",${rest}`;
   }
+
+  /** Objects of a custom resource may be stored in a version that was the stored one before. */
+  #headLength(text: string, key: string): number {
+    const storedHead = this.#storedHead;
+    if (text.startsWith(storedHead)) return storedHead.length;
+    const end = this.#definition.custom === undefined ? -1 : text.indexOf(METADATA);
+    assert(end > 0, `${key} does not start with ${storedHead}`);
+    return end + METADATA.length;
+  }
+}
+
+const METADATA = ',"metadata":{';
+
+function headOf(kind: string, apiVersion: string): string {
+  return `{"kind":"${kind}","apiVersion":"${apiVersion}"${METADATA}`;
 }
 
 class DecodedLazily implements StoredObject {
@@ -140,7 +160,10 @@ function itemText(object: Readonly<KubeObject>): string {
 
 /** Kinds that share another kind's storage are stored as that one. */
 function storedType(definition: ResourceDefinition): { kind: string; apiVersion: string } {
-  const { storage, group, kind } = definition;
+  const { storage, group, kind, custom } = definition;
+  if (custom !== undefined) {
+    return { kind, apiVersion: apiVersionOf({ group, version: custom.storedVersion }) };
+  }
   if (definition.toStorage === undefined) return { kind, apiVersion: apiVersionOf(definition) };
   const version = storage.group === group ? storedVersion(definition) : "v1";
   return { kind, apiVersion: apiVersionOf({ group: storage.group, version }) };

@@ -24,6 +24,8 @@ export interface Strategy {
   removed?(object: Readonly<KubeObject>): void;
   /** Throws when an object must not be deleted. */
   assertDeletable?(object: Readonly<KubeObject>): void;
+  /** What a DELETE changes before it is decided what it means; mutates. */
+  prepareForDelete?(object: KubeObject, now: number): void;
   /** Seconds until a deletion takes effect; kinds without it are deleted at once. */
   gracePeriodSeconds?(object: Readonly<KubeObject>, requested: number | undefined): number;
   /** Something besides finalizers keeps a deleted object in place. */

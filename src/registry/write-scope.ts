@@ -46,23 +46,31 @@ export function applyScope(
 }
 
 /** Whether a change must count in metadata.generation. */
-export function changesGeneration(next: KubeObject, old: Readonly<KubeObject>): boolean {
+export function changesGeneration(
+  next: KubeObject,
+  old: Readonly<KubeObject>,
+  traits: Pick<KindTraits, "hasStatus">,
+): boolean {
   // A Deployment's annotations are part of what it wants: they go into its ReplicaSets.
   const annotations = next.kind === "Deployment";
   return (
-    !jsonEquals(wanted(next), wanted(old)) ||
+    !jsonEquals(wanted(next, traits), wanted(old, traits)) ||
     (annotations && !jsonEquals(next.metadata.annotations, old.metadata.annotations))
   );
 }
 
-function wanted(object: Readonly<KubeObject>): Record<string, unknown> {
-  const { metadata: _metadata, status: _status, kind: _kind, apiVersion: _v, ...rest } = object;
-  return rest;
+/** Without an endpoint of its own, the status of a custom resource is a field like any other. */
+function wanted(
+  object: Readonly<KubeObject>,
+  { hasStatus }: Pick<KindTraits, "hasStatus">,
+): Record<string, unknown> {
+  const { metadata: _metadata, kind: _kind, apiVersion: _version, ...all } = object;
+  const { status: _status, ...rest } = all;
+  return hasStatus ? rest : all;
 }
 
 function keepSystemFields(next: KubeObject, old: Readonly<KubeObject>): void {
   const { metadata } = next;
-  delete metadata.managedFields;
   // A different uid stays, for validation to refuse it; an absent one is not a change.
   if (metadata.uid === undefined || metadata.uid === "") restore(metadata, old.metadata, "uid");
   for (const field of SYSTEM_FIELDS) restore(metadata, old.metadata, field);

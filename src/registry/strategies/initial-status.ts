@@ -27,6 +27,6 @@ const INITIAL: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 /** Undefined for kinds whose creator writes the status: a node registers with one. */
 export function initialStatus(definition: ResourceDefinition): Record<string, unknown> | undefined {
   const name = groupResourceText(definition);
-  if (name === "nodes") return undefined;
+  if (name === "nodes" || definition.custom !== undefined) return undefined;
   return { ...INITIAL[name] };
 }
