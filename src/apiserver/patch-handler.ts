@@ -21,6 +21,7 @@ import type { WriteScope } from "../registry/index.ts";
 import { admitUpdate } from "./admission/admit-write.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { mediaTypeOf } from "./media-type.ts";
+import { ownersOfUpdate } from "./field-ownership.ts";
 import { complete, foreignKind } from "./object-intake.ts";
 import { type WriteQuery, writeQueryOf } from "./query-options.ts";
 import { answerStored } from "./read-handler.ts";
@@ -41,7 +42,8 @@ export interface ReadPatch {
 const JSON_PATCH = "application/json-patch+json";
 const MERGE_PATCH = "application/merge-patch+json";
 const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
-const PATCH_TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
+export const APPLY_PATCH = "application/apply-patch+yaml";
+const PATCH_TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH];
 
 /** PATCH of an object, or of the part of it that the scope names. */
 export async function patchObject(
@@ -50,7 +52,8 @@ export async function patchObject(
 ): Promise<Response> {
   const query = writeQueryOf(api.query, "PatchOptions");
   const patch = await readPatch(api.request);
-  const options = { dryRun: query.dryRun, retryConflicts: true };
+  const trackOwners = ownersOfUpdate(api);
+  const options = { dryRun: query.dryRun, retryConflicts: true, trackOwners };
   let generation: number | undefined;
   let hardlyMeant: string[] = [];
   const { stored } = await api.resource.update(
@@ -159,7 +162,7 @@ function assertSameKind(
 }
 
 /** A patch cannot move an object to another name or namespace. */
-function assertAddressed({ metadata }: KubeObject, target: ApiRequest["target"]): void {
+export function assertAddressed({ metadata }: KubeObject, target: ApiRequest["target"]): void {
   const { name = "", namespace = "" } = metadata;
   if (name !== target.name) {
     throw badRequest(

@@ -1,9 +1,11 @@
 import {
   badRequest,
+  checkFieldManager,
   type FieldError,
+  forbiddenField,
   invalid,
   notSupportedField,
-  tooLongField,
+  requiredField,
 } from "../apimachinery/index.ts";
 import type { FieldValidation } from "./object-intake.ts";
 
@@ -15,23 +17,38 @@ export interface WriteQuery {
   readonly fieldValidation: FieldValidation;
 }
 
-const MAX_FIELD_MANAGER = 128;
 const META_GROUP = "meta.k8s.io";
 
 /** What the query of a write says. Throws 422 for values that are not allowed. */
-export function writeQueryOf(query: URLSearchParams, kind: OptionsKind): WriteQuery {
-  if (query.size === 0) return { dryRun: false, fieldValidation: "Warn" };
+export function writeQueryOf(
+  query: URLSearchParams,
+  kind: OptionsKind,
+  applied?: "applied",
+): WriteQuery {
+  if (query.size === 0 && applied === undefined) return { dryRun: false, fieldValidation: "Warn" };
   const errors: FieldError[] = [];
   const validation = query.get("fieldValidation") ?? "";
   if (!["", "Strict", "Warn", "Ignore"].includes(validation)) {
     errors.push(notSupportedField("fieldValidation", validation, ["Ignore", "Strict", "Warn"]));
   }
-  if ((query.get("fieldManager") ?? "").length > MAX_FIELD_MANAGER) {
-    errors.push(tooLongField("fieldManager", MAX_FIELD_MANAGER));
+  errors.push(...checkFieldManager(query.get("fieldManager") ?? "", "fieldManager"));
+  if (kind === "PatchOptions" && query.has("force") && applied === undefined) {
+    errors.push(forbiddenField("force", "may not be specified for non-apply patch"));
+  }
+  if (applied !== undefined && (query.get("fieldManager") ?? "") === "") {
+    errors.push(requiredField("fieldManager", "is required for apply patch"));
   }
   const dryRun = dryRunOf(query.getAll("dryRun"), errors);
   if (errors.length > 0) throw invalid({ group: META_GROUP, kind }, "", errors);
   return { dryRun, fieldValidation: (validation || "Warn") as FieldValidation };
+}
+
+/** What the query of a server-side apply says. */
+export function applyQueryOf(query: URLSearchParams): WriteQuery & { readonly force: boolean } {
+  return {
+    ...writeQueryOf(query, "PatchOptions", "applied"),
+    force: flagOf(query, "force") === true,
+  };
 }
 
 /** Adds an error for every value but "All". */

@@ -1,10 +1,12 @@
 import { forbidden, groupResourceText, StatusError } from "../apimachinery/index.ts";
 import { assert, unreachable } from "../lib/index.ts";
-import { KEYVALUE_RESOURCE } from "../registry/index.ts";
+import { KEYVALUE_RESOURCE, type WriteScope } from "../registry/index.ts";
 import type { ApiRequest } from "./api-request.ts";
+import { applyObject } from "./apply-handler.ts";
 import { answerComponentStatuses } from "./component-statuses.ts";
 import { deleteObject, deleteObjects } from "./delete-handler.ts";
-import { patchObject } from "./patch-handler.ts";
+import { APPLY_PATCH, patchObject } from "./patch-handler.ts";
+import { mediaTypeOf } from "./media-type.ts";
 import { flagOf } from "./query-options.ts";
 import { getObject, listObjects } from "./read-handler.ts";
 import type { ResourceTarget } from "./request-target.ts";
@@ -80,7 +82,7 @@ export function dispatch(
     case "update":
       return replaceObject(api);
     case "patch":
-      return patchObject(api);
+      return changeObject(api, "object");
     case "delete":
       return deleteObject(api);
     case "deletecollection":
@@ -98,6 +100,12 @@ function assertServed({ definition, target, namespace }: ApiRequest, verb: strin
   // A namespaced kind is created and deleted in a namespace; across all it can be looked at.
   const across = definition.namespaced && namespace === "";
   if (across && verb !== "list" && verb !== "watch") throw methodNotAllowed();
+}
+
+/** PATCH, by what is sent: a change to what is there, or a configuration to apply. */
+function changeObject(api: ApiRequest, scope: WriteScope): Promise<Response> {
+  const type = mediaTypeOf(api.request.headers.get("content-type"));
+  return type === APPLY_PATCH ? applyObject(api, scope) : patchObject(api, scope);
 }
 
 type Action =
@@ -147,7 +155,7 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
     case "finalize":
     case "ephemeralcontainers":
       if (verb === "get") return getObject(api);
-      return verb === "patch" ? patchObject(api, action) : replaceObject(api, action);
+      return verb === "patch" ? changeObject(api, action) : replaceObject(api, action);
     case "scale":
       if (verb === "get") return getScale(api);
       return verb === "patch" ? patchScale(api) : replaceScale(api);

@@ -3,6 +3,7 @@ import { badRequest, type KubeObject } from "../apimachinery/index.ts";
 import type { StoredObject, UpdateOptions, WriteScope } from "../registry/index.ts";
 import { admitCreate, admitUpdate } from "./admission/admit-write.ts";
 import type { ApiRequest } from "./api-request.ts";
+import { ownCreated, ownersOfUpdate } from "./field-ownership.ts";
 import { intake } from "./object-intake.ts";
 import { type WriteQuery, writeQueryOf } from "./query-options.ts";
 import { answerStored } from "./read-handler.ts";
@@ -17,6 +18,7 @@ export async function createObject(api: ApiRequest): Promise<Response> {
   assertNamespace(api, object);
   api.warnings.push(...warningsOf(object));
   admitCreate(api, object);
+  ownCreated(api, object);
   const stored = await api.resource.create(api.namespace, object, { dryRun: query.dryRun });
   return answerStored(api, stored, { status: CREATED });
 }
@@ -44,9 +46,11 @@ export async function replaceObject(
   const createMissing = (): KubeObject => {
     const taken = take();
     admitCreate(api, taken);
+    ownCreated(api, taken);
     return taken;
   };
-  const options: UpdateOptions = { dryRun: query.dryRun, createMissing };
+  const trackOwners = ownersOfUpdate(api);
+  const options: UpdateOptions = { dryRun: query.dryRun, createMissing, trackOwners };
   const { stored, created } = await api.resource.update(
     api.namespace,
     api.target.name,

@@ -1,5 +1,5 @@
 import type { ResourceDefinition } from "../api/index.ts";
-import type { KubeObject } from "../apimachinery/index.ts";
+import type { KubeObject, ManagedFieldsEntry } from "../apimachinery/index.ts";
 import type { Term } from "../store/index.ts";
 import type { ListRequest, ObjectList } from "./list-page.ts";
 import type { StoredObject } from "./object-codec.ts";
@@ -25,6 +25,13 @@ export interface UpdateOptions extends WriteOptions {
   readonly scope?: WriteScope;
   /** A PUT of a kind that allows it creates what is missing. */
   readonly createMissing?: () => KubeObject;
+  /** Whether `createMissing` is for every kind, as for server-side apply. */
+  readonly creates?: "any-kind";
+  /** metadata.managedFields of the result; without it they stay as they were. */
+  readonly trackOwners?: (
+    next: Readonly<KubeObject>,
+    old: Readonly<KubeObject>,
+  ) => ManagedFieldsEntry[] | undefined;
   /** For a change computed from the present state, as patches are: made again, not refused. */
   readonly retryConflicts?: boolean;
 }

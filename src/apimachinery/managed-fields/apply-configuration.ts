@@ -8,6 +8,7 @@ import {
   type FieldsV1,
   holdsNothing,
   intersection,
+  LEAF,
   sameFields,
   union,
 } from "./fields-v1.ts";
@@ -89,18 +90,17 @@ function entriesBefore({ schema, live, writer }: ApplyRequest): readonly Managed
   if (live === undefined) return [];
   const entries = readEntries(live.metadata.managedFields) ?? [];
   if (entries.length > 0) return entries;
-  const fields = createdFields(schema, live as JsonObject);
+  const fields = createdFields(schema, live);
   return [{ ...writer, manager: BEFORE_FIRST_APPLY, operation: "Update", fields }];
 }
 
+const METADATA: FieldsV1 = { "f:metadata": LEAF };
+
 /** Takes out what was applied last, unless it is still owned by anybody. */
-function pruned(
-  schema: Schema,
-  merged: JsonObject,
-  last: FieldsV1,
-  owned: FieldsV1,
-): JsonObject {
-  const dropped = difference(withNamedParents(schema, last), withNamedParents(schema, owned));
+function pruned(schema: Schema, merged: JsonObject, last: FieldsV1, owned: FieldsV1): JsonObject {
+  // The name belongs to nobody, so that somebody has to keep the metadata.
+  const kept = union(owned, METADATA);
+  const dropped = difference(withNamedParents(schema, last), withNamedParents(schema, kept));
   return holdsNothing(dropped) ? merged : removeFields(schema, merged, dropped);
 }
 
@@ -113,7 +113,7 @@ export function unchangedSince(
   lastApplied: Readonly<JsonObject>,
   live: Readonly<KubeObject>,
 ): FieldsV1 {
-  const changes = compareObjects(schema, lastApplied, live as JsonObject);
+  const changes = compareObjects(schema, lastApplied, live);
   const changed = union(changes.changed, changes.removed);
   return difference(appliedFields(schema, lastApplied), changed);
 }

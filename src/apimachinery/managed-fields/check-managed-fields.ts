@@ -4,6 +4,7 @@ import type { ManagedFieldsEntry } from "../meta.ts";
 export const MAX_FIELD_MANAGER = 128;
 const MAX_SUBRESOURCE = 256;
 const UNPRINTABLE = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u;
+const UNPRINTABLE_ALL = new RegExp(UNPRINTABLE, "gu");
 
 /** What is wrong with the name of a field manager. */
 export function checkFieldManager(manager: string, path: string): FieldError[] {
@@ -35,6 +36,5 @@ export function checkManagedFields(
  */
 export function managerOfUserAgent(userAgent: string): string {
   const [program = ""] = userAgent.split("/");
-  const printable = [...program].filter((character) => !UNPRINTABLE.test(character)).join("");
-  return printable.slice(0, MAX_FIELD_MANAGER) || "unknown";
+  return program.replace(UNPRINTABLE_ALL, "").slice(0, MAX_FIELD_MANAGER) || "unknown";
 }

@@ -60,7 +60,12 @@ export function compareObjects(schema: Schema, old: JsonObject, next: JsonObject
     const child = fieldSchemaOf(root, name);
     if (child === undefined) continue;
     const parent = name === "metadata" ? name : undefined;
-    note(changed, removed, `f:${name}`, compareValues(child, getField(old, name), getField(next, name), parent));
+    note(
+      changed,
+      removed,
+      `f:${name}`,
+      compareValues(child, getField(old, name), getField(next, name), parent),
+    );
   }
   return { changed: inOrder(changed), removed: inOrder(removed) };
 }

@@ -81,7 +81,7 @@ function writeEntry(entry: ManagedEntry): ManagedFieldsEntry {
     apiVersion,
     ...(time === undefined ? {} : { time }),
     fieldsType: "FieldsV1",
-    fieldsV1: fields as Record<string, unknown>,
+    fieldsV1: fields,
     ...(subresource === "" ? {} : { subresource }),
   };
 }

@@ -1,4 +1,3 @@
-import type { JsonObject } from "../json-value.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../meta.ts";
 import type { Schema } from "../schema.ts";
 import { compareObjects, createdFields, type FieldChanges } from "./compare-fields.ts";
@@ -20,7 +19,7 @@ export function trackCreate(
 ): ManagedFieldsEntry[] | undefined {
   const given = object.metadata.managedFields;
   const before = isReset(given) ? [] : (readEntries(given) ?? []);
-  const fields = createdFields(schema, object as JsonObject);
+  const fields = createdFields(schema, object);
   return writeEntries(claimed(before, { changed: fields, removed: NO_FIELDS }, writer));
 }
 
@@ -44,7 +43,7 @@ export function trackUpdate(
   const isStated = stated !== undefined && stated.length > 0;
   const before = isStated ? stated : (readEntries(live) ?? []);
   if (before.length === 0) return undefined;
-  const changes = compareObjects(schema, old as JsonObject, next as JsonObject);
+  const changes = compareObjects(schema, old, next);
   const unchanged = holdsNothing(changes.changed) && holdsNothing(changes.removed);
   if (unchanged && !isStated) return live;
   return writeEntries(claimed(before, changes, writer));

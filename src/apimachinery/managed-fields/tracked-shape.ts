@@ -17,36 +17,25 @@ export type TrackedShape = "leaf" | "fields" | "items";
  * What a schema says nothing about is taken for what it is: an object by its fields, a list whole.
  */
 export function shapeOf({ schema, mapType }: TrackedSchema, value: unknown): TrackedShape {
-  switch (schema.kind) {
-    case "object":
-    case "map":
-      return (mapType ?? schema.mapType) === "atomic" || !isJsonObject(value) ? "leaf" : "fields";
-    case "list":
-      return schema.listType === "atomic" || !Array.isArray(value) ? "leaf" : "items";
-    case "any":
-      return !schema.objectOnly && mapType !== "atomic" && isJsonObject(value) ? "fields" : "leaf";
-    default:
-      return "leaf";
+  if (schema.kind === "object" || schema.kind === "map") {
+    return (mapType ?? schema.mapType) === "atomic" || !isJsonObject(value) ? "leaf" : "fields";
   }
+  if (schema.kind === "list") {
+    return schema.listType === "atomic" || !Array.isArray(value) ? "leaf" : "items";
+  }
+  const isFree = schema.kind === "any" && !schema.objectOnly && mapType !== "atomic";
+  return isFree && isJsonObject(value) ? "fields" : "leaf";
 }
 
 const ANY_KEY: TrackedSchema = { schema: ANY_SCHEMA, named: false };
 
 /** The schema of a field or key; undefined for a field that the schema does not know. */
 export function fieldSchemaOf({ schema }: TrackedSchema, name: string): TrackedSchema | undefined {
-  switch (schema.kind) {
-    case "object": {
-      const field = schema.fields.get(name);
-      if (field !== undefined) {
-        return { schema: field.schema, mapType: field.mapType, named: true };
-      }
-      return schema.preserveUnknown ? ANY_KEY : undefined;
-    }
-    case "map":
-      return { schema: schema.values, named: false };
-    default:
-      return ANY_KEY;
-  }
+  if (schema.kind === "map") return { schema: schema.values, named: false };
+  if (schema.kind !== "object") return ANY_KEY;
+  const field = schema.fields.get(name);
+  if (field !== undefined) return { schema: field.schema, mapType: field.mapType, named: true };
+  return schema.preserveUnknown ? ANY_KEY : undefined;
 }
 
 export function itemSchemaOf(schema: ListSchema): TrackedSchema {

@@ -1,5 +1,6 @@
 import { type autoscalingV1, type ScaleMapping, schemaOf } from "../../api/index.ts";
 import {
+  apiVersionOf,
   conflict,
   type FieldError,
   forbidden,
@@ -12,14 +13,18 @@ import {
   labelSelectorFrom,
   labelSelectorOfSet,
   labelSelectorText,
+  type ManagedFieldsEntry,
   type MetaLabelSelector,
   notFound,
 } from "../../apimachinery/index.ts";
 import type { StoredObject, UpdateOptions } from "../../registry/index.ts";
 import { answerObject, wantsPretty } from "../answer.ts";
 import type { ApiRequest } from "../api-request.ts";
-import { readPatch } from "../patch-handler.ts";
-import { writeQueryOf } from "../query-options.ts";
+import { applyTo, readConfiguration } from "../apply-handler.ts";
+import { ownersOfUpdate } from "../field-ownership.ts";
+import { mediaTypeOf } from "../media-type.ts";
+import { APPLY_PATCH, readPatch } from "../patch-handler.ts";
+import { applyQueryOf, writeQueryOf } from "../query-options.ts";
 import { nodeNameOf } from "../user.ts";
 import { asTyped, readTyped, type SentKind } from "../typed-body.ts";
 
@@ -47,6 +52,7 @@ export async function replaceScale(api: ApiRequest): Promise<Response> {
 
 /** PATCH …/scale: the patch changes the Scale, and that changes the workload. */
 export async function patchScale(api: ApiRequest): Promise<Response> {
+  if (isApply(api.request)) return applyScale(api);
   const { dryRun } = writeQueryOf(api.query, "PatchOptions");
   const patch = await readPatch(api.request);
   const change = (current: Scale): Scale =>
@@ -54,31 +60,73 @@ export async function patchScale(api: ApiRequest): Promise<Response> {
   return writeScale(api, change, { dryRun, retryConflicts: true });
 }
 
+/** Applies a Scale: whoever does owns the number of replicas, and conflicts are about nothing else. */
+async function applyScale(api: ApiRequest): Promise<Response> {
+  const query = applyQueryOf(api.query);
+  const value = await readConfiguration(api, query);
+  const { definition } = api;
+  let owners: ManagedFieldsEntry[] | undefined;
+  const change = (current: KubeObject): KubeObject => {
+    const before = scaleOf(current, mappingOf(api));
+    const sent = asTyped<Scale>(structuredClone(value), SCALE);
+    const scale = { ...sent, metadata: { ...before.metadata, ...sent.metadata } };
+    assertWritable(api, current, before, scale);
+    const type = { kind: definition.kind, apiVersion: apiVersionOf(definition) };
+    const bare: KubeObject = { ...type, metadata: { name: api.target.name } };
+    const replicas = sent.spec?.replicas;
+    const configuration =
+      replicas === undefined ? bare : withReplicas(bare, mappingOf(api), replicas);
+    const applied = applyTo(api, current, configuration, query);
+    owners = applied.managedFields;
+    return applied.object;
+  };
+  const { stored } = await api.resource.update(api.namespace, api.target.name, change, {
+    dryRun: query.dryRun,
+    retryConflicts: true,
+    trackOwners: () => owners,
+  });
+  return answerScale(api, stored);
+}
+
+function isApply(request: Request): boolean {
+  return mediaTypeOf(request.headers.get("content-type")) === APPLY_PATCH;
+}
+
 async function writeScale(
   api: ApiRequest,
   change: (current: Scale) => Scale,
   options: UpdateOptions,
 ): Promise<Response> {
-  const { target, definition, namespace } = api;
+  const { target, namespace } = api;
   const { stored } = await api.resource.update(
     namespace,
     target.name,
     (current) => {
       const before = scaleOf(current, mappingOf(api));
       const scale = change(before);
-      assertScale(scale, target.name);
-      const version = scale.metadata.resourceVersion ?? "";
-      if (version !== "" && version !== before.metadata.resourceVersion) {
-        throw conflict(definition, target.name);
-      }
-      assertMayScale(api, current, before, scale);
+      assertWritable(api, current, before, scale);
       return withReplicas(current, mappingOf(api), scale.spec?.replicas ?? 0);
     },
     // What is written here follows from the present state, and what the client demands of that
     // state has just been checked: losing a race is no conflict.
-    { ...options, retryConflicts: true },
+    { ...options, retryConflicts: true, trackOwners: ownersOfUpdate(api) },
   );
   return answerScale(api, stored);
+}
+
+function assertWritable(
+  api: ApiRequest,
+  current: Readonly<KubeObject>,
+  before: Scale,
+  scale: Scale,
+): void {
+  const { name } = api.target;
+  assertScale(scale, name);
+  const version = scale.metadata.resourceVersion ?? "";
+  if (version !== "" && version !== before.metadata.resourceVersion) {
+    throw conflict(api.definition, name);
+  }
+  assertMayScale(api, current, before, scale);
 }
 
 /**
