@@ -56,16 +56,15 @@ export function compareObjects(schema: Schema, old: JsonObject, next: JsonObject
   const changed: Record<string, FieldsV1> = {};
   const removed: Record<string, FieldsV1> = {};
   const root: TrackedSchema = { schema, named: true };
+  const builtIn = schema.kind === "object" && schema.builtIn;
   for (const name of namesOf(old, next, "")) {
     const child = fieldSchemaOf(root, name);
     if (child === undefined) continue;
     const parent = name === "metadata" ? name : undefined;
-    note(
-      changed,
-      removed,
-      `f:${name}`,
-      compareValues(child, getField(old, name), getField(next, name), parent),
-    );
+    const absent = builtIn && PRESENT_FROM_THE_START.has(name) ? {} : undefined;
+    const before = getField(old, name) ?? absent;
+    const after = getField(next, name) ?? absent;
+    note(changed, removed, `f:${name}`, compareValues(child, before, after, parent));
   }
   return { changed: inOrder(changed), removed: inOrder(removed) };
 }
