@@ -49,3 +49,14 @@ export {
   HIGHEST_USER_PRIORITY,
   SYSTEM_PRIORITIES,
 } from "./scheduling/v1/priority-class-validation.ts";
+export { countsInQuota, quotaKindOf, quotaUsage } from "./quota/quota-usage.ts";
+export { quotaNamesFor } from "./quota/quota-scope.ts";
+export { isBestEffort, podAmounts } from "./quota/pod-amounts.ts";
+export {
+  addAmounts,
+  amountsFrom,
+  amountsList,
+  readQuantity,
+  subtractAmounts,
+} from "./quota/resource-amounts.ts";
+export type { ResourceAmounts } from "./quota/resource-amounts.ts";
