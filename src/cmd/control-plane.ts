@@ -16,6 +16,7 @@ import type {
   PeerIdentity,
   PortForwarder,
 } from "../apiserver/index.ts";
+import { CommandError } from "../cli/index.ts";
 import type { PortRange } from "../cli/index.ts";
 import type { Client } from "../client/index.ts";
 import { createDistributionApp } from "../images/index.ts";
@@ -23,7 +24,7 @@ import type { ImageStore } from "../images/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
 import { ANY_SERVER, deriveClusterKeys } from "../os/index.ts";
 import type { NodeLink } from "../os/index.ts";
-import { createRegistry } from "../registry/index.ts";
+import { assertReadable, createRegistry, SealedError, SecretCipher } from "../registry/index.ts";
 import type { Registry } from "../registry/index.ts";
 import type { MemberId, Store } from "../store/index.ts";
 import { clusterCredentials, clusterIssuer, clusterTokens } from "./cluster-api.ts";
@@ -75,6 +76,7 @@ export interface ControlPlane {
 /** The server tower, from the store up. */
 export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { store, clock, random, logger, tokens } = options;
+  const clusterKeys = deriveClusterKeys(options.credentials.ca.privateKey);
   const registry = createRegistry({
     store,
     clock,
@@ -84,9 +86,10 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     nodePortRange: options.nodePortRange,
     defaultTolerations: options.defaultTolerations,
     accountTokens: "mounted",
+    secretCipher: cipherFor(store, new SecretCipher(clusterKeys.secretsKey, random)),
   });
   const { present } = registry;
-  const keys = createTokenKeys(deriveClusterKeys(options.credentials.ca.privateKey).tokenKey);
+  const keys = createTokenKeys(clusterKeys.tokenKey);
   const accounts = new ServiceAccountTokens({ keys, present, clock });
   const authenticator = firstAuthenticator(
     tokenAuthenticator(tokens.users),
@@ -132,6 +135,20 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     ...fronts(options, { forwarding, cluster, renewals, authenticator }),
     clientOf,
   };
+}
+
+/** Throws a CommandError when the state is of a cluster whose keys are not here. */
+function cipherFor(store: Store, cipher: SecretCipher): SecretCipher {
+  try {
+    assertReadable(store, cipher);
+  } catch (error) {
+    if (!(error instanceof SealedError)) throw error;
+    throw new CommandError(
+      `${error.message}: put tls/ca.key and tls/ca.crt of the cluster that the state is from ` +
+        "into this data directory (`kubun snapshot save FILE` keeps them in FILE.keys)",
+    );
+  }
+  return cipher;
 }
 
 function createApi(

@@ -9,6 +9,7 @@ import type { DataDirectory } from "./data-directory.ts";
 import { connectAsAdmin } from "./join-connection.ts";
 import type { AdminConnection } from "./join-connection.ts";
 import type { GroupVerbOptions } from "./join-verbs.ts";
+import { keysFileOf, restoreKeys, saveKeys } from "./snapshot-keys.ts";
 import { CLUSTER_PATH } from "./join-wire.ts";
 import { findRunningServer } from "./running-cluster.ts";
 import { SNAPSHOT_BYTES_HEADER } from "./snapshot-stream.ts";
@@ -37,7 +38,13 @@ export async function saveSnapshot(
   } finally {
     rmSync(partial, { force: true });
   }
-  write(`saved ${path} (it holds every Secret of the cluster: keep it as safe as those)\n`);
+  const keys = options.kubeconfig === undefined && saveKeys(path, directory);
+  write(
+    `saved ${path}; its Secrets are encrypted, and read with ` +
+      (keys
+        ? `${keysFileOf(path)}: keep the two apart, and that one as safe as the Secrets\n`
+        : "the keys of a server: keep a copy of its tls/ca.key and tls/ca.crt\n"),
+  );
 }
 
 async function saveOnline(path: string, connection: AdminConnection): Promise<void> {
@@ -104,7 +111,7 @@ async function copyState(path: string, directory: DataDirectory): Promise<void> 
   }
 }
 
-/** `kubun snapshot restore FILE`: into a directory without a state; keys that are there stay. */
+/** `kubun snapshot restore FILE`: into a directory without a state. Keys that are there stay. */
 export async function restoreFromSnapshot(
   file: string,
   options: DataDirOption,
@@ -117,6 +124,7 @@ export async function restoreFromSnapshot(
     throw new CommandError(`a server runs in ${present.path}: stop it first`);
   }
   const directory = createDataDirectory(options.dataDir);
+  restoreKeys(snapshot, directory);
   const { restoreSnapshot } = await import("../store/index.ts");
   const { revision } = await restored(() =>
     restoreSnapshot({ snapshot, directory: directory.store, disk: createDisk() }),

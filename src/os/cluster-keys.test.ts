@@ -4,7 +4,7 @@ import { deriveClusterKeys } from "./cluster-keys.ts";
 
 function authority(): string {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return privateKey.export({ type: "pkcs8", format: "pem" });
 }
 
 test("deriveClusterKeys makes the same keys wherever the authority's key is", () => {

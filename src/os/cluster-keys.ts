@@ -50,5 +50,5 @@ function signingKey(seed: Uint8Array): string {
       y: text(point.subarray(1 + SCALAR_BYTES)),
     },
   });
-  return key.export({ type: "pkcs8", format: "pem" }).toString();
+  return key.export({ type: "pkcs8", format: "pem" });
 }

@@ -29,5 +29,6 @@ export type {
   WriteOptions,
   WriteScope,
 } from "./resource-registry.ts";
+export { assertReadable, SealedError, SecretCipher } from "./secret-cipher.ts";
 export type { Leadership, MemberId, Membership, Revision, Store, Term } from "../store/index.ts";
 export type { WatchEvent, WatchRequest } from "./watch-objects.ts";

@@ -4,6 +4,7 @@ import type { KubeObject } from "../apimachinery/index.ts";
 import { assert } from "../lib/index.ts";
 import type { Store } from "../store/index.ts";
 import { ObjectCodec } from "./object-codec.ts";
+import { holdsSecrets, type SecretCipher } from "./secret-cipher.ts";
 import { namespacePrefix, objectKey } from "./storage-key.ts";
 
 /** Reads objects of any kind from memory, decoded once for everyone. */
@@ -12,14 +13,17 @@ export class Lookup {
   /** By identity: what a definition that changed was made into goes with it. */
   readonly #codecs = new WeakMap<ResourceDefinition, ObjectCodec>();
 
-  constructor(store: Store) {
+  readonly #cipher: SecretCipher | undefined;
+
+  constructor(store: Store, cipher?: SecretCipher) {
     this.#store = store;
+    this.#cipher = cipher;
   }
 
   codec(definition: ResourceDefinition): ObjectCodec {
     let codec = this.#codecs.get(definition);
     if (codec === undefined) {
-      codec = new ObjectCodec(definition);
+      codec = new ObjectCodec(definition, holdsSecrets(definition) ? this.#cipher : undefined);
       this.#codecs.set(definition, codec);
     }
     return codec;

@@ -2,6 +2,8 @@ import { findKind, type ResourceDefinition } from "../api/index.ts";
 import { apiVersionOf, type KubeObject } from "../apimachinery/index.ts";
 import { assert } from "../lib/index.ts";
 import type { KeyValue, Revision } from "../store/index.ts";
+import type { SecretCipher } from "./secret-cipher.ts";
+import { objectKey } from "./storage-key.ts";
 
 /**
  * One state of one object. Shared by everyone who reads it, and the same instance as long as the
@@ -33,8 +35,14 @@ export class ObjectCodec {
   readonly #decoder = new TextDecoder();
   readonly #encoder = new TextEncoder();
 
-  constructor(definition: ResourceDefinition) {
+  /** Given for kinds that are stored encrypted. */
+  readonly #cipher: SecretCipher | undefined;
+  /** What was decrypted once; empty for other kinds. */
+  readonly #opened = new WeakMap<KeyValue, string>();
+
+  constructor(definition: ResourceDefinition, cipher?: SecretCipher) {
     this.#definition = definition;
+    this.#cipher = cipher;
     const { kind, apiVersion } = storedType(definition);
     this.#storedHead = headOf(kind, apiVersion);
     this.#servedHead =
@@ -55,7 +63,10 @@ export class ObjectCodec {
     const { resourceVersion: _resourceVersion, ...stored } = metadata;
     const head = this.#storedHead + JSON.stringify(stored).slice(1);
     const rest = JSON.stringify(fields);
-    return this.#encoder.encode(rest === "{}" ? `${head}}` : `${head},${rest.slice(1)}`);
+    const bytes = this.#encoder.encode(rest === "{}" ? `${head}}` : `${head},${rest.slice(1)}`);
+    if (this.#cipher === undefined) return bytes;
+    const { namespace = "", name = "" } = metadata;
+    return this.#cipher.seal(bytes, objectKey(this.#definition, namespace, name));
   }
 
   /** What a key holds, decoded at most once. */
@@ -106,9 +117,19 @@ export class ObjectCodec {
 
   /** The stored text with its revision, and with another head than the stored one. */
   #withHead(head: string, kv: KeyValue, revision: Revision): string {
-    const text = this.#decoder.decode(kv.value);
+    const text = this.#text(kv);
     const rest = text.slice(this.#headLength(text, kv.key));
     return `${head}"resourceVersion":"${revision}",${rest}`;
+  }
+
+  #text(kv: KeyValue): string {
+    const cipher = this.#cipher;
+    if (cipher === undefined) return this.#decoder.decode(kv.value);
+    const known = this.#opened.get(kv);
+    if (known !== undefined) return known;
+    const text = this.#decoder.decode(cipher.open(kv.value, kv.key));
+    this.#opened.set(kv, text);
+    return text;
   }
 
   /** Objects of a custom resource may be stored in a version that was the stored one before. */

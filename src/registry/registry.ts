@@ -18,6 +18,7 @@ import { ObjectWatcher } from "./object-watcher.ts";
 import { ObjectWriter } from "./object-writer.ts";
 import { type ObjectObserver, observeObjects } from "./observe-objects.ts";
 import type { DeleteRequest, ResourceRegistry } from "./resource-registry.ts";
+import type { SecretCipher } from "./secret-cipher.ts";
 
 export interface RegistryOptions {
   readonly store: Store;
@@ -29,6 +30,8 @@ export interface RegistryOptions {
   /** Where Services get their node ports, both ends included. */
   readonly nodePortRange: { readonly from: number; readonly to: number };
   readonly defaultTolerations?: DefaultTolerations;
+  /** What Secrets are stored under; they are stored as they are without it. */
+  readonly secretCipher?: SecretCipher;
   /** Given where the API issues tokens of ServiceAccounts: pods find one then. */
   readonly accountTokens?: "mounted";
 }
@@ -86,7 +89,7 @@ class StoreRegistry implements Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    this.#lookup = new Lookup(options.store);
+    this.#lookup = new Lookup(options.store, options.secretCipher);
     this.definitions = new Definitions(this.#lookup);
     this.#leading = new Leading({ ...options, lookup: this.#lookup });
     const { store, clock } = options;

@@ -104,7 +104,7 @@ export async function apiFixture(
 /** What tokens are signed with here: any key will do. */
 function testTokenKey(): string {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  return privateKey.export({ type: "pkcs8", format: "pem" });
 }
 
 async function replyOf(response: Response): Promise<Reply> {

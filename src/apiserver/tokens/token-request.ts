@@ -62,7 +62,7 @@ export async function createToken(
   refuseLifetime(seconds);
   const stored = await api.resource.get(namespace, target.name);
   const account = stored.object as ServiceAccount;
-  if (account.metadata.deletionTimestamp !== undefined && dryRun !== true) {
+  if (account.metadata.deletionTimestamp !== undefined && !dryRun) {
     const why = `service account ${namespace}/${target.name} is being deleted`;
     throw forbidden(api.definition, target.name, why);
   }
@@ -80,7 +80,7 @@ export async function createToken(
       ...(extended ? { warnAfterSeconds: POD_TOKEN_SECONDS } : {}),
     },
   );
-  const token = dryRun === true ? "" : await tokens.keys.sign(claims);
+  const token = dryRun ? "" : await tokens.keys.sign(claims);
   const answer = {
     kind: TOKEN_REQUEST.kind,
     apiVersion: TOKEN_REQUEST.apiVersion,
