@@ -246,6 +246,7 @@ function createParts(
       port: chooseFreePort(flags.bindAddress, ports.ingressHttps),
       fallback: certificate,
     },
+    ingressAddress: ground.advertiseAddress,
     // The status of Ingresses is the leader's to write.
     publishesIngressStatus: () => false,
     maxConnections: maxProxyConnections(),

@@ -17,6 +17,8 @@ import type { EgressPolicy } from "./egress/egress-router.ts";
 import { EgressServer } from "./egress/egress-server.ts";
 import type { NameResolver } from "./egress/outside-targets.ts";
 import { IngressStatusWriter } from "./ingress-status.ts";
+import { LoadBalancerStatusWriter } from "./load-balancer-status.ts";
+import { DatagramListeners } from "./l4/datagram-listeners.ts";
 import { MAX_SPLICES, ServiceListeners, type BindFailure } from "./l4/service-listeners.ts";
 import { MAX_CLIENT_CONNECTIONS } from "./l7/http-context.ts";
 import { IngressServer } from "./l7/ingress-server.ts";
@@ -60,7 +62,10 @@ export interface ProxyOptions {
    * own. Without it there is plain HTTP only.
    */
   readonly ingressTls?: { readonly port: number; readonly fallback: CertificatePair };
-  /** Shown in the status of Ingresses; the ingress hostname unless given. */
+  /**
+   * Shown in the status of Ingresses and of LoadBalancer Services, whose ports are listened on
+   * there; the ingress hostname unless given.
+   */
   readonly ingressAddress?: string;
   /** Of several proxies one writes the status of Ingresses; asked each time. Default: this one. */
   readonly publishesIngressStatus?: () => boolean;
@@ -122,7 +127,7 @@ export function createProxy(options: ProxyOptions): Proxy {
 class TableProxy implements Proxy {
   readonly dial: EndpointDial;
   readonly #options: ProxyOptions;
-  readonly #builder = new RoutingBuilder();
+  readonly #builder: RoutingBuilder;
   readonly #traffic: TrafficCounts;
   readonly #sleepers: Sleepers;
   readonly #states: EndpointStates;
@@ -131,6 +136,8 @@ class TableProxy implements Proxy {
   readonly #certificates: IngressCertificates;
   readonly #egress: EgressServer;
   readonly #services: ServiceListeners;
+  readonly #datagrams: DatagramListeners;
+  readonly #balancerStatus: LoadBalancerStatusWriter;
   readonly #events: EventRecorder;
   readonly #statusWriter: IngressStatusWriter;
   readonly #drained = Promise.withResolvers<void>();
@@ -142,6 +149,7 @@ class TableProxy implements Proxy {
   constructor(options: ProxyOptions) {
     const { client, clock, logger, endpointSocket, nodePortAddress, remote } = options;
     this.#options = options;
+    this.#builder = new RoutingBuilder(remote?.nodeName);
     this.#traffic = new TrafficCounts(clock);
     this.#states = new EndpointStates(clock, this.#traffic);
     this.#sleepers = new Sleepers({ client, clock, logger });
@@ -173,13 +181,17 @@ class TableProxy implements Proxy {
       },
     });
     const address = options.ingressAddress ?? options.ingress.hostname;
+    const addresses = { nodePort: nodePortAddress, loadBalancer: address };
+    const onBindFailure = (failure: BindFailure): void => this.#reportBindFailure(failure);
+    this.#balancerStatus = new LoadBalancerStatusWriter(client, logger, address);
     this.#statusWriter = new IngressStatusWriter(client, logger, address);
     this.#services = new ServiceListeners({
       ...shared,
-      nodePortAddress,
-      onBindFailure: (failure) => this.#reportBindFailure(failure),
+      addresses,
+      onBindFailure,
       maxSplices: Math.min(maxConnections, MAX_SPLICES),
     });
+    this.#datagrams = new DatagramListeners({ clock, logger, states, addresses, onBindFailure });
   }
 
   async start(signal: AbortSignal): Promise<ProxyPorts> {
@@ -302,6 +314,7 @@ class TableProxy implements Proxy {
     this.#ingress.update(table, retired);
     this.#egress.update(table, retired);
     this.#services.update(table);
+    this.#datagrams.update(table);
     this.#sleepers.update(table);
     this.#updateCertificates(table);
     this.#publishStatus();
@@ -325,6 +338,11 @@ class TableProxy implements Proxy {
     this.#statusWriter
       .publish(this.#builder.servedIngresses())
       .catch((error: unknown) => logger.warn("ingress status", { error: String(error) }));
+    const isBound = (namespace: string, name: string): boolean =>
+      !this.#services.failedFor(namespace, name) && !this.#datagrams.failedFor(namespace, name);
+    this.#balancerStatus
+      .publish(this.#builder.services(), isBound)
+      .catch((error: unknown) => logger.warn("Service status", { error: String(error) }));
   }
 
   async #resyncStatus(signal: AbortSignal): Promise<void> {
@@ -354,6 +372,7 @@ class TableProxy implements Proxy {
     const { clock } = this.#options;
     const untilMs = clock.monotonic() + DRAIN_MS;
     this.#services.close();
+    this.#datagrams.close();
     this.#certificates.close();
     this.#ingress.drain();
     this.#egress.drain();

@@ -189,7 +189,7 @@ describe("ServiceListeners", () => {
         attempts.push(endpoint.ip);
         return endpoint.ip === "10.0.0.9" ? "far" : near(endpoint, data, handler);
       },
-      nodePortAddress: HOST,
+      addresses: { nodePort: HOST, loadBalancer: HOST },
       onBindFailure: () => failures++,
     });
   });

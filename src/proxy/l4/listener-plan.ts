@@ -1,13 +1,21 @@
 import type { RoutingTable, ServicePort } from "../routing/routing-table.ts";
+import { endpointsFor, type WayIn } from "../routing/way-in.ts";
 
 /** A place where a Service port is to be listened on. */
 export interface ListenerSpec {
-  /** `address:port`, its identity. */
+  /** `address:port`, for UDP `address:port/UDP`: its identity. */
   readonly key: string;
   readonly address: string;
   readonly port: number;
-  readonly kind: "ClusterIP" | "NodePort";
+  readonly kind: WayIn;
   readonly servicePort: ServicePort;
+}
+
+export interface ListenerAddresses {
+  /** Where NodePorts are listened on; may be every address. */
+  readonly nodePort: string;
+  /** One address of this node: on every one, ports of ClusterIPs would be in the way. */
+  readonly loadBalancer: string;
 }
 
 /**
@@ -17,26 +25,27 @@ export interface ListenerSpec {
  */
 export function desiredListeners(
   table: RoutingTable,
-  nodePortAddress: string,
+  protocol: "TCP" | "UDP",
+  addresses: ListenerAddresses,
 ): ReadonlyMap<string, ListenerSpec> {
   const specs = new Map<string, ListenerSpec>();
-  function want(
-    kind: ListenerSpec["kind"],
-    address: string,
-    port: number,
-    servicePort: ServicePort,
-  ): void {
-    const key = `${address}:${port}`;
+  function want(kind: WayIn, address: string, port: number, servicePort: ServicePort): void {
+    if (!isServed(servicePort, kind)) return;
+    const key = protocol === "TCP" ? `${address}:${port}` : `${address}:${port}/${protocol}`;
     const holder = specs.get(key);
     if (holder !== undefined && holder.servicePort.key <= servicePort.key) return;
     specs.set(key, { key, address, port, kind, servicePort });
   }
   for (const servicePort of table.ports.values()) {
-    const { clusterIp, nodePort, port, endpoints, wakes } = servicePort;
-    const served = endpoints.length > 0 || wakes !== undefined;
-    if (servicePort.protocol !== "TCP" || !served) continue;
+    if (servicePort.protocol !== protocol) continue;
+    const { clusterIp, nodePort, loadBalanced, port } = servicePort;
     if (clusterIp !== undefined) want("ClusterIP", clusterIp, port, servicePort);
-    if (nodePort !== undefined) want("NodePort", nodePortAddress, nodePort, servicePort);
+    if (nodePort !== undefined) want("NodePort", addresses.nodePort, nodePort, servicePort);
+    if (loadBalanced === true) want("LoadBalancer", addresses.loadBalancer, port, servicePort);
   }
   return specs;
+}
+
+function isServed(port: ServicePort, kind: WayIn): boolean {
+  return endpointsFor(port, kind).length > 0 || port.wakes !== undefined;
 }

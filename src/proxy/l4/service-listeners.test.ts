@@ -88,7 +88,7 @@ describe("l4", () => {
       logger: silentLogger,
       states,
       dial: createEndpointDial({ endpointSocket: (ip) => join(directory, `${ip}.sock`) }),
-      nodePortAddress: HOST,
+      addresses: { nodePort: HOST, loadBalancer: HOST },
       onBindFailure: (failure) => failures.push(failure),
     });
   });
@@ -226,7 +226,8 @@ describe("l4", () => {
           servicePort("b", ["10.0.0.1"], { nodePort: 30_001 }),
           servicePort("a", ["10.0.0.1"]),
         ),
-        "0.0.0.0",
+        "TCP",
+        { nodePort: "0.0.0.0", loadBalancer: HOST },
       );
       expect(
         [...specs.values()].map((spec) => `${spec.kind} ${spec.key} ${spec.servicePort.service}`),

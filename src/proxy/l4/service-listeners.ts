@@ -2,10 +2,12 @@ import type { Socket, SocketHandler, TCPSocketListener } from "bun";
 import type { CancelTimer, Clock, Logger } from "../../lib/index.ts";
 import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointStates } from "../net/endpoint-states.ts";
+import { portFor, type WayIn } from "../routing/way-in.ts";
 import type { RoutingTable, ServicePort } from "../routing/routing-table.ts";
 import type { Sleepers } from "../wake/sleepers.ts";
 import { ClientAffinity } from "./client-affinity.ts";
-import { desiredListeners, type ListenerSpec } from "./listener-plan.ts";
+import { desiredListeners, type ListenerAddresses, type ListenerSpec } from "./listener-plan.ts";
+import { isAllowedSource } from "./source-ranges.ts";
 import { Splice, SPLICE_HANDLER, type SpliceContext, type SpliceSide } from "./splice.ts";
 
 /** Connections through all Services together; further ones are reset. */
@@ -22,7 +24,7 @@ export interface ServiceListenersOptions {
   readonly logger: Logger;
   readonly states: EndpointStates;
   readonly dial: EndpointDial;
-  readonly nodePortAddress: string;
+  readonly addresses: ListenerAddresses;
   readonly onBindFailure: (failure: BindFailure) => void;
   readonly maxSplices?: number;
   readonly sleepers?: Sleepers;
@@ -41,6 +43,7 @@ interface Bound {
   readonly listener: TCPSocketListener<SpliceSide>;
   /** Looked at for each new connection, so that an address can change hands. */
   portKey: string;
+  kind: WayIn;
 }
 
 /** Listens on the addresses of Services, and joins who connects to an endpoint. */
@@ -62,7 +65,10 @@ export class ServiceListeners {
       clock: options.clock,
       sleepers: options.sleepers,
       connections: new Set(),
-      portOf: (key) => this.#table?.ports.get(key),
+      portOf: (key, kind) => {
+        const port = this.#table?.ports.get(key);
+        return port === undefined ? undefined : portFor(port, kind);
+      },
     };
   }
 
@@ -74,7 +80,7 @@ export class ServiceListeners {
   /** Opens and closes listeners for a new table. Connections under way are left alone. */
   update(table: RoutingTable): void {
     this.#table = table;
-    const desired = desiredListeners(table, this.#options.nodePortAddress);
+    const desired = desiredListeners(table, "TCP", this.#options.addresses);
     for (const [key, bound] of this.#bound) {
       if (desired.has(key)) continue;
       bound.listener.stop(false);
@@ -84,9 +90,15 @@ export class ServiceListeners {
     for (const spec of desired.values()) {
       const bound = this.#bound.get(spec.key);
       if (bound === undefined) this.#listen(spec);
-      else bound.portKey = spec.servicePort.key;
+      else Object.assign(bound, { portKey: spec.servicePort.key, kind: spec.kind });
     }
     this.#retryLater();
+  }
+
+  /** Whether what the Service asks for cannot be had here. */
+  failedFor(namespace: string, service: string): boolean {
+    const prefix = `${namespace}/${service}:`;
+    return [...this.#failed.values()].some(({ version }) => version.startsWith(prefix));
   }
 
   close(): void {
@@ -108,7 +120,7 @@ export class ServiceListeners {
         allowHalfOpen: true,
         socket: this.#handler(spec.key),
       });
-      this.#bound.set(spec.key, { listener, portKey: spec.servicePort.key });
+      this.#bound.set(spec.key, { listener, portKey: spec.servicePort.key, kind: spec.kind });
       this.#failed.delete(spec.key);
     } catch (error) {
       this.#failed.set(spec.key, { version, held: codeOf(error) === "EADDRINUSE" });
@@ -130,21 +142,23 @@ export class ServiceListeners {
   }
 
   #accept(key: string, socket: Socket<SpliceSide>): void {
-    const portKey = this.#bound.get(key)?.portKey ?? "";
-    const splice = new Splice(this.#context, socket, portKey);
+    const { portKey, kind } = this.#bound.get(key) ?? { portKey: "", kind: "ClusterIP" };
+    const splice = new Splice(this.#context, socket, { portKey, kind });
     socket.data = { splice, from: "client" };
     const full = this.#context.connections.size >= (this.#options.maxSplices ?? MAX_SPLICES);
-    if (full) splice.cut();
+    const ranges =
+      kind === "LoadBalancer" ? this.#table?.ports.get(portKey)?.sourceRanges : undefined;
+    if (full || !isAllowedSource(ranges, socket.remoteAddress)) splice.cut();
     else splice.start();
   }
 }
 
 /** What of a Service port bears on binding: its endpoints come and go without a new try. */
-function versionOf(port: ServicePort): string {
+export function versionOf(port: ServicePort): string {
   return `${port.key} ${port.name} ${port.clusterIp} ${port.nodePort}`;
 }
 
-function bindMessage(spec: ListenerSpec, error: unknown): string {
+export function bindMessage(spec: ListenerSpec, error: unknown): string {
   const code = codeOf(error);
   const place = `${spec.kind} ${spec.key}`;
   switch (code) {
@@ -159,6 +173,6 @@ function bindMessage(spec: ListenerSpec, error: unknown): string {
   }
 }
 
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }

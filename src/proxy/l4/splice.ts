@@ -1,5 +1,6 @@
 import type { Socket, SocketHandler } from "bun";
 import { Outlet, type CancelTimer, type Clock } from "../../lib/index.ts";
+import type { WayIn } from "../routing/way-in.ts";
 import type { ServicePort } from "../routing/routing-table.ts";
 import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
@@ -19,8 +20,8 @@ export interface SpliceContext {
   readonly clock: Clock;
   readonly sleepers: Sleepers | undefined;
   readonly connections: Set<Splice>;
-  /** The Service port as of now; undefined once it is gone. */
-  portOf(key: string): ServicePort | undefined;
+  /** The Service port as of now, for who comes this way; undefined once it is gone. */
+  portOf(key: string, kind: WayIn): ServicePort | undefined;
 }
 
 /** One side of a splice, as its socket's events find it. */
@@ -38,6 +39,7 @@ export class Splice implements Waiting {
   readonly #client: Socket<SpliceSide>;
   readonly #toClient: Outlet;
   readonly #portKey: string;
+  readonly #kind: WayIn;
   readonly #tried = new Set<string>();
   #toEndpoint: Outlet | undefined;
   #endpointSocket: Socket<SpliceSide> | undefined;
@@ -49,11 +51,16 @@ export class Splice implements Waiting {
   #holds = 0;
   #cancelHold: (() => void) | undefined;
 
-  constructor(context: SpliceContext, client: Socket<SpliceSide>, portKey: string) {
+  constructor(
+    context: SpliceContext,
+    client: Socket<SpliceSide>,
+    { portKey, kind }: { readonly portKey: string; readonly kind: WayIn },
+  ) {
     this.#context = context;
     this.#client = client;
     this.#toClient = new Outlet(client);
     this.#portKey = portKey;
+    this.#kind = kind;
   }
 
   /** Nothing is read from the client before an endpoint took the connection: none is lost. */
@@ -119,7 +126,7 @@ export class Splice implements Waiting {
 
   #attempt(): void {
     const { states, affinity, dial, clock } = this.#context;
-    const port = this.#context.portOf(this.#portKey);
+    const port = this.#context.portOf(this.#portKey, this.#kind);
     const usable = port !== undefined && this.#tried.size < MAX_ATTEMPTS;
     const address = this.#client.remoteAddress;
     const state = usable

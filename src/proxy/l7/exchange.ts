@@ -16,6 +16,7 @@ import type { HttpContext } from "./http-context.ts";
 import type { PortTarget, RequestTarget } from "./request-target.ts";
 import { ResponseRelay } from "./response-relay.ts";
 import type { ServicePort } from "../routing/routing-table.ts";
+import { portFor } from "../routing/way-in.ts";
 import { MAX_HOLDS, type Waiting } from "../wake/sleepers.ts";
 import type { UpstreamConnection, UpstreamUser } from "./upstream-connection.ts";
 
@@ -214,7 +215,10 @@ export class Exchange implements UpstreamUser, Waiting {
     const { table, pool } = this.#context;
     const target = this.#target;
     if (target === undefined) return;
-    const port = target.fixed === true ? target.port : table.ports.get(target.port.key);
+    const found = target.fixed === true ? target.port : table.ports.get(target.port.key);
+    // Pods come as if by the ClusterIP; Ingress asks pods itself, whatever the Service's policies.
+    const port =
+      this.#side === "egress" && found !== undefined ? portFor(found, "ClusterIP") : found;
     if (target.awake !== undefined && port !== undefined && port.endpoints.length > 0) {
       this.#target = undefined;
       this.#goToFound(Promise.resolve(target.awake()));

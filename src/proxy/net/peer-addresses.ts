@@ -42,18 +42,18 @@ export class PeerAddresses {
   }
 }
 
-interface AddressRange {
+export interface AddressRange {
   readonly first: number;
   readonly size: number;
 }
 
-function parseRange(cidr: string): AddressRange | undefined {
+export function parseRange(cidr: string): AddressRange | undefined {
   const [base = "", bits] = cidr.split("/");
   const first = parseIpv4(base);
   return first === undefined ? undefined : { first, size: 2 ** (32 - Number(bits)) };
 }
 
-function parseIpv4(text: string): number | undefined {
+export function parseIpv4(text: string): number | undefined {
   const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (parts === null) return undefined;
   return parts.slice(1).reduce((sum, part) => sum * 256 + Number(part), 0);

@@ -25,6 +25,7 @@ function resolveBackend(table: RoutingTable, backend: Backend): ServicePort | un
   for (const candidate of table.ports.values()) {
     if (
       candidate.name === port &&
+      candidate.protocol === "TCP" &&
       candidate.service === service &&
       candidate.namespace === namespace
     ) {

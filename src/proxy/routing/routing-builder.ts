@@ -23,8 +23,18 @@ export class RoutingBuilder {
   readonly #classes = new Map<string, IngressClass>();
   readonly #compiled = new Map<string, readonly ServicePort[]>();
   readonly #dirtyServices = new Set<string>();
+  readonly #nodeName: string | undefined;
   #ingressDirty = false;
   #table: RoutingTable = { ports: new Map(), ingress: NO_RULES };
+
+  /** @param nodeName whose endpoints are local; all are without it */
+  constructor(nodeName?: string) {
+    this.#nodeName = nodeName;
+  }
+
+  services(): readonly Service[] {
+    return [...this.#services.values()];
+  }
 
   setService(service: Service): void {
     const key = keyOf(service);
@@ -109,7 +119,7 @@ export class RoutingBuilder {
     const before = this.#compiled.get(key) ?? [];
     const service = this.#services.get(key);
     const slices = [...(this.#slices.get(key)?.values() ?? [])];
-    const fresh = service === undefined ? [] : compileService(service, slices);
+    const fresh = service === undefined ? [] : compileService(service, slices, this.#nodeName);
     const after = fresh.map((port) => before.find((old) => sameServicePort(old, port)) ?? port);
     const same =
       before.length === after.length && after.every((port, index) => port === before[index]);
@@ -126,11 +136,7 @@ export class RoutingBuilder {
   #allPorts(): ReadonlyMap<string, ServicePort> {
     const ports = new Map<string, ServicePort>();
     for (const list of this.#compiled.values()) {
-      for (const port of list) {
-        // TCP wins where a Service has both protocols on one number: only TCP is proxied.
-        const known = ports.get(port.key);
-        if (known === undefined || known.protocol !== "TCP") ports.set(port.key, port);
-      }
+      for (const port of list) ports.set(port.key, port);
     }
     return ports;
   }

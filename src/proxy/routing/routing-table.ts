@@ -14,7 +14,7 @@ export interface Endpoint {
 
 /** One port of one Service. Its identity changes exactly when something in it does. */
 export interface ServicePort {
-  /** `namespace/service:port number`. */
+  /** `namespace/service:port number`, for other protocols than TCP with `/UDP` behind. */
   readonly key: string;
   readonly namespace: string;
   readonly service: string;
@@ -25,6 +25,14 @@ export interface ServicePort {
   /** Absent for headless Services. */
   readonly clusterIp?: string;
   readonly nodePort?: number;
+  /** This proxy is asked to be the load balancer of the Service. */
+  readonly loadBalanced?: boolean;
+  /** Who may come by way of the load balancer, as ranges; everybody when absent. */
+  readonly sourceRanges?: readonly string[];
+  /** Which ways in lead to the endpoints of this node only: {@link localEndpoints}. */
+  readonly localOnly?: { readonly internal: boolean; readonly external: boolean };
+  /** Those of {@link endpoints} that are on this node; there with {@link localOnly}. */
+  readonly localEndpoints?: readonly Endpoint[];
   /** Seconds a client stays with its endpoint; absent without session affinity. */
   readonly affinitySeconds?: number;
   /** The Deployment that is scaled up from zero for who asks. */
@@ -40,6 +48,13 @@ export interface RoutingTable {
   readonly ingress: HostRules;
 }
 
-export function servicePortKey(namespace: string, service: string, port: number): string {
-  return `${namespace}/${service}:${port}`;
+/** A Service may have one number for TCP and for another protocol. */
+export function servicePortKey(
+  namespace: string,
+  service: string,
+  port: number,
+  protocol = "TCP",
+): string {
+  const place = `${namespace}/${service}:${port}`;
+  return protocol === "TCP" ? place : `${place}/${protocol}`;
 }

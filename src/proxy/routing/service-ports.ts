@@ -1,26 +1,36 @@
-import type { EndpointSlice, Service, ServicePort as ApiServicePort } from "../../api/index.ts";
+import type {
+  EndpointSlice,
+  Service,
+  ServicePort as ApiServicePort,
+  ServiceSpec,
+} from "../../api/index.ts";
 import { WAKES_ANNOTATION } from "../wake/sleepers.ts";
 import { servicePortKey, type Endpoint, type ServicePort } from "./routing-table.ts";
 
+/** The value of `spec.loadBalancerClass` that names this proxy, besides none. */
+export const LOAD_BALANCER_CLASS = "kubun.dev/node";
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 
 /**
  * The ports of one Service with their endpoints, in the order of its spec. `slices` are the
  * EndpointSlices labelled with its name; ExternalName Services have no ports of their own here.
+ * Endpoints of `nodeName` are local, or all when there is one node only.
  */
 export function compileService(
   service: Service,
   slices: readonly EndpointSlice[],
+  nodeName?: string,
 ): readonly ServicePort[] {
   const spec = service.spec;
   if (spec === undefined || spec.type === "ExternalName") return [];
-  return (spec.ports ?? []).map((port) => compilePort(service, port, slices));
+  return (spec.ports ?? []).map((port) => compilePort(service, port, slices, nodeName));
 }
 
 function compilePort(
   service: Service,
   port: ApiServicePort,
   slices: readonly EndpointSlice[],
+  nodeName: string | undefined,
 ): ServicePort {
   const namespace = service.metadata.namespace ?? "";
   const name = service.metadata.name ?? "";
@@ -32,19 +42,43 @@ function compilePort(
       ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS)
       : undefined;
   const hasNodePort = spec?.type === "NodePort" || spec?.type === "LoadBalancer";
+  const protocol = port.protocol ?? "TCP";
+  const balanced = spec?.type === "LoadBalancer" && isOwnLoadBalancer(spec.loadBalancerClass);
+  const sourceRanges = spec?.loadBalancerSourceRanges;
+  const endpoints = collectEndpoints(port, slices);
   return {
-    key: servicePortKey(namespace, name, port.port),
+    key: servicePortKey(namespace, name, port.port, protocol),
     namespace,
     service: name,
     name: port.name ?? "",
     port: port.port,
-    protocol: port.protocol ?? "TCP",
+    protocol,
     ...(clusterIp === undefined || clusterIp === "" || clusterIp === "None" ? {} : { clusterIp }),
     ...(hasNodePort && port.nodePort !== undefined ? { nodePort: port.nodePort } : {}),
+    ...(balanced ? { loadBalanced: true } : {}),
+    ...(balanced && sourceRanges !== undefined && sourceRanges.length > 0 ? { sourceRanges } : {}),
+    ...localPart(spec, endpoints, nodeName),
     ...(affinity === undefined ? {} : { affinitySeconds: affinity }),
     ...(wakes === undefined || wakes === "" ? {} : { wakes }),
-    endpoints: collectEndpoints(port, slices),
+    endpoints,
   };
+}
+
+/** A Service without a class is for the cluster's own load balancer, which this proxy is. */
+function isOwnLoadBalancer(loadBalancerClass: string | undefined): boolean {
+  return loadBalancerClass === undefined || loadBalancerClass === LOAD_BALANCER_CLASS;
+}
+
+function localPart(
+  spec: ServiceSpec | undefined,
+  endpoints: readonly Endpoint[],
+  nodeName: string | undefined,
+): Pick<ServicePort, "localOnly" | "localEndpoints"> {
+  const internal = spec?.internalTrafficPolicy === "Local";
+  const external = spec?.externalTrafficPolicy === "Local";
+  if (!internal && !external) return {};
+  const isHere = ({ node }: Endpoint): boolean => nodeName === undefined || node === nodeName;
+  return { localOnly: { internal, external }, localEndpoints: endpoints.filter(isHere) };
 }
 
 /** Sorted by key without repetition, so that equal sets compile to equal lists. */
@@ -92,6 +126,10 @@ export function sameServicePort(left: ServicePort, right: ServicePort): boolean 
     left.protocol === right.protocol &&
     left.clusterIp === right.clusterIp &&
     left.nodePort === right.nodePort &&
+    left.loadBalanced === right.loadBalanced &&
+    left.sourceRanges?.join() === right.sourceRanges?.join() &&
+    left.localOnly?.internal === right.localOnly?.internal &&
+    left.localOnly?.external === right.localOnly?.external &&
     left.wakes === right.wakes &&
     left.affinitySeconds === right.affinitySeconds &&
     left.endpoints.length === right.endpoints.length &&

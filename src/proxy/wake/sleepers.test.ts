@@ -156,7 +156,7 @@ describe("Sleepers", () => {
       });
       const tcp = new ServiceListeners({
         ...shared,
-        nodePortAddress: "127.0.0.1",
+        addresses: { nodePort: "127.0.0.1", loadBalancer: "127.0.0.1" },
         onBindFailure: ({ message }) => {
           throw new Error(message);
         },

@@ -93,6 +93,11 @@ export class Sleepers {
     return { type: "held", cancel: () => void this.#remove(port.key, held) };
   }
 
+  /** The ports that somebody waits for. */
+  *ports(): Iterable<ServicePort> {
+    for (const [first] of this.#held.values()) if (first !== undefined) yield first.failed;
+  }
+
   /** Lets go on what has an endpoint now. */
   update(table: RoutingTable): void {
     for (const [key, list] of this.#held) {
