@@ -1,5 +1,6 @@
 import { parseApiVersion } from "./group-version.ts";
 import type { JsonObject } from "./json-value.ts";
+import { customListSchema, customSchema } from "./openapi-custom.ts";
 import { openApiName, type OpenApiSource, PATCH_TYPE } from "./openapi-source.ts";
 import type { FieldSchema, ListSchema, ObjectSchema, Schema } from "./schema.ts";
 
@@ -66,10 +67,28 @@ export class OpenApiSchemas {
       this.#written.set(name, { ...description, ...known });
       return;
     }
-    const body: JsonObject = { ...description, type: "object" };
+    const custom = this.#custom(typeName);
+    const body: JsonObject = custom === undefined ? { ...description, type: "object" } : {};
     this.#written.set(name, body);
+    if (custom !== undefined) {
+      Object.assign(body, custom());
+      return;
+    }
     const schema = this.#source.types(typeName);
     if (schema?.kind === "object") this.#writeObject(schema, body);
+  }
+
+  /** Undefined for types that are built in. What it gives may refer to itself: it runs last. */
+  #custom(typeName: string): (() => JsonObject) | undefined {
+    for (const resource of this.#source.resources) {
+      const openApi = resource.custom?.openApi;
+      if (openApi === undefined) continue;
+      const reference = (name: string): JsonObject => this.reference(name);
+      const source = { resource, openApi, dialect: this.#dialect, reference };
+      if (typeName === resource.typeName) return () => customSchema(source);
+      if (typeName === `${resource.typeName}List`) return () => customListSchema(source);
+    }
+    return undefined;
   }
 
   #writeObject(schema: ObjectSchema, body: JsonObject): void {

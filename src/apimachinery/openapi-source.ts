@@ -1,4 +1,5 @@
 import type { GroupVersionKind } from "./group-version.ts";
+import type { JsonObject } from "./json-value.ts";
 import type { Schema } from "./schema.ts";
 
 /** A served resource, as far as its OpenAPI description needs to know it. */
@@ -14,6 +15,8 @@ export interface OpenApiResource {
   /** "apps.v1.Deployment"; the list's name is this and "List". */
   readonly typeName: string;
   readonly schema: Schema;
+  /** A custom resource has its schema from its definition, and its type in no table. */
+  readonly custom?: { readonly openApi: JsonObject };
 }
 
 export interface OpenApiSubresource {
@@ -43,8 +46,12 @@ export const PATCH_TYPE = "apis.meta.v1.Patch";
 
 const MACHINERY_PREFIXES = ["apis.", "api.", "runtime.", "util.", "version."];
 
+/** What the type names of custom resources start with: "custom/com.example.v1.CronTab". */
+const CUSTOM_PREFIX = "custom/";
+
 /** "apps.v1.Deployment" → "io.k8s.api.apps.v1.Deployment". */
 export function openApiName(typeName: string): string {
+  if (typeName.startsWith(CUSTOM_PREFIX)) return typeName.slice(CUSTOM_PREFIX.length);
   const isMachinery = MACHINERY_PREFIXES.some((prefix) => typeName.startsWith(prefix));
   return `io.k8s.${isMachinery ? "apimachinery.pkg" : "api"}.${typeName}`;
 }

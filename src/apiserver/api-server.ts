@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import { findResource } from "../api/index.ts";
+import type { ResourceDefinition } from "../api/index.ts";
 import { internalError, StatusError, timeout, unauthorized } from "../apimachinery/index.ts";
 import { type Clock, type Logger, type Random, randomUuid, sleep } from "../lib/index.ts";
 import type { Registry } from "../registry/index.ts";
@@ -124,6 +124,7 @@ class ApiServer {
     this.#discovery = new DiscoveryHandler({
       version,
       negotiator: this.#negotiator,
+      served: () => options.registry.definitions.all,
       pause: () => sleep(options.clock, 0),
     });
     const { registry, clock, random, logger, nodeConnector, authenticator, authorizer } = options;
@@ -177,7 +178,10 @@ class ApiServer {
         const keys = this.#options.serviceAccountTokens?.keys;
         const issuer = keys && (await answerIssuer(request, target.path, keys));
         if (issuer !== undefined) return issuer;
-        return (await this.#discovery.answer(request, target.path, query)) ?? pathAnswer(target);
+        return (
+          (await this.#discovery.answer(request, target.path, query)) ??
+          pathAnswer(target, context.registry.definitions.all)
+        );
       }
       if (!isLogText(target) && !isValueRead(target, request.method))
         media = this.#negotiator.negotiate(request);
@@ -209,8 +213,9 @@ class ApiServer {
 
   async #run(given: Authorized, verb: string): Promise<Response> {
     const { target, context } = given;
-    const definition = findResource(target.group, target.version, target.resource);
-    if (definition === undefined) return unknownResource(target);
+    const { definitions } = context.registry;
+    const definition = definitions.find(target.group, target.version, target.resource);
+    if (definition === undefined) return unknownResource(target, definitions.all);
     const namespace = definition.namespaced ? target.namespace : "";
     const scoped = target.namespace !== "" && definition.resource !== "namespaces";
     if (definition.namespaced ? namespace === "" && target.name !== "" : scoped) throw notServed();
@@ -270,17 +275,23 @@ function isLogText(target: ResourceTarget): boolean {
   return target.resource === "pods" && target.subresource === "log";
 }
 
-function unknownResource({ group, version }: ResourceTarget): Response {
-  const served = servedGroupVersions().some(
+function unknownResource(
+  { group, version }: ResourceTarget,
+  definitions: readonly ResourceDefinition[],
+): Response {
+  const served = definitions.some(
     (candidate) => candidate.group === group && candidate.version === version,
   );
   if (served) throw notServed();
   return pageNotFound();
 }
 
-function pathAnswer({ path }: { readonly path: string }): Response {
+function pathAnswer(
+  { path }: { readonly path: string },
+  definitions: readonly ResourceDefinition[],
+): Response {
   if (path !== "/") return pageNotFound();
-  const groups = servedGroupVersions().map(({ group, version }) =>
+  const groups = servedGroupVersions(definitions).map(({ group, version }) =>
     group === "" ? `/api/${version}` : `/apis/${group}/${version}`,
   );
   const own = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"];

@@ -1,4 +1,4 @@
-import { warningsOf } from "../api/index.ts";
+import { type ResourceDefinition, warningsOf } from "../api/index.ts";
 import {
   apiVersionOf,
   applyJsonPatch,
@@ -51,7 +51,7 @@ export async function patchObject(
   scope: WriteScope = "object",
 ): Promise<Response> {
   const query = writeQueryOf(api.query, "PatchOptions");
-  const patch = await readPatch(api.request);
+  const patch = await readPatch(api.request, api.definition);
   const trackOwners = ownersOfUpdate(api);
   const options = { dryRun: query.dryRun, retryConflicts: true, trackOwners };
   let generation: number | undefined;
@@ -73,12 +73,19 @@ export async function patchObject(
 }
 
 /** Reads the patch by its Content-Type. Throws 415 for types that are no patch. */
-export async function readPatch(request: Request): Promise<ReadPatch> {
+export async function readPatch(
+  request: Request,
+  definition: Pick<ResourceDefinition, "custom"> = {},
+): Promise<ReadPatch> {
   const type = mediaTypeOf(request.headers.get("content-type"));
-  if (!PATCH_TYPES.includes(type)) {
+  const accepted =
+    definition.custom === undefined
+      ? PATCH_TYPES
+      : PATCH_TYPES.filter((one) => one !== STRATEGIC_PATCH);
+  if (!accepted.includes(type)) {
     throw unsupportedMediaType(
       "the body of the request was in an unknown format - accepted media types include: " +
-        PATCH_TYPES.join(", "),
+        accepted.join(", "),
     );
   }
   const bytes = await readBody(request);

@@ -95,7 +95,9 @@ export function dispatch(
 /** Refuses a verb that the kind, or this path to it, does not have. */
 function assertServed({ definition, target, namespace }: ApiRequest, verb: string): void {
   if (!definition.verbs.includes(verb)) throw methodNotAllowed();
-  if (verb === "create" && target.name !== "") throw methodNotAllowed();
+  if (verb === "create" && (target.name !== "" || definition.custom?.terminating === true)) {
+    throw methodNotAllowed();
+  }
   if ((verb === "update" || verb === "patch") && target.name === "") throw methodNotAllowed();
   // A namespaced kind is created and deleted in a namespace; across all it can be looked at.
   const across = definition.namespaced && namespace === "";
@@ -223,6 +225,8 @@ export function forbiddenError(user: string, attributes: Attributes, reason: str
 
 /** Kinds whose use Kubernetes warns about. */
 export function deprecationOf(api: ApiRequest): string | undefined {
+  const { custom } = api.definition;
+  if (custom !== undefined) return custom.deprecation;
   switch (groupResourceText(api.definition)) {
     case "endpoints":
       return "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";

@@ -2,6 +2,7 @@ import { SharedInformers } from "../client/index.ts";
 import type { Client } from "../client/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { ControllerContext } from "./controller-context.ts";
+import { startCustomResourceDefinitionController } from "./custom-resource-definition/controller.ts";
 import { startDeploymentController } from "./deployment/controller.ts";
 import { startEndpointSliceController } from "./endpoint-slice/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
@@ -38,6 +39,7 @@ export function startControllers(options: ControllersOptions): void {
   startReplicaSetController(context);
   startEndpointSliceController(context);
   startNamespaceController(context);
+  startCustomResourceDefinitionController(context);
   if (clusterCidr !== undefined) startNodeIpamController(context, { clusterCidr });
   startNodeLifecycleController(context, nodeGraceMs === undefined ? {} : { graceMs: nodeGraceMs });
   startPodGc(context);

@@ -25,10 +25,12 @@ export function aggregatedMediaType(version: "v2" | "v2beta1"): string {
 
 /** Everything that is served below /api, or below /apis, in one document. */
 export function aggregatedDiscovery(
+  definitions: readonly ResourceDefinition[],
   root: "api" | "apis",
   version: "v2" | "v2beta1",
 ): Record<string, unknown> {
-  const served = servedGroupVersions().filter(({ group }) => (group === "") === (root === "api"));
+  const all = servedGroupVersions(definitions);
+  const served = all.filter(({ group }) => (group === "") === (root === "api"));
   const groups = [...new Set(served.map(({ group }) => group))];
   return {
     kind: SHAPE,
@@ -41,7 +43,7 @@ export function aggregatedDiscovery(
         .filter((groupVersion) => groupVersion.group === group)
         .map((groupVersion) => ({
           version: groupVersion.version,
-          resources: definitionsOf(groupVersion).map(resourceEntry),
+          resources: definitionsOf(definitions, groupVersion).map(resourceEntry),
           freshness: "Current",
         })),
     })),

@@ -1,3 +1,4 @@
+import type { ResourceDefinition } from "../../api/index.ts";
 import { OPENAPI_V2_PROTOBUF, OPENAPI_V2_PROTOBUF_ACCEPT } from "../../apimachinery/index.ts";
 import { answerObject, wantsPretty } from "../answer.ts";
 import type { Negotiator } from "../media-type.ts";
@@ -12,21 +13,26 @@ import { apiGroup, apiGroupList, apiResourceList, apiVersions } from "./plain-di
 const YEAR_SECONDS = 31_536_000;
 
 export interface DiscoveryOptions {
+  /** What is served now: the same array until that changes. */
+  readonly served: () => readonly ResourceDefinition[];
   readonly version: string;
   readonly negotiator: Negotiator;
   /** Lets others run between two pieces of a longer work. */
   readonly pause: () => Promise<void>;
 }
 
-/** Answers what is served here: discovery and OpenAPI. All of it is made once and kept. */
+/** Answers what is served here: discovery and OpenAPI. What is made is kept until it changes. */
 export class DiscoveryHandler {
   readonly #openApi: OpenApiDocuments;
   readonly #negotiator: Negotiator;
-  readonly #aggregated = new Map<string, Document>();
+  readonly #served: DiscoveryOptions["served"];
+  /** By what was served when they were made. */
+  readonly #aggregated = new WeakMap<readonly ResourceDefinition[], Map<string, Document>>();
 
   constructor(options: DiscoveryOptions) {
-    this.#openApi = new OpenApiDocuments(options.version, options.pause);
+    this.#openApi = new OpenApiDocuments(options);
     this.#negotiator = options.negotiator;
+    this.#served = options.served;
   }
 
   /** Undefined for a path that is not about discovery. */
@@ -67,7 +73,7 @@ export class DiscoveryHandler {
       const version = aggregatedVersion(request.headers.get("accept"));
       if (version !== undefined) return this.#aggregate(request, root, version);
     }
-    const value = plainDocument(request, root, first, second);
+    const value = plainDocument(this.#served(), request, root, [first, second]);
     if (value === undefined) return undefined;
     // A shape such as Table is asked for objects only; discovery is what it is.
     const media = { ...this.#negotiator.negotiate(request), representation: "object" } as const;
@@ -77,9 +83,11 @@ export class DiscoveryHandler {
   #aggregate(request: Request, root: "api" | "apis", version: "v2" | "v2beta1"): Promise<Response> {
     const name = `${root}/${version}`;
     const type = aggregatedMediaType(version);
-    const document =
-      this.#aggregated.get(name) ?? documentOf(aggregatedDiscovery(root, version), type);
-    this.#aggregated.set(name, document);
+    const served = this.#served();
+    const made = this.#aggregated.get(served) ?? new Map<string, Document>();
+    this.#aggregated.set(served, made);
+    const document = made.get(name) ?? documentOf(aggregatedDiscovery(served, root, version), type);
+    made.set(name, document);
     return this.#document(request, document);
   }
 
@@ -120,15 +128,17 @@ export class DiscoveryHandler {
 }
 
 function plainDocument(
+  served: readonly ResourceDefinition[],
   request: Request,
   root: "api" | "apis",
-  first: string,
-  second: string,
+  [first, second]: readonly [string, string],
 ): Record<string, unknown> | undefined {
   if (root === "api") {
     if (first === "") return apiVersions(request.headers.get("host") ?? "");
-    return second === "" ? apiResourceList({ group: "", version: first }) : undefined;
+    return second === "" ? apiResourceList(served, { group: "", version: first }) : undefined;
   }
-  if (first === "") return apiGroupList();
-  return second === "" ? apiGroup(first) : apiResourceList({ group: first, version: second });
+  if (first === "") return apiGroupList(served);
+  return second === ""
+    ? apiGroup(served, first)
+    : apiResourceList(served, { group: first, version: second });
 }

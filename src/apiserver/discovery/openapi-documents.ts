@@ -1,4 +1,4 @@
-import { describe, resourceDefinitions, schemaOf, typeTable } from "../../api/index.ts";
+import { describe, type ResourceDefinition, schemaOf, typeTable } from "../../api/index.ts";
 import {
   buildOpenApiV2,
   buildOpenApiV3,
@@ -23,72 +23,95 @@ const JSON_TYPE = "application/json";
 
 const TITLE = "Kubernetes";
 
-/** The OpenAPI documents, each made when it is first asked for. */
-export class OpenApiDocuments {
-  readonly #version: string;
-  readonly #pause: () => Promise<void>;
-  readonly #made = new Map<string, Document>();
+export interface OpenApiOptions {
+  readonly version: string;
+  /** Lets others run: all documents together take a tenth of a second to make. */
+  readonly pause: () => Promise<void>;
+  readonly served: () => readonly ResourceDefinition[];
+}
 
-  /** @param pause lets others run: all documents together take a tenth of a second to make */
-  constructor(version: string, pause: () => Promise<void>) {
-    this.#version = version;
-    this.#pause = pause;
+/** A document, and the definitions that it was made of. */
+interface Made {
+  readonly of: readonly ResourceDefinition[];
+  readonly document: Document;
+}
+
+/** The OpenAPI documents, each made when it is first asked for after what it says has changed. */
+export class OpenApiDocuments {
+  readonly #options: OpenApiOptions;
+  readonly #made = new Map<string, Made>();
+
+  constructor(options: OpenApiOptions) {
+    this.#options = options;
   }
 
   /** GET /openapi/v2 */
   v2(): Document {
-    return this.#document("v2", () => this.#swagger());
+    return this.#document("v2", this.#options.served(), (of) => documentOf(this.#swagger(of)));
   }
 
   /** The same as protobuf, the only form of it that kubectl reads. */
   v2Protobuf(): Document {
-    let document = this.#made.get("v2/protobuf");
-    if (document === undefined) {
-      const body = new Uint8Array(openApiV2Protobuf(this.#swagger()));
-      document = { body, type: OPENAPI_V2_PROTOBUF, hash: hashOf(body) };
-      this.#made.set("v2/protobuf", document);
-    }
-    return document;
+    return this.#document("v2/protobuf", this.#options.served(), (of) => {
+      const body = new Uint8Array(openApiV2Protobuf(this.#swagger(of)));
+      return { body, type: OPENAPI_V2_PROTOBUF, hash: hashOf(body) };
+    });
   }
 
-  #swagger(): ReturnType<typeof buildOpenApiV2> {
-    return buildOpenApiV2(this.#source(resourceDefinitions));
+  #swagger(of: readonly ResourceDefinition[]): ReturnType<typeof buildOpenApiV2> {
+    return buildOpenApiV2(this.#source(of));
   }
 
   /** GET /openapi/v3: where the documents of the group-versions are. */
   async index(): Promise<Document> {
     const paths: Record<string, { readonly serverRelativeURL: string }> = {};
-    for (const groupVersion of servedGroupVersions()) {
+    const served = this.#options.served();
+    for (const groupVersion of servedGroupVersions(served)) {
       const path = pathOf(groupVersion);
-      if (!this.#made.has(path)) await this.#pause();
-      const { hash } = this.#v3(groupVersion);
+      if (!this.#made.has(path)) await this.#options.pause();
+      const { hash } = this.#v3(served, groupVersion);
       paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` };
     }
-    return this.#document("index", () => ({ paths }));
+    this.#forget(new Set(Object.keys(paths)));
+    return this.#document("index", served, () => documentOf({ paths }));
   }
 
   /** GET /openapi/v3/PATH, where the path is "api/v1" or "apis/apps/v1". */
   v3(path: string): Document | undefined {
-    const served = servedGroupVersions().find((groupVersion) => pathOf(groupVersion) === path);
-    return served === undefined ? undefined : this.#v3(served);
+    const served = this.#options.served();
+    const found = servedGroupVersions(served).find((groupVersion) => pathOf(groupVersion) === path);
+    return found === undefined ? undefined : this.#v3(served, found);
   }
 
-  #v3(groupVersion: GroupVersion): Document {
-    return this.#document(pathOf(groupVersion), () =>
-      buildOpenApiV3(this.#source(definitionsOf(groupVersion))),
+  #v3(served: readonly ResourceDefinition[], groupVersion: GroupVersion): Document {
+    return this.#document(pathOf(groupVersion), definitionsOf(served, groupVersion), (of) =>
+      documentOf(buildOpenApiV3(this.#source(of))),
     );
   }
 
-  #source(resources: OpenApiSource["resources"]): OpenApiSource {
-    return { resources, types: typeOf, describe, title: TITLE, version: this.#version };
+  /** Documents of groups that are gone are not kept. */
+  #forget(present: ReadonlySet<string>): void {
+    for (const path of this.#made.keys()) {
+      if (path.startsWith("apis/") && !present.has(path)) this.#made.delete(path);
+    }
   }
 
-  #document(name: string, make: () => unknown): Document {
-    let document = this.#made.get(name);
-    if (document === undefined) {
-      document = documentOf(make());
-      this.#made.set(name, document);
-    }
+  #source(resources: OpenApiSource["resources"]): OpenApiSource {
+    return { resources, types: typeOf, describe, title: TITLE, version: this.#options.version };
+  }
+
+  #document(
+    name: string,
+    of: readonly ResourceDefinition[],
+    make: (of: readonly ResourceDefinition[]) => Document,
+  ): Document {
+    const made = this.#made.get(name);
+    const isSame =
+      made?.of.length === of.length &&
+      of.every((definition, index) => definition === made.of[index]);
+    if (made !== undefined && isSame) return made.document;
+    const document = make(of);
+    this.#made.set(name, { of, document });
     return document;
   }
 }

@@ -1,18 +1,23 @@
-import { type ResourceDefinition, resourceDefinitions } from "../../api/index.ts";
+import type { ResourceDefinition } from "../../api/index.ts";
 import { apiVersionOf, type GroupVersion } from "../../apimachinery/index.ts";
 
+type Served = readonly ResourceDefinition[];
+
 /** Every served group-version, the preferred one of a group first. */
-export function servedGroupVersions(): readonly GroupVersion[] {
+export function servedGroupVersions(served: Served): readonly GroupVersion[] {
   const seen = new Map<string, GroupVersion>();
-  for (const { group, version } of resourceDefinitions) {
+  for (const { group, version } of served) {
     seen.set(apiVersionOf({ group, version }), { group, version });
   }
   return [...seen.values()];
 }
 
 /** The definitions of one group-version. */
-export function definitionsOf({ group, version }: GroupVersion): readonly ResourceDefinition[] {
-  return resourceDefinitions.filter(
+export function definitionsOf(
+  served: Served,
+  { group, version }: GroupVersion,
+): readonly ResourceDefinition[] {
+  return served.filter(
     (definition) => definition.group === group && definition.version === version,
   );
 }
@@ -27,27 +32,28 @@ export function apiVersions(serverAddress: string): Record<string, unknown> {
 }
 
 /** GET /apis */
-export function apiGroupList(): Record<string, unknown> {
-  const groups = new Set(servedGroupVersions().map(({ group }) => group));
+export function apiGroupList(served: Served): Record<string, unknown> {
+  const groups = new Set(servedGroupVersions(served).map(({ group }) => group));
   groups.delete("");
   return {
     kind: "APIGroupList",
     apiVersion: "v1",
-    groups: [...groups].map((group) => groupEntry(group)),
+    groups: [...groups].map((group) => groupEntry(served, group)),
   };
 }
 
 /** GET /apis/GROUP; undefined for a group that is not served. */
-export function apiGroup(group: string): Record<string, unknown> | undefined {
-  if (group === "" || !servedGroupVersions().some((served) => served.group === group)) {
-    return undefined;
-  }
-  return { kind: "APIGroup", apiVersion: "v1", ...groupEntry(group) };
+export function apiGroup(served: Served, group: string): Record<string, unknown> | undefined {
+  if (group === "" || !served.some((definition) => definition.group === group)) return undefined;
+  return { kind: "APIGroup", apiVersion: "v1", ...groupEntry(served, group) };
 }
 
 /** GET /api/v1 and /apis/GROUP/VERSION; undefined for what is not served. */
-export function apiResourceList(groupVersion: GroupVersion): Record<string, unknown> | undefined {
-  const definitions = definitionsOf(groupVersion);
+export function apiResourceList(
+  served: Served,
+  groupVersion: GroupVersion,
+): Record<string, unknown> | undefined {
+  const definitions = definitionsOf(served, groupVersion);
   if (definitions.length === 0) return undefined;
   return {
     kind: "APIResourceList",
@@ -69,10 +75,10 @@ export function apiResourceList(groupVersion: GroupVersion): Record<string, unkn
   };
 }
 
-function groupEntry(group: string): Record<string, unknown> {
-  const versions = servedGroupVersions()
-    .filter((served) => served.group === group)
-    .map((served) => ({ groupVersion: apiVersionOf(served), version: served.version }));
+function groupEntry(served: Served, group: string): Record<string, unknown> {
+  const versions = servedGroupVersions(served)
+    .filter((groupVersion) => groupVersion.group === group)
+    .map((one) => ({ groupVersion: apiVersionOf(one), version: one.version }));
   return { name: group, versions, preferredVersion: versions[0] };
 }
 

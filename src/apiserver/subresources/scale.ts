@@ -173,6 +173,7 @@ function scaleOf(object: Readonly<KubeObject>, mapping: ScaleMapping): Scale {
 }
 
 function selectorText(selector: unknown, { selectorForm }: ScaleMapping): string {
+  if (selectorForm === "text") return typeof selector === "string" ? selector : "";
   return labelSelectorText(
     selectorForm === "label-map"
       ? labelSelectorOfSet(selector as Record<string, string>)

@@ -10,12 +10,13 @@ import type {
 import { sleep, unreachable } from "../../lib/index.ts";
 import type { ControllerContext } from "../controller-context.ts";
 import { runController } from "../run-controller.ts";
+import { CustomKinds } from "./custom-kinds.ts";
 import { graphNodeOf, isDeletingDependents, OwnerGraph } from "./graph.ts";
 import type { GraphNode } from "./graph.ts";
 import { planCollection } from "./plan.ts";
 import type { CollectorAction, OwnerState } from "./plan.ts";
 
-/** Kinds can come with time: looked for this often, and when an owner's kind is not known. */
+/** Kinds are looked for this often, and whenever a CustomResourceDefinition changes. */
 const DISCOVERY_INTERVAL_MS = 5 * 60_000;
 const DISCOVERY_RETRY_MS = 1000;
 const LOOK_AGAIN_MS = 5000;
@@ -35,14 +36,19 @@ class GarbageCollector {
   readonly #context: ControllerContext;
   readonly #graph = new OwnerGraph();
   readonly #watched = new Map<string, Informer<KubeObject>>();
+  readonly #customKinds: CustomKinds;
+  /** Ends the wait for the next look at what kinds there are. */
+  #wake = new AbortController();
   #resources: readonly DiscoveredResource[] = [];
   readonly #absent = new Set<string>();
 
   constructor(context: ControllerContext) {
     this.#context = context;
+    this.#customKinds = new CustomKinds(context);
   }
 
   start(): void {
+    this.#customKinds.onChange(() => this.#wake.abort());
     const allSynced = Promise.withResolvers<void>();
     const queue = runController(this.#context, {
       name: "garbagecollector",
@@ -58,20 +64,27 @@ class GarbageCollector {
   /** Finds kinds and watches them, for as long as the controller runs. */
   async #watchEverything(queue: WorkQueue, onSynced: () => void): Promise<void> {
     const { client, clock, logger, signal } = this.#context;
+    await this.#customKinds.synced();
     while (!signal.aborted) {
+      this.#wake = new AbortController();
       let delayMs = DISCOVERY_INTERVAL_MS;
       try {
         const { resources, failures } = await discoverResources(client);
         if (failures.length > 0) delayMs = DISCOVERY_RETRY_MS;
         this.#resources = resources;
         for (const resource of resources) this.#watch(queue, resource);
+        if (failures.length === 0) {
+          for (const { metadata } of this.#customKinds.forgetOthers(resources)) {
+            this.#deleted(queue, metadata.uid ?? "");
+          }
+        }
         await Promise.all([...this.#watched.values()].map((informer) => informer.synced()));
         onSynced();
       } catch (error) {
         logger.debug("discovery failed", { error: String(error) });
         delayMs = DISCOVERY_RETRY_MS;
       }
-      await sleep(clock, delayMs, signal);
+      await sleep(clock, delayMs, AbortSignal.any([signal, this.#wake.signal]));
     }
   }
 
@@ -79,8 +92,12 @@ class GarbageCollector {
     const key = `${resource.group}/${resource.resource}`;
     const needed = ["list", "watch", "delete"].every((verb) => resource.verbs.includes(verb));
     if (!needed || this.#watched.has(key) || IGNORED_RESOURCES.has(resource.resource)) return;
-    const informer = this.#context.informers.forMetadata(resource);
-    this.#watched.set(key, informer);
+    const isCustom = this.#customKinds.has(resource);
+    const informer = isCustom
+      ? this.#customKinds.watch(resource)
+      : this.#context.informers.forMetadata(resource);
+    if (informer === undefined) return;
+    if (!isCustom) this.#watched.set(key, informer);
     informer.addHandler({
       onAdd: (object) => this.#changed(queue, graphNodeOf(resource, object)),
       onUpdate: (_, object) => this.#changed(queue, graphNodeOf(resource, object)),
