@@ -1,3 +1,4 @@
+import type { Pod } from "../api/index.ts";
 import type { Client } from "../client/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { ContainerRuntime } from "../runtime/index.ts";
@@ -31,6 +32,11 @@ export interface KubeletOptions {
   /** "host:port" where this node answers the others; told as an annotation. */
   readonly peerAddress?: string;
   readonly capacity: NodeCapacity;
+  /**
+   * Told when a pod becomes ready or ceases to be, its status with it, before the API server is:
+   * for who waits on this node.
+   */
+  readonly onReadiness?: (pod: Pod, readiness: { readonly ready: boolean }) => void;
   /** For example `v1.36.0+kubun0.1.0`. */
   readonly kubeletVersion: string;
   /** Facts of the machine for nodeInfo; all have defaults. */

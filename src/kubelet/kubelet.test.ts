@@ -209,8 +209,10 @@ describe("a node", () => {
           },
         },
       });
-      await node.ready("web");
+      const { status } = await node.ready("web");
       await node.pod("web", (one) => statusOf(one).restartCount > 0, "is restarted");
+      const told = [true, false].map((ready) => `web ${ready} ${status?.podIP}`);
+      expect(node.readiness.slice(0, 2)).toEqual(told);
       const reasons = await node.eventReasons("web");
       expect(reasons).toContain("Unhealthy");
       expect(reasons).toContain("Killing");

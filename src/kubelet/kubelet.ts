@@ -387,6 +387,7 @@ class NodeAgent implements Kubelet {
 
   #createSync(): PodSync {
     const { client, runtime, clock, logger, logDirectory, nodeAddress, capacity } = this.#options;
+    const { onReadiness } = this.#options;
     const shared = {
       client,
       runtime,
@@ -405,6 +406,7 @@ class NodeAgent implements Kubelet {
       statuses: this.#statuses,
       starter: new ContainerStarter({ ...shared, puller: this.#puller, logDirectory, services }),
       termination: new PodTermination({ ...shared, closing: this.#closing.signal }),
+      ...(onReadiness === undefined ? {} : { onReadiness }),
       refuse: (pod) => this.#refuse(pod),
       handlerOf: (name) => this.#runtimeClasses.lister.get("", name)?.handler,
     });

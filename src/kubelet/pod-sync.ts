@@ -40,6 +40,8 @@ export interface PodSyncOptions {
   readonly logger: Logger;
   readonly hostIp: string;
   readonly allocatable: Allocatable;
+  /** See KubeletOptions. */
+  readonly onReadiness?: (pod: Pod, readiness: { readonly ready: boolean }) => void;
   /** Why the node does not take the pod; undefined: it does. */
   readonly refuse: (pod: Pod) => Refusal | undefined;
   /** The handler behind a RuntimeClass; undefined: there is no such class. */
@@ -335,7 +337,15 @@ export class PodSync {
     const untouched = observed.containers.length === 0 && memory.failures.size === 0;
     const early = untouched || memory.probes.undecided;
     const delay = early ? { delayMs: this.#firstStatusDelayMs } : {};
+    this.#tellReadiness(memory.pod, status);
     this.#options.statuses.set(memory.pod, status, delay);
+  }
+
+  #tellReadiness(pod: Pod, status: PodStatus): void {
+    const { onReadiness, statuses } = this.#options;
+    if (onReadiness === undefined) return;
+    const ready = isReady(status);
+    if (ready !== isReady(statuses.current(pod))) onReadiness({ ...pod, status }, { ready });
   }
 
   #status(memory: PodMemory, observed: PodRuntimeState, plan: PodPlan): PodStatus {
@@ -424,4 +434,8 @@ export class PodSync {
     statuses.forget(uid);
     return { finished: true };
   }
+}
+
+function isReady({ conditions = [] }: PodStatus): boolean {
+  return conditions.some(({ type, status }) => type === "Ready" && status === "True");
 }

@@ -67,6 +67,9 @@ export class TestNode {
     this.kubelet = this.#newKubelet();
   }
 
+  /** What the kubelet told of pods: name, ready or not, address. */
+  readonly readiness: string[] = [];
+
   /** `ownRange: "no"` leaves the node without a range until its object is given one. */
   static async create(
     options: {
@@ -281,6 +284,9 @@ export class TestNode {
       nodeAddress: "127.0.0.1",
       ...(this.#podCidr === undefined ? {} : { podCidr: this.#podCidr }),
       peerAddress: "127.0.0.1:10250",
+      onReadiness: ({ metadata, status }, { ready }) => {
+        this.readiness.push(`${metadata.name} ${ready} ${status?.podIP}`);
+      },
       capacity: { cpuMillis: 4000, memoryBytes: 2 ** 33, ephemeralStorageBytes: 2 ** 34 },
       kubeletVersion: "v1.36.0+kubun",
       ...(this.#localStorageIntervalMs === undefined
