@@ -29,8 +29,8 @@ export interface NodeOptions {
   readonly podCidr?: string;
   /** Pods the node takes; by its memory when absent. */
   readonly maxPods?: number;
-  /** What components go out through; made after the node, which it sends requests to. */
-  readonly proxy?: () => Pick<Proxy, "openEgress">;
+  /** Made after the node, which it sends requests to: what components go out through. */
+  readonly proxy?: () => Pick<Proxy, "openEgress" | "podReadiness">;
 }
 
 export interface LocalNode {
@@ -58,7 +58,7 @@ export function maxProxyConnections(): number {
 
 /** The node agent of this machine and the runtime under it, neither started yet. */
 export function createLocalNode(options: NodeOptions): LocalNode {
-  const { directory, clock, random, logger, podCidr } = options;
+  const { directory, clock, random, logger, podCidr, proxy } = options;
   const runtime = createRuntime(options);
   const kubelet = createKubelet({
     nodeName: options.nodeName,
@@ -73,6 +73,9 @@ export function createLocalNode(options: NodeOptions): LocalNode {
     peerAddress: options.peerAddress,
     ...(podCidr === undefined ? {} : { podCidr }),
     capacity: measureCapacity(directory, options.maxPods),
+    ...(proxy === undefined
+      ? {}
+      : { onReadiness: (pod, readiness) => proxy().podReadiness(pod, readiness) }),
     kubeletVersion: GIT_VERSION,
     machine: {
       architecture: process.arch === "x64" ? "amd64" : process.arch,

@@ -1,4 +1,4 @@
-import type { Ingress, Service } from "../api/index.ts";
+import type { Ingress, Pod, Service } from "../api/index.ts";
 import {
   createEventRecorder,
   createInformer,
@@ -30,6 +30,7 @@ import {
 import { EndpointStates } from "./net/endpoint-states.ts";
 import { PeerAddresses } from "./net/peer-addresses.ts";
 import { TrafficCounts, type AddressTraffic } from "./net/traffic-counts.ts";
+import { EarlyEndpoints } from "./wake/early-endpoints.ts";
 import { Sleepers } from "./wake/sleepers.ts";
 import type { RemoteDialer } from "./net/remote-dialer.ts";
 import { RoutingBuilder } from "./routing/routing-builder.ts";
@@ -111,6 +112,8 @@ export interface Proxy {
    * path cannot be listened on. Requests wait for the first table.
    */
   openEgress(path: string, policy: EgressPolicy): { close(): void };
+  /** The kubelet of this node found that a pod, its status with it, is ready or is not. */
+  podReadiness(pod: Pod, readiness: { readonly ready: boolean }): void;
   /** Opens a connection to a pod's port, on whichever node it is: for port-forward. */
   readonly dial: EndpointDial;
   /**
@@ -130,6 +133,7 @@ class TableProxy implements Proxy {
   readonly #builder: RoutingBuilder;
   readonly #traffic: TrafficCounts;
   readonly #sleepers: Sleepers;
+  readonly #early: EarlyEndpoints;
   readonly #states: EndpointStates;
   readonly #peerAddresses = new PeerAddresses();
   readonly #ingress: IngressServer;
@@ -153,6 +157,15 @@ class TableProxy implements Proxy {
     this.#traffic = new TrafficCounts(clock);
     this.#states = new EndpointStates(clock, this.#traffic);
     this.#sleepers = new Sleepers({ client, clock, logger });
+    this.#early = new EarlyEndpoints({
+      builder: this.#builder,
+      clock,
+      awaited: () => this.#sleepers.ports(),
+      // Nothing is put together with it: who waits for an endpoint waits for nothing else.
+      onChange: () => {
+        if (this.#synced) this.#rebuild();
+      },
+    });
     const states = this.#states;
     const { maxConnections = Number.POSITIVE_INFINITY } = options;
     const maxClients = Math.min(maxConnections, MAX_CLIENT_CONNECTIONS);
@@ -205,7 +218,10 @@ class TableProxy implements Proxy {
         delete: (service) => builder.deleteService(service),
       }),
       this.#follow(ENDPOINT_SLICES, {
-        set: (slice) => builder.setEndpointSlice(slice),
+        set: (slice) => {
+          builder.setEndpointSlice(slice);
+          this.#early.seen(slice);
+        },
         delete: (slice) => builder.deleteEndpointSlice(slice),
       }),
       this.#follow(INGRESSES, {
@@ -257,6 +273,10 @@ class TableProxy implements Proxy {
 
   openEgress(path: string, policy: EgressPolicy): { close(): void } {
     return this.#egress.open(path, policy);
+  }
+
+  podReadiness(pod: Pod, readiness: { readonly ready: boolean }): void {
+    this.#early.tell(pod, readiness);
   }
 
   drained(): Promise<void> {
