@@ -26,22 +26,29 @@ const ALLOWED: Decision = { allowed: true, reason: "" };
 export function nodeAuthorizer(present: PresentObjects): Authorizer {
   const rules = nodeRules();
   const stores = new StoreGrants(present);
+  const accounts = new AccountPods();
   return {
     decide(user, attributes) {
       const node = nodeNameOf(user);
       if (node === undefined || attributes.type === "path") return DENIED;
-      const own = ownershipOf(node, attributes, { present, stores });
+      const own = ownershipOf(node, attributes, { present, stores, accounts });
       if (own !== undefined) return own;
       return rules.some((rule) => ruleAllows(rule, attributes)) ? ALLOWED : DENIED;
     },
   };
 }
 
+interface Known {
+  readonly present: PresentObjects;
+  readonly stores: StoreGrants;
+  readonly accounts: AccountPods;
+}
+
 /** The answer for kinds of which a node sees its own alone; undefined for all others. */
 function ownershipOf(
   node: string,
   attributes: ResourceAttributes,
-  { present, stores }: { readonly present: PresentObjects; readonly stores: StoreGrants },
+  { present, stores, accounts }: Known,
 ): Decision | undefined {
   const { group, resource } = attributes;
   switch (group === "" ? resource : `${resource}.${group}`) {
@@ -51,7 +58,7 @@ function ownershipOf(
         ? related(node, attributes, () => isUsed(node, attributes, present))
         : refuse(`can only read resources of this type`);
     case "serviceaccounts":
-      return accountDecision(node, attributes, present);
+      return accountDecision(node, attributes, present, accounts);
     case "persistentvolumeclaims":
       return claimDecision(node, attributes, present);
     case "persistentvolumes":
@@ -79,12 +86,38 @@ function accountDecision(
   node: string,
   attributes: ResourceAttributes,
   present: PresentObjects,
+  accounts: AccountPods,
 ): Decision {
   const { verb, subresource } = attributes;
   const mints = verb === "create" && subresource === "token";
   const reads = READS.has(verb) && subresource === "";
   if (!mints && !reads) return refuse("can only read resources of this type, or get their tokens");
-  return related(node, attributes, () => isUsed(node, attributes, present));
+  return related(node, attributes, () => accounts.isUsed(node, attributes, present));
+}
+
+/** Accounts of which a pod is remembered. */
+const MAX_REMEMBERED_ACCOUNTS = 1024;
+
+/**
+ * Which pod of a node has an account: each pod that starts asks for a token, and a namespace with
+ * hundreds of pods is not gone through for each of them.
+ */
+class AccountPods {
+  /** Node, namespace and account → the name of a pod that was seen to have it. */
+  readonly #seen = new Map<string, string>();
+
+  isUsed(node: string, attributes: ResourceAttributes, present: PresentObjects): boolean {
+    const { namespace, name } = attributes;
+    const key = `${node}/${namespace}/${name}`;
+    const last = this.#seen.get(key);
+    const known = last === undefined ? undefined : present.find(PODS, namespace, last);
+    if (known?.spec?.nodeName === node && podUses(known, "serviceaccounts", name)) return true;
+    const pods = namespace === "" ? [] : podsOf(node, namespace, present);
+    const pod = pods.find((candidate) => podUses(candidate, "serviceaccounts", name));
+    if (this.#seen.size >= MAX_REMEMBERED_ACCOUNTS) this.#seen.clear();
+    if (pod !== undefined) this.#seen.set(key, pod.metadata.name ?? "");
+    return pod !== undefined;
+  }
 }
 
 function claimDecision(

@@ -299,6 +299,7 @@ async function startParts(
     clientOf: (component, fetch) => controlPlane.clientOf(component, fetch),
     clusterCidr: ranges.clusterCidr,
     rootCa: doors.credentials.ca.certificate,
+    signAccountToken: controlPlane.signAccountToken,
     nodeGraceMs: server.flags.nodeMonitorGracePeriodMs,
     servers: () => endpointsOf(store),
     signal,

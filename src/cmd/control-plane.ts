@@ -71,6 +71,8 @@ export interface ControlPlane {
   /** What other servers ask of this one, over the peers' mutual TLS. */
   readonly peerFront: (request: Request, peer: PeerIdentity) => Promise<Response>;
   clientOf(component: Component, fetch?: Fetch): Client;
+  /** Signs what Secrets of type kubernetes.io/service-account-token hold. */
+  readonly signAccountToken: ServiceAccountTokens["signLegacy"];
 }
 
 /** The server tower, from the store up. */
@@ -134,6 +136,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     termFetch: (term) => forwarding.termFetch(term),
     ...fronts(options, { forwarding, cluster, renewals, authenticator }),
     clientOf,
+    signAccountToken: (...given) => accounts.signLegacy(...given),
   };
 }
 

@@ -1,6 +1,7 @@
 import { bootstrap, deleteEndedTokens } from "../apiserver/index.ts";
 import type { Client } from "../client/index.ts";
 import { startControllers } from "../controllers/index.ts";
+import type { ControllersOptions } from "../controllers/index.ts";
 import { sleep } from "../lib/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
 import type { Registry } from "../registry/index.ts";
@@ -23,6 +24,7 @@ export interface LeaderWorkOptions {
   readonly clusterCidr: string;
   /** The authority's certificate, PEM. */
   readonly rootCa: string;
+  readonly signAccountToken: NonNullable<ControllersOptions["signAccountToken"]>;
   /** How long a node may be silent before it counts as lost. */
   readonly nodeGraceMs: number | undefined;
   /** Where the API servers are, as the `kubernetes` Service tells. */
@@ -75,6 +77,7 @@ function startLeaderParts(options: LeaderWorkOptions, term: Term, signal: AbortS
     client: options.clientOf("controllers", fetch),
     logger: logger.child({ room: "controllers" }),
     rootCa,
+    signAccountToken: options.signAccountToken,
     clusterCidr,
     ...(nodeGraceMs === undefined ? {} : { nodeGraceMs }),
   });

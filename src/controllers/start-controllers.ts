@@ -14,6 +14,8 @@ import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSetController } from "./replica-set/controller.ts";
 import { startScaleToZeroController } from "./scale-to-zero/controller.ts";
 import { startServiceAccountController } from "./service-account/controller.ts";
+import { startTokenSecretsController } from "./service-account/token-secrets.ts";
+import type { SignAccountToken } from "./service-account/token-secrets.ts";
 
 export interface ControllersOptions {
   readonly client: Client;
@@ -22,6 +24,8 @@ export interface ControllersOptions {
   readonly logger: Logger;
   /** The certificate (PEM) that pods trust the API server by, published to every namespace. */
   readonly rootCa?: string;
+  /** Signs what Secrets of type kubernetes.io/service-account-token hold; they stay empty without. */
+  readonly signAccountToken?: SignAccountToken;
   /** Nodes get their pod addresses from this range, "127.42.0.0/16"; none are given without it. */
   readonly clusterCidr?: string;
   /** How long a node may be silent before it counts as lost; 40 s unless given. */
@@ -35,6 +39,9 @@ export function startControllers(options: ControllersOptions): void {
   const informers = new SharedInformers({ client, clock, random, logger });
   const context: ControllerContext = { client, informers, clock, random, logger, signal };
   startServiceAccountController(context, rootCa === undefined ? {} : { rootCa });
+  if (rootCa !== undefined && options.signAccountToken !== undefined) {
+    startTokenSecretsController(context, { rootCa, sign: options.signAccountToken });
+  }
   startDeploymentController(context);
   startReplicaSetController(context);
   startEndpointSliceController(context);

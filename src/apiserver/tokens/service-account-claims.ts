@@ -114,7 +114,7 @@ export function readClaims(claims: TokenClaims): ServiceAccountClaims | undefine
 }
 
 function readLegacy(claims: TokenClaims): ServiceAccountClaims | undefined {
-  const text = (key: string): string => String(claims[LEGACY_PREFIX + key] ?? "");
+  const text = (key: string): string => texts(claims[LEGACY_PREFIX + key])[0] ?? "";
   const namespace = text("namespace");
   const account = { name: text("service-account.name"), uid: text("service-account.uid") };
   if (claims["sub"] !== accountUserName(namespace, account.name)) return undefined;

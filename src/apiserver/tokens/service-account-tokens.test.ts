@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
 import { type ApiFixture, apiFixture, PODS, podBody } from "../testing/api-fixture.ts";
 
 const ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts";
@@ -184,5 +185,51 @@ describe("bootstrapTokenAuthenticator", () => {
     expect(await whoIs(api, "abcdef.0123456789abcdee")).toBe(401);
     api.clock.advance(61_000);
     expect(await whoIs(api, "abcdef.0123456789abcdef")).toBe(401);
+  });
+});
+
+describe("node's tokens", () => {
+  test("TokenRequest: a node gets tokens of its own pods, for what their volumes name", async () => {
+    const api = await withAccount();
+    const token = `kubun-node.node-1.${"ab".repeat(32)}`;
+    const sha256 = createHash("sha256").update(token).digest("hex");
+    await api.send("POST", "/api/v1/namespaces/kube-system/secrets", {
+      metadata: { name: "node-credential-node-1" },
+      type: "kubun.dev/node-credential",
+      stringData: { sha256 },
+    });
+    const volumes = [
+      {
+        name: "vault",
+        projected: { sources: [{ serviceAccountToken: { path: "t", audience: "vault" } }] },
+      },
+    ];
+    const pod = async (name: string, nodeName: string): Promise<string> => {
+      const spec = { serviceAccountName: "web", nodeName, volumes };
+      const { json } = await api.send("POST", PODS, podBody(name, spec));
+      return (json["metadata"] as { uid: string }).uid;
+    };
+    const [own, other] = [await pod("own", "node-1"), await pod("other", "node-2")];
+    const ask = async (spec: Record<string, unknown>) => {
+      const headers = { authorization: `Bearer ${token}` };
+      const body = requestBody({ audiences: ["vault"], ...spec });
+      const { status, json } = await api.send("POST", `${ACCOUNTS}/web/token`, body, headers);
+      return [status, String(json["message"] ?? "").replace(/^.* is forbidden: /, "")];
+    };
+    const ref = (name: string, uid: string) => ({ kind: "Pod", apiVersion: "v1", name, uid });
+    expect(await ask({ boundObjectRef: ref("own", own) })).toEqual([201, ""]);
+    expect(await ask({})).toEqual([403, "node requested token not bound to a pod"]);
+    expect(await ask({ boundObjectRef: ref("own", "") })).toEqual([
+      403,
+      "node requested token with a pod binding without a uid",
+    ]);
+    expect(await ask({ boundObjectRef: ref("other", other) })).toEqual([
+      403,
+      "node requested token bound to a pod scheduled on a different node",
+    ]);
+    expect(await ask({ boundObjectRef: ref("own", own), audiences: ["else"] })).toEqual([
+      403,
+      'audience "else" not found in pod spec volume',
+    ]);
   });
 });
