@@ -14,7 +14,8 @@ import { containerResources } from "./container-resources.ts";
 import { containerEnvironment, type PodReferences } from "./environment.ts";
 import { expandVariables } from "./expansion.ts";
 import type { ImagePuller } from "./image-puller.ts";
-import type { PodAction } from "./pod-actions.ts";
+import { POST_START_HOOK_ERROR, POST_START_LIMIT_MS, runLifecycleHook } from "./lifecycle-hook.ts";
+import { DEFAULT_GRACE_PERIOD_SECONDS, type PodAction } from "./pod-actions.ts";
 import type { PodEvents } from "./pod-events.ts";
 import type { Allocatable } from "./pod-fields.ts";
 import type { PodVolumes } from "./pod-volumes.ts";
@@ -78,6 +79,7 @@ export class ContainerStarter {
     } catch (error) {
       throw this.#failure(request, "RunContainerError", error);
     }
+    const startedMs = this.#options.clock.monotonic();
     events.container(
       pod,
       container.name,
@@ -93,8 +95,29 @@ export class ContainerStarter {
       container: container.name,
       imageMs: pulledMs - begunMs,
       createMs: createdMs - pulledMs,
-      startMs: this.#options.clock.monotonic() - createdMs,
+      startMs: startedMs - createdMs,
     });
+    await this.#postStart(request, id);
+  }
+
+  /** A container whose hook fails has not begun well: it ends, and begins again by its policy. */
+  async #postStart({ pod, container, sandbox, signal }: StartRequest, id: string): Promise<void> {
+    const hook = container.lifecycle?.postStart;
+    if (hook === undefined) return;
+    const { runtime, clock, events } = this.#options;
+    const endpoint = (ip: string, port: number) => runtime.endpoint(ip, port);
+    const target = { podIp: sandbox.ip, container, endpoint };
+    const limitMs = hook.sleep === undefined ? POST_START_LIMIT_MS : Number.POSITIVE_INFINITY;
+    const limits = { clock, limitMs, signal };
+    const failed = await runLifecycleHook(hook, target, limits);
+    if (failed === undefined || signal.aborted) return;
+    const tell = (type: "Normal" | "Warning", reason: string, text: string): void =>
+      events.container(pod, container.name, type, reason, text);
+    tell("Warning", "FailedPostStartHook", `PostStartHook failed: ${failed}`);
+    tell("Normal", "Killing", "FailedPostStartHook");
+    const graceSeconds = pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_PERIOD_SECONDS;
+    await runtime.stopContainer(id, { gracePeriodMs: graceSeconds * 1000 });
+    throw new StartFailure(POST_START_HOOK_ERROR, failed, { retryAfterMs: 0 });
   }
 
   /** Where the logs of a pod stand. */

@@ -13,6 +13,7 @@ import {
   isInitContainer,
   isSidecar,
   type PodRuntimeState,
+  recordedStatus,
 } from "./pod-runtime-state.ts";
 
 export interface ContainerNotes {
@@ -37,7 +38,7 @@ export function containerStatusOf(
 ): ApiContainerStatus {
   const { name } = container;
   const [current, previous] = instancesOf(observed, name);
-  const known = knownStatus(pod, name);
+  const known = recordedStatus(pod, name);
   const waiting = notes.waiting.get(name);
   const init = isInitContainer(pod, name);
   const restarting = waiting !== undefined && current?.state === "exited";
@@ -95,9 +96,4 @@ function terminatedState(container: ContainerStatus, notes: ContainerNotes): Con
     containerID: `${notes.scheme}://${id}`,
   };
   return { terminated };
-}
-
-function knownStatus(pod: Pod, name: string): ApiContainerStatus | undefined {
-  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
-  return [...containerStatuses, ...initContainerStatuses].find((one) => one.name === name);
 }

@@ -4,7 +4,7 @@ import { parseRfc3339 } from "../apimachinery/index.ts";
 import type { Clock } from "../lib/index.ts";
 import type { ContainerRuntime, ContainerStatus } from "../runtime/index.ts";
 import { type LogOptions, streamLog } from "./log-stream.ts";
-import { podContainers } from "./pod-runtime-state.ts";
+import { podContainers, recordedStatus } from "./pod-runtime-state.ts";
 import { resourceMetrics } from "./resource-metrics.ts";
 import type { ResourceUsage } from "./resource-usage.ts";
 import { statsSummary } from "./stats-api.ts";
@@ -57,7 +57,10 @@ async function serveLog(context: Context, options: HttpApiOptions): Promise<Resp
   const instances = all
     .filter(({ name, state }) => name === container && state !== "created")
     .sort((a, b) => b.attempt - a.attempt);
-  const wanted = instances[parsed.previous ? 1 : 0];
+  const [newest, before] = instances;
+  // One that waits for its next start is the last that ended: `--previous` means it too.
+  const waits = newest?.state === "exited" && waitingOf(pod, container) !== undefined;
+  const wanted = parsed.previous && !waits ? before : newest;
   if (wanted === undefined) {
     return context.text(`${whyNoLog(pod, container, parsed.previous)}\n`, 400);
   }
@@ -67,13 +70,18 @@ async function serveLog(context: Context, options: HttpApiOptions): Promise<Resp
 function whyNoLog(pod: Pod, container: string, previous: boolean): string {
   const { name } = pod.metadata;
   if (previous) return `previous terminated container "${container}" in pod "${name}" not found`;
-  const statuses = [
-    ...(pod.status?.containerStatuses ?? []),
-    ...(pod.status?.initContainerStatuses ?? []),
-  ];
-  const waiting = statuses.find((one) => one.name === container)?.state?.waiting;
-  const reason = waiting?.reason ?? "ContainerCreating";
-  return `container "${container}" in pod "${name}" is waiting to start: ${reason}`;
+  const reason = waitingOf(pod, container) ?? "ContainerCreating";
+  const texts: Readonly<Record<string, string>> = {
+    ErrImagePull: "image can't be pulled",
+    ImagePullBackOff: "trying and failing to pull image",
+  };
+  const why = texts[reason] ?? reason;
+  return `container "${container}" in pod "${name}" is waiting to start: ${why}`;
+}
+
+/** The reason for which a container waits; undefined: it does not. */
+function waitingOf(pod: Pod, container: string): string | undefined {
+  return recordedStatus(pod, container)?.state?.waiting?.reason;
 }
 
 interface LogQuery extends LogOptions {

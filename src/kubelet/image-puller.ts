@@ -52,6 +52,7 @@ export class ImagePuller {
     if (policy === "Never") {
       const message = `Container image "${image}" is not present with pull policy of Never`;
       events.container(pod, container.name, "Warning", "ErrImageNeverPull", message);
+      events.container(pod, container.name, "Warning", "Failed", "Error: ErrImageNeverPull");
       throw new StartFailure("ErrImageNeverPull", message, { retryAfterMs: INITIAL_BACKOFF_MS });
     }
     this.#refuseEarly(pod, container, image);

@@ -100,6 +100,33 @@ describe("container logs", () => {
       expect(following.seen).toEndWith("last\n");
     });
 
+    test("streamLog: reads across the files of a rotated log, the oldest first", async () => {
+      for (const [ending, second] of [".4", ".3", ".2", ".1", ""].map((one, at) => [one, at])) {
+        const at = Number(second) * 2;
+        writeFileSync(`${path}${ending}`, line(at, `n${at}`) + line(at + 1, `n${at + 1}`));
+      }
+      const all = Array.from({ length: 10 }, (_, index) => `n${index}\n`);
+      expect(await read()).toBe(all.join(""));
+      expect(await read({ tailLines: 5 })).toBe(all.slice(5).join(""));
+      expect(await read({ tailLines: 1 })).toBe("n9\n");
+      expect(await read({ tailLines: 99 })).toBe(all.join(""));
+      expect(await read({ sinceMs: Date.UTC(2026, 0, 1, 0, 0, 3) })).toBe(all.slice(3).join(""));
+    });
+
+    test("streamLog: follows a log that was rotated twice before it was read", async () => {
+      writeFileSync(path, line(1, "one"));
+      const following = follow();
+      await eventually(() => following.seen === "one\n");
+      appendFileSync(path, line(2, "two"));
+      renameSync(path, `${path}.2`);
+      writeFileSync(`${path}.1`, line(3, "three"));
+      writeFileSync(path, line(4, "four"));
+      await eventually(() => following.seen.endsWith("four\n"));
+      expect(following.seen).toBe("one\ntwo\nthree\nfour\n");
+      following.end();
+      await following.done;
+    });
+
     test("streamLog: an abort ends following", async () => {
       writeFileSync(path, line(1, "one"));
       const following = follow();

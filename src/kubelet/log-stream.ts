@@ -2,7 +2,8 @@ import { type FSWatcher, watch } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parseCriLogLine } from "./cri-log-line.ts";
-import { tailOffset } from "./log-tail.ts";
+import { logFiles } from "../runtime/index.ts";
+import { tailPlace } from "./log-tail.ts";
 
 export interface LogOptions {
   readonly tailLines?: number;
@@ -18,6 +19,8 @@ export interface FollowOptions {
 }
 
 const CHUNK_BYTES = 64 * 1024;
+/** Looks for the next file: each rotation that comes in between makes one more necessary. */
+const MAX_LOOKS = 10;
 /** Bytes of one line; a longer one is cut there. */
 export const MAX_LOG_LINE_BYTES = 1024 * 1024;
 
@@ -65,7 +68,10 @@ function clip(bytes: Uint8Array, limit: { left: number }): Uint8Array {
   return kept;
 }
 
-/** Reads a file by lines, and goes over to its successor when it was rotated. */
+/**
+ * Reads a log by lines, from the oldest file that is kept, and goes over to the next one where a
+ * file ends and is not the one being written.
+ */
 class LogFileReader {
   readonly #path: string;
   #file: FileHandle | undefined;
@@ -78,34 +84,31 @@ class LogFileReader {
   }
 
   async skipTo(tailLines: number): Promise<void> {
-    if (!(await this.#open())) return;
-    this.#position = await tailOffset(this.#path, tailLines);
+    const place = await tailPlace(logFiles(this.#path), tailLines);
+    if (place === undefined || !(await this.#open(place.path))) return;
+    this.#position = place.offset;
   }
 
   /** Every complete line from the position on. */
   async *rest(): AsyncGenerator<string[]> {
-    if (!(await this.#open())) return;
-    for (;;) {
+    if (this.#file === undefined && !(await this.#openNext())) return;
+    for (let isPast = false; ;) {
       const chunk = new Uint8Array(CHUNK_BYTES);
       const { bytesRead = 0 } =
         (await this.#file?.read(chunk, 0, CHUNK_BYTES, this.#position)) ?? {};
-      if (bytesRead === 0) {
-        if (await this.atEnd()) return;
-        await this.close();
-        if (!(await this.#open())) return;
-        continue;
+      if (bytesRead > 0) {
+        this.#position += bytesRead;
+        const lines = this.#lines(chunk.subarray(0, bytesRead));
+        if (lines.length > 0) yield lines;
+      } else if (isPast) {
+        if (!(await this.#openNext())) return;
+        isPast = false;
+      } else {
+        // A past one is read once more: it may have grown between the last read and its rotation.
+        isPast = await this.#isPast();
+        if (!isPast) return;
       }
-      this.#position += bytesRead;
-      const lines = this.#lines(chunk.subarray(0, bytesRead));
-      if (lines.length > 0) yield lines;
     }
-  }
-
-  /** False: the path names another file by now, which is to be read too. */
-  async atEnd(): Promise<boolean> {
-    if (this.#file === undefined) return true;
-    const now = await stat(this.#path).catch(() => undefined);
-    return now === undefined || now.ino === this.#inode;
   }
 
   async close(): Promise<void> {
@@ -115,14 +118,41 @@ class LogFileReader {
     await file?.close();
   }
 
-  async #open(): Promise<boolean> {
-    if (this.#file !== undefined) return true;
-    try {
-      this.#file = await open(this.#path, "r");
-    } catch {
-      return false; // Nothing was written yet, or the log was removed.
+  /** Nobody writes to the file any more: another one is the newest. */
+  async #isPast(): Promise<boolean> {
+    const newest = (await listed(this.#path)).at(-1);
+    return newest !== undefined && newest.inode !== this.#inode;
+  }
+
+  /** Opens the file after the one that was read, or the oldest. False: there is none. */
+  async #openNext(): Promise<boolean> {
+    for (let look = 0; look < MAX_LOOKS; look++) {
+      const files = await listed(this.#path);
+      // A file that is not listed any more is older than all that are.
+      const at = files.findIndex(({ inode }) => inode === this.#inode);
+      const next = files[at + 1];
+      if (next === undefined) return false;
+      if (await this.#open(next.path, next.inode)) return true;
     }
-    this.#inode = (await this.#file.stat()).ino;
+    return false;
+  }
+
+  /** With an inode: false when the path names another file by now, because of a rotation. */
+  async #open(path: string, inode?: number): Promise<boolean> {
+    let file: FileHandle;
+    try {
+      file = await open(path, "r");
+    } catch {
+      return false; // Nothing was written yet, or the log was removed or rotated meanwhile.
+    }
+    const { ino } = await file.stat();
+    if (inode !== undefined && ino !== inode) {
+      await file.close();
+      return false;
+    }
+    await this.close();
+    this.#file = file;
+    this.#inode = ino;
     return true;
   }
 
@@ -132,6 +162,19 @@ class LogFileReader {
     this.#rest = Buffer.from(bytes.subarray(end + 1, end + 1 + MAX_LOG_LINE_BYTES));
     return end < 0 ? [] : bytes.toString("utf8", 0, end).split("\n");
   }
+}
+
+/**
+ * The files of a log that are there, the oldest first. They are looked at from the newest on: a
+ * rotation meanwhile can show one twice, but hides none.
+ */
+async function listed(path: string): Promise<{ path: string; inode: number }[]> {
+  const found: { path: string; inode: number }[] = [];
+  for (const file of logFiles(path).toReversed()) {
+    const status = await stat(file).catch(() => undefined);
+    if (status !== undefined) found.unshift({ path: file, inode: status.ino });
+  }
+  return found;
 }
 
 type FileChange = "changed" | "ended";

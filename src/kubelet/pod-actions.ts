@@ -1,7 +1,14 @@
 import type { Container, Pod } from "../api/index.ts";
 import type { ContainerStatus } from "../runtime/index.ts";
-import { instancesOf, isSidecar, type PodRuntimeState, readySandbox } from "./pod-runtime-state.ts";
+import {
+  instancesOf,
+  isSidecar,
+  type PodRuntimeState,
+  readySandbox,
+  recordedStatus,
+} from "./pod-runtime-state.ts";
 import { backoffText, restartDelay } from "./restart-backoff.ts";
+import { isEverRestarted, restartsAfter } from "./restart-policy.ts";
 
 /** One thing to do for a pod; the kubelet does them in order. */
 export type PodAction =
@@ -19,6 +26,13 @@ export type PodAction =
       /** Text of the event. */
       readonly message: string;
       readonly gracePeriodSeconds: number;
+    }
+  /** Everything that runs ends: the main containers at once, then the sidecars, the last first. */
+  | {
+      readonly type: "kill-all";
+      readonly gracePeriodSeconds: number;
+      /** Told as an event of the pod. */
+      readonly why?: { readonly reason: string; readonly message: string };
     }
   | { readonly type: "remove-container"; readonly containerId: string };
 
@@ -62,40 +76,30 @@ export function computePodActions(input: PodActionInput): PodPlan {
   const { pod, observed, now } = input;
   const planner = new Planner(input);
   if (input.eviction !== undefined) {
-    planner.killAll("Stopping container", EVICTION_GRACE_SECONDS);
+    planner.killAll({ graceSeconds: EVICTION_GRACE_SECONDS });
     return planner.plan(input.eviction);
   }
   const deadlineAt = activeDeadline(pod);
   if (deadlineAt !== undefined && now >= deadlineAt) {
-    planner.killAll(DEADLINE_MESSAGE);
-    return planner.plan({ reason: "DeadlineExceeded", message: DEADLINE_MESSAGE });
+    const why = { reason: "DeadlineExceeded", message: DEADLINE_MESSAGE };
+    planner.killAll({ why });
+    return planner.plan(why);
   }
   if (deadlineAt !== undefined) planner.checkAgain(deadlineAt);
   planner.removeOldInstances();
   if (isTerminal(pod) || allFinished(pod, observed)) {
-    planner.killAll("Stopping container");
+    planner.killAll({});
     return planner.plan();
   }
   if (readySandbox(observed) === undefined) {
     planner.add({ type: "create-sandbox", attempt: observed.sandboxes.length });
   }
   planner.restartUnhealthy();
+  planner.runEphemeral();
   if (planner.initialize()) {
-    for (const container of pod.spec?.containers ?? []) planner.run(container, restartsMain(pod));
+    for (const container of pod.spec?.containers ?? []) planner.run(container);
   }
   return planner.plan();
-}
-
-type Restarts = (last: ContainerStatus) => boolean;
-
-function restartsMain(pod: Pod): Restarts {
-  const policy = pod.spec?.restartPolicy ?? "Always";
-  return ({ exitCode }) => policy === "Always" || (policy === "OnFailure" && exitCode !== 0);
-}
-
-function restartsInit(pod: Pod): Restarts {
-  const policy = pod.spec?.restartPolicy ?? "Always";
-  return ({ exitCode }) => exitCode !== 0 && policy !== "Never";
 }
 
 class Planner {
@@ -126,9 +130,25 @@ class Planner {
     this.#checkAt = Math.min(this.#checkAt ?? at, at);
   }
 
-  killAll(why: string, graceSeconds?: number): void {
-    for (const container of this.#input.observed.containers) {
-      if (container.state === "running") this.#kill(container, why, graceSeconds);
+  killAll(options: {
+    readonly graceSeconds?: number;
+    readonly why?: { readonly reason: string; readonly message: string };
+  }): void {
+    const { pod, observed } = this.#input;
+    if (!observed.containers.some(({ state }) => state === "running")) return;
+    const { graceSeconds, why } = options;
+    const ofPod = pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE_PERIOD_SECONDS;
+    const gracePeriodSeconds = graceSeconds ?? ofPod;
+    this.add({ type: "kill-all", gracePeriodSeconds, ...(why === undefined ? {} : { why }) });
+  }
+
+  /** Containers added to a pod that exists already begin once, and are never restarted. */
+  runEphemeral(): void {
+    for (const { name } of this.#input.pod.spec?.ephemeralContainers ?? []) {
+      if (this.#current(name) !== undefined) continue;
+      const attempt = restartsRecorded(this.#input.pod, name);
+      // What ran before and was forgotten by the runtime has had its turn.
+      if (attempt === 0) this.add({ type: "start-container", name, attempt, annotations: {} });
     }
   }
 
@@ -153,7 +173,8 @@ class Planner {
       if (current?.state !== "running") continue;
       const probe = unhealthy?.get(current.id);
       if (probe !== undefined) {
-        const outcome = this.#willRestart(container) ? "will be restarted" : "will be killed";
+        const returns = isEverRestarted(pod, container);
+        const outcome = returns ? "will be restarted" : "will be killed";
         const why = `Container ${container.name} failed ${probe} probe, ${outcome}`;
         const { livenessProbe, startupProbe } = container;
         const failed = probe === "liveness" ? livenessProbe : startupProbe;
@@ -175,7 +196,7 @@ class Planner {
       const current = this.#current(container.name);
       if (initialized && !sidecar) continue;
       if (!sidecar && current?.state === "exited" && current.exitCode === 0) continue;
-      this.run(container, sidecar ? () => true : restartsInit(pod));
+      this.run(container);
       const running = current?.state === "running" && !this.#killed.has(current.id);
       if (sidecar && running && this.#isStarted(current)) continue;
       if (!initialized) return false;
@@ -183,25 +204,24 @@ class Planner {
     return true;
   }
 
-  run(container: Container, restarts: Restarts): void {
-    const { now } = this.#input;
+  run(container: Container): void {
+    const { now, pod } = this.#input;
     const { name } = container;
     const current = this.#current(name);
     if (current === undefined) {
       const attempt = restartsRecorded(this.#input.pod, name);
       return this.add({ type: "start-container", name, attempt, annotations: {} });
     }
-    if (current.state !== "exited" || !restarts(current)) return;
+    if (current.state !== "exited" || !restartsAfter(pod, container, exitCodeOf(current))) return;
     const { delayMs, next } = restartDelay(current, now);
     const dueAt = (current.finishedAt ?? now) + delayMs;
     if (now >= dueAt) {
       const attempt = current.attempt + 1;
       return this.add({ type: "start-container", name, attempt, annotations: next });
     }
-    const { name: podName, namespace, uid } = this.#input.pod.metadata;
-    const pod = `${podName}_${namespace}(${uid})`;
+    const { name: podName, namespace, uid } = pod.metadata;
     const backoff = `back-off ${backoffText(delayMs)} restarting failed`;
-    const message = `${backoff} container=${name} pod=${pod}`;
+    const message = `${backoff} container=${name} pod=${podName}_${namespace}(${uid})`;
     this.#waiting.set(name, { reason: "CrashLoopBackOff", message });
     this.checkAgain(dueAt);
   }
@@ -212,10 +232,6 @@ class Planner {
 
   #isStarted(container: ContainerStatus): boolean {
     return this.#input.started?.has(container.id) ?? true;
-  }
-
-  #willRestart(container: Container): boolean {
-    return isSidecar(container) || (this.#input.pod.spec?.restartPolicy ?? "Always") !== "Never";
   }
 
   #kill(container: ContainerStatus, message: string, graceSeconds?: number): void {
@@ -239,24 +255,28 @@ export function isTerminal(pod: Pod): boolean {
 
 /** Every container ended and none is to be started again. */
 export function allFinished(pod: Pod, observed: PodRuntimeState): boolean {
-  const ended = (container: Container, restarts: Restarts): boolean => {
+  const ended = (container: Container): boolean => {
     const current = instancesOf(observed, container.name)[0];
-    return current?.state === "exited" && !restarts(current);
+    if (current?.state !== "exited") return false;
+    return !restartsAfter(pod, container, exitCodeOf(current));
   };
   const init = (pod.spec?.initContainers ?? []).filter((container) => !isSidecar(container));
   const failedInit = init.some((container) => {
     const current = instancesOf(observed, container.name)[0];
-    return ended(container, restartsInit(pod)) && current?.exitCode !== 0;
+    return ended(container) && current?.exitCode !== 0;
   });
   if (failedInit) return true;
   const mains = pod.spec?.containers ?? [];
-  return mains.length > 0 && mains.every((container) => ended(container, restartsMain(pod)));
+  return mains.length > 0 && mains.every(ended);
+}
+
+function exitCodeOf({ exitCode = 0 }: ContainerStatus): number {
+  return exitCode;
 }
 
 /** After the runtime forgot a container, its count goes on where the status stands. */
 function restartsRecorded(pod: Pod, name: string): number {
-  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
-  const known = [...containerStatuses, ...initContainerStatuses].find((one) => one.name === name);
+  const known = recordedStatus(pod, name);
   if (known?.containerID === undefined || known.containerID === "") return known?.restartCount ?? 0;
   return known.restartCount + 1;
 }

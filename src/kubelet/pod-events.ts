@@ -1,6 +1,5 @@
 import type { Pod } from "../api/index.ts";
 import type { EventRecorder, EventType } from "../client/index.ts";
-import { isInitContainer } from "./pod-runtime-state.ts";
 
 /** Events about pods and their containers, in the form `kubectl describe` shows. */
 export class PodEvents {
@@ -15,7 +14,7 @@ export class PodEvents {
   }
 
   container(pod: Pod, name: string, type: EventType, reason: string, message: string): void {
-    const list = isInitContainer(pod, name) ? "initContainers" : "containers";
+    const list = listOf(pod, name);
     const { namespace = "", name: podName = "", uid = "", resourceVersion = "" } = pod.metadata;
     this.#recorder.event(
       {
@@ -32,4 +31,11 @@ export class PodEvents {
       message,
     );
   }
+}
+
+/** The part of the spec that the container stands in. */
+function listOf({ spec }: Pod, name: string): string {
+  const isNamed = (one: { readonly name: string }): boolean => one.name === name;
+  if (spec?.initContainers?.some(isNamed) === true) return "initContainers";
+  return spec?.ephemeralContainers?.some(isNamed) === true ? "ephemeralContainers" : "containers";
 }

@@ -3,7 +3,12 @@ import type { Clock } from "../lib/index.ts";
 import type { ContainerRuntime } from "../runtime/index.ts";
 import { ContainerProbes } from "./container-probes.ts";
 import type { PodEvents } from "./pod-events.ts";
-import { podContainers, type PodRuntimeState, readySandbox } from "./pod-runtime-state.ts";
+import {
+  podContainers,
+  type PodRuntimeState,
+  readySandbox,
+  recordedStatus,
+} from "./pod-runtime-state.ts";
 
 export interface PodProbesOptions {
   readonly runtime: ContainerRuntime;
@@ -44,7 +49,7 @@ export class PodProbes {
         status,
         podIp: readySandbox(observed)?.ip ?? "",
         endpoint: (ip, port) => runtime.endpoint(ip, port),
-        initially: recorded(pod, `${runtime.name}://${status.id}`),
+        initially: recorded(pod, status.name, `${runtime.name}://${status.id}`),
         clock,
         events,
         onChange,
@@ -81,10 +86,8 @@ export class PodProbes {
   }
 }
 
-function recorded(pod: Pod, containerId: string): { ready: boolean; started: boolean } {
-  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
-  const known = [...containerStatuses, ...initContainerStatuses].find(
-    (one) => one.containerID === containerId,
-  );
-  return { ready: known?.ready === true, started: known?.started === true };
+function recorded(pod: Pod, name: string, containerId: string) {
+  const known = recordedStatus(pod, name);
+  const same = known?.containerID === containerId;
+  return { ready: same && known.ready, started: same && known.started === true };
 }

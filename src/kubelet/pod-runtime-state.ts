@@ -1,4 +1,4 @@
-import type { Container, Pod } from "../api/index.ts";
+import type { Container, ContainerStatus as ApiContainerStatus, Pod } from "../api/index.ts";
 import type { ContainerStatus, PodSandbox } from "../runtime/index.ts";
 
 /** What the runtime has of one pod. */
@@ -29,6 +29,18 @@ export function isSidecar(container: Container): boolean {
   return container.restartPolicy === "Always";
 }
 
+/** Every container of the pod, those included that were added to debug it. */
 export function podContainers(pod: Pod): Container[] {
-  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? {};
+  return [...initContainers, ...containers, ...ephemeralContainers];
+}
+
+/** What the API server was told of a container last. */
+export function recordedStatus(pod: Pod, name: string): ApiContainerStatus | undefined {
+  const { containerStatuses, initContainerStatuses, ephemeralContainerStatuses } = pod.status ?? {};
+  for (const list of [containerStatuses, initContainerStatuses, ephemeralContainerStatuses]) {
+    const found = list?.find((one) => one.name === name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

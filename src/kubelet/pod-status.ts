@@ -9,6 +9,7 @@ import { type ContainerNotes, containerStatusOf } from "./container-state.ts";
 import { EVICTED } from "./local-storage-eviction.ts";
 import { isSidecar, type PodRuntimeState, readySandbox } from "./pod-runtime-state.ts";
 import { qosClassOf } from "./qos-class.ts";
+import { restartsAfter } from "./restart-policy.ts";
 
 export interface PodStatusInput {
   readonly pod: Pod;
@@ -29,6 +30,7 @@ export function podStatusOf(input: PodStatusInput): PodStatus {
     containerStatusOf(pod, container, observed, notes);
   const init = (pod.spec?.initContainers ?? []).map(view);
   const main = (pod.spec?.containers ?? []).map(view);
+  const ephemeral = (pod.spec?.ephemeralContainers ?? []).map(view);
   const ip = readySandbox(observed)?.ip ?? previous.podIP;
   const phase = finalPhase(input, init, main);
   return {
@@ -41,6 +43,7 @@ export function podStatusOf(input: PodStatusInput): PodStatus {
     qosClass: previous.qosClass ?? qosClassOf(pod),
     ...(init.length === 0 ? {} : { initContainerStatuses: init }),
     containerStatuses: main,
+    ...(ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: ephemeral }),
     conditions: conditionsOf(input, phase, init, main),
     ...(pod.metadata.generation === undefined
       ? {}
@@ -64,25 +67,32 @@ export function phaseOf(
   init: readonly ApiContainerStatus[],
   main: readonly ApiContainerStatus[],
 ): string {
-  const policy = pod.spec?.restartPolicy ?? "Always";
   const specs = new Map((pod.spec?.initContainers ?? []).map((one) => [one.name, one]));
   const steps = init.filter(({ name }) => {
     const spec = specs.get(name);
     return spec !== undefined && !isSidecar(spec);
   });
   const begun = main.some(({ containerID }) => containerID !== undefined);
-  const failedInit = steps.some(({ state }) => (state?.terminated?.exitCode ?? 0) !== 0);
-  if (failedInit && policy === "Never") return "Failed";
+  const failedInit = steps.some(({ name, state }) => {
+    const spec = specs.get(name);
+    const exitCode = state?.terminated?.exitCode ?? 0;
+    return spec !== undefined && exitCode !== 0 && !restartsAfter(pod, spec, exitCode);
+  });
+  if (failedInit) return "Failed";
   if (!begun && steps.some(({ state }) => state?.terminated?.exitCode !== 0)) return "Pending";
   const waiting = main.filter(
     ({ state, lastState }) => state?.waiting !== undefined && lastState?.terminated === undefined,
   );
   if (waiting.length > 0) return "Pending";
   if (main.some(({ state }) => state?.running !== undefined)) return "Running";
-  if (policy === "Always") return main.length === 0 ? "Pending" : "Running";
-  if (main.some(({ state }) => state?.waiting !== undefined)) return "Running";
-  if (main.every(({ state }) => state?.terminated?.exitCode === 0)) return "Succeeded";
-  return policy === "Never" ? "Failed" : "Running";
+  const mains = new Map((pod.spec?.containers ?? []).map((one) => [one.name, one]));
+  const returns = main.some(({ name, state }) => {
+    const spec = mains.get(name);
+    const exitCode = state?.terminated?.exitCode;
+    return spec === undefined || exitCode === undefined || restartsAfter(pod, spec, exitCode);
+  });
+  if (returns || main.length === 0) return main.length === 0 ? "Pending" : "Running";
+  return main.every(({ state }) => state?.terminated?.exitCode === 0) ? "Succeeded" : "Failed";
 }
 
 function conditionsOf(
@@ -91,7 +101,7 @@ function conditionsOf(
   init: readonly ApiContainerStatus[],
   main: readonly ApiContainerStatus[],
 ): PodCondition[] {
-  const { pod, observed, previous, now } = input;
+  const { pod, observed, previous } = input;
   const done = phase === "Succeeded" ? { reason: "PodCompleted" } : undefined;
   const unready = main.filter(({ ready }) => !ready).map(({ name }) => name);
   const ended = phase === "Failed" ? { reason: "PodFailed" } : done;
@@ -108,7 +118,9 @@ function conditionsOf(
           status: "False",
           ...because("ContainersNotInitialized", "incomplete status", pending),
         };
-  const sandbox = readySandbox(observed) !== undefined;
+  // What has ended for good needs no place to run in, although its address is kept with its logs.
+  const runs = observed.containers.some(({ state }) => state === "running");
+  const sandbox = readySandbox(observed) !== undefined && (ended === undefined || runs);
   const verdicts: [string, Verdict][] = [
     ["PodReadyToStartContainers", { status: sandbox ? "True" : "False" }],
     ["Initialized", initialized],
@@ -117,7 +129,7 @@ function conditionsOf(
     ["PodScheduled", { status: "True" }],
     ...disruption(input.failure),
   ];
-  return verdicts.map(([type, verdict]) => condition(type, verdict, previous, now));
+  return verdicts.map(([type, verdict]) => condition(type, verdict, input));
 }
 
 /** Tells Jobs and their like that the pod did not fail by itself. */
@@ -164,10 +176,20 @@ function readyVerdict(pod: Pod, previous: PodStatus, containers: Verdict): Verdi
   return { status: "False", reason: "ReadinessGatesNotReady", message: gates.join(", ") };
 }
 
-function condition(type: string, verdict: Verdict, previous: PodStatus, now: number): PodCondition {
+function condition(
+  type: string,
+  verdict: Verdict,
+  { pod, previous, now }: PodStatusInput,
+): PodCondition {
   const before = conditionOf(previous, type);
   const since = before?.status === verdict.status ? before.lastTransitionTime : undefined;
-  return { type, ...verdict, lastTransitionTime: since ?? rfc3339(now) };
+  const { generation } = pod.metadata;
+  return {
+    type,
+    ...verdict,
+    lastTransitionTime: since ?? rfc3339(now),
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+  };
 }
 
 function conditionOf(status: PodStatus, type: string): PodCondition | undefined {

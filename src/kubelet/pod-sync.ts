@@ -1,10 +1,11 @@
 import { rmSync } from "node:fs";
 import type { Pod, PodStatus } from "../api/index.ts";
 import type { Clock, Logger } from "../lib/index.ts";
-import type { ContainerRuntime } from "../runtime/index.ts";
+import { type ContainerRuntime, logFiles } from "../runtime/index.ts";
 import type { Refusal } from "./admission.ts";
 import type { ContainerStarter } from "./container-starter.ts";
 import type { PodReferences } from "./environment.ts";
+import { POST_START_HOOK_ERROR } from "./lifecycle-hook.ts";
 import { nextCheckAt } from "./next-check.ts";
 import {
   computePodActions,
@@ -70,7 +71,9 @@ function removeLog(observed: PodRuntimeState, containerId: string): void {
     ({ id, logPath }) => id !== containerId && logPath === removed?.logPath,
   );
   if (removed === undefined || kept) return;
-  for (const ending of ["", ".1", ".dropped"]) rmSync(removed.logPath + ending, { force: true });
+  for (const path of [...logFiles(removed.logPath), `${removed.logPath}.dropped`]) {
+    rmSync(path, { force: true });
+  }
 }
 
 /** Makes the runtime and the API server agree about one pod. */
@@ -210,9 +213,22 @@ export class PodSync {
         await termination.stop(pod, observed, { status, message, graceSeconds });
         return true;
       }
+      case "kill-all":
+        return this.#killAll(memory, action, observed);
       case "start-container":
         return this.#start(memory, action, observed, references);
     }
+  }
+
+  async #killAll(
+    { pod }: PodMemory,
+    { why, gracePeriodSeconds }: Extract<PodAction, { type: "kill-all" }>,
+    observed: PodRuntimeState,
+  ): Promise<boolean> {
+    const { termination, events } = this.#options;
+    if (why !== undefined) events.pod(pod, "Normal", why.reason, why.message);
+    await termination.stopAll(pod, observed, gracePeriodSeconds);
+    return true;
   }
 
   async #createSandbox(memory: PodMemory, attempt: number): Promise<boolean> {
@@ -272,7 +288,8 @@ export class PodSync {
       if (!(error instanceof StartFailure)) throw error;
       const retryAt = clock.now() + error.retryAfterMs;
       failures.set(action.name, { failure: error, retryAt });
-      return error.reason === "RunContainerError";
+      // The container is there, and what comes next is planned from how it ended.
+      return error.reason === "RunContainerError" || error.reason === POST_START_HOOK_ERROR;
     } finally {
       this.#starting--;
     }

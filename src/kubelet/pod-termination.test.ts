@@ -43,6 +43,33 @@ function setUp() {
   return { clock, closing, stops, events, stopped, stop };
 }
 
+/** A pod of one main container and two sidecars, and what is being stopped of it. */
+function sidecarPod() {
+  const clock = new ManualClock();
+  const ends = new Map<string, PromiseWithResolvers<void>>();
+  const grace = new Map<string, number>();
+  const runtime = {
+    stopContainer: (id: string, { gracePeriodMs }: StopOptions) => {
+      const end = Promise.withResolvers<void>();
+      ends.set(id, end);
+      grace.set(id, gracePeriodMs);
+      return end.promise;
+    },
+  } as unknown as ContainerRuntime;
+  const closing = new AbortController().signal;
+  const made = { client: {} as Client, volumes: new PodVolumes("/nonexistent"), clock, closing };
+  const recorder = new PodEvents({ event: () => undefined, flushed: () => Promise.resolve() });
+  const stopping = new PodTermination({ ...made, runtime, events: recorder });
+  const containers = ["first", "second", "app"].map(
+    (name) => ({ id: name, name, state: "running" }) as ContainerStatus,
+  );
+  const initContainers = ["first", "second"].map((name) => ({ name, restartPolicy: "Always" }));
+  const pod = { metadata: {}, spec: { initContainers, containers: [{ name: "app" }] } };
+  const stopAll = (graceSeconds: number) =>
+    stopping.stopAll(pod, { sandboxes: [], containers }, graceSeconds);
+  return { clock, ends, grace, stopAll };
+}
+
 describe("PodTermination", () => {
   test("PodTermination: a preStop sleep counts against the grace period", async () => {
     const { clock, stops, stop, stopped, events } = setUp();
@@ -60,7 +87,7 @@ describe("PodTermination", () => {
     const { stops, stop, stopped, events } = setUp();
     stopped.resolve();
     await stop({ exec: { command: ["x"] } }, 5);
-    expect(events[1]).toContain("FailedPreStopHook: PreStopHook failed: only httpGet");
+    expect(events[1]).toContain("FailedPreStopHook: PreStopHook failed: exec: a WASM container");
     expect(stops).toEqual([{ gracePeriodMs: 5000 }]);
   });
 
@@ -82,6 +109,33 @@ describe("PodTermination", () => {
     expect(stopping.stops).toHaveLength(1);
     stopping.closing.abort();
     expect(await inStop).toContain("the kubelet ends");
+  });
+});
+
+describe("PodTermination with sidecars", () => {
+  test("PodTermination: sidecars end after the main containers, the last first", async () => {
+    const { ends, stopAll } = sidecarPod();
+    const done = stopAll(30);
+    for (const name of ["app", "second", "first"]) {
+      await drainMicrotasks();
+      expect([...ends.keys()].at(-1)).toBe(name);
+      ends.get(name)?.resolve();
+    }
+    await done;
+  });
+
+  test("PodTermination: a sidecar does not wait for longer than the grace period", async () => {
+    const { clock, ends, grace, stopAll } = sidecarPod();
+    const done = stopAll(10);
+    await drainMicrotasks();
+    await clock.advanceAsync(10_000);
+    expect([...grace]).toEqual([
+      ["app", 10_000],
+      ["second", 2000],
+      ["first", 2000],
+    ]);
+    for (const end of ends.values()) end.resolve();
+    await done;
   });
 });
 

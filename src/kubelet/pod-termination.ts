@@ -4,9 +4,14 @@ import { type Client, isConflict, isNotFound, PODS } from "../client/index.ts";
 import { type Clock, sleep } from "../lib/index.ts";
 import type { ContainerRuntime, ContainerStatus } from "../runtime/index.ts";
 import type { PodEvents } from "./pod-events.ts";
-import { podContainers, type PodRuntimeState, readySandbox } from "./pod-runtime-state.ts";
+import { runLifecycleHook } from "./lifecycle-hook.ts";
+import {
+  isSidecar,
+  podContainers,
+  type PodRuntimeState,
+  readySandbox,
+} from "./pod-runtime-state.ts";
 import type { PodVolumes } from "./pod-volumes.ts";
-import { runProbe } from "./probe-action.ts";
 
 export interface PodTerminationOptions {
   readonly client: Client;
@@ -18,6 +23,9 @@ export interface PodTerminationOptions {
   readonly closing: AbortSignal;
 }
 
+/** However long a hook or the wait for a turn took, a program has this long to end. */
+const MINIMUM_GRACE_MS = 2000;
+
 /** Ends containers and takes away what a pod leaves on the node. */
 export class PodTermination {
   readonly #options: PodTerminationOptions;
@@ -26,17 +34,30 @@ export class PodTermination {
     this.#options = options;
   }
 
-  /** Stops every running container, all at once, within the grace period. */
+  /**
+   * Stops every running container within the grace period: all at once, but each sidecar only when
+   * the main containers and the sidecars that began after it have ended. Waiting for its turn takes
+   * from a sidecar's grace period.
+   */
   async stopAll(pod: Pod, observed: PodRuntimeState, graceSeconds: number): Promise<void> {
+    const sidecars = (pod.spec?.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
     const running = observed.containers.filter(({ state }) => state === "running");
-    const stops = running.map(async (status) => {
+    const stop = (status: ContainerStatus, turn: Promise<unknown>): Promise<void> => {
       const message = `Stopping container ${status.name}`;
-      await this.stop(pod, observed, { status, message, graceSeconds });
-    });
+      return this.stop(pod, observed, { status, message, graceSeconds, turn });
+    };
+    const mains = running.filter(({ name }) => !sidecars.includes(name));
+    const stops = mains.map((status) => stop(status, Promise.resolve()));
+    for (const name of sidecars.toReversed()) {
+      const turn = Promise.allSettled(stops);
+      for (const status of running.filter((one) => one.name === name)) {
+        stops.push(stop(status, turn));
+      }
+    }
     await Promise.all(stops);
   }
 
-  /** Runs the preStop hook, then stops; the hook's time counts against the grace period. */
+  /** Runs the preStop hook, waits for its turn, then stops; both count against the grace period. */
   async stop(
     pod: Pod,
     observed: PodRuntimeState,
@@ -44,21 +65,30 @@ export class PodTermination {
       readonly status: ContainerStatus;
       readonly message: string;
       readonly graceSeconds: number;
+      readonly turn?: Promise<unknown>;
     },
   ): Promise<void> {
-    const { events, runtime, clock } = this.#options;
-    const { status, message, graceSeconds } = end;
+    const { events, runtime, clock, closing } = this.#options;
+    const { status, message, graceSeconds, turn } = end;
     events.container(pod, status.name, "Normal", "Killing", message);
     const container = podContainers(pod).find(({ name }) => name === status.name);
     const begunMs = clock.monotonic();
+    const leftMs = (): number => graceSeconds * 1000 - (clock.monotonic() - begunMs);
     if (container !== undefined && graceSeconds > 0) {
       const ip = readySandbox(observed)?.ip ?? "";
-      const hook = this.#preStop(pod, container, ip, graceSeconds * 1000);
-      await unlessAborted(hook, this.#options.closing);
+      await unlessAborted(this.#preStop(pod, container, ip, graceSeconds * 1000), closing);
     }
-    const leftMs = Math.max(0, graceSeconds * 1000 - (clock.monotonic() - begunMs));
-    const stopped = runtime.stopContainer(status.id, { gracePeriodMs: leftMs });
-    await unlessAborted(stopped, this.#options.closing);
+    if (turn !== undefined) await unlessAborted(this.#turn(turn, leftMs()), closing);
+    const least = graceSeconds > 0 ? Math.min(graceSeconds * 1000, MINIMUM_GRACE_MS) : 0;
+    const gracePeriodMs = Math.max(least, leftMs());
+    await unlessAborted(runtime.stopContainer(status.id, { gracePeriodMs }), closing);
+  }
+
+  /** Resolves with the turn, or when no time is left to wait for it. */
+  async #turn(turn: Promise<unknown>, limitMs: number): Promise<void> {
+    const late = new AbortController();
+    await Promise.race([turn, sleep(this.#options.clock, Math.max(0, limitMs), late.signal)]);
+    late.abort();
   }
 
   /** Removes sandboxes with their containers, volumes and logs. */
@@ -86,23 +116,13 @@ export class PodTermination {
 
   async #preStop(pod: Pod, container: Container, podIp: string, limitMs: number): Promise<void> {
     const hook = container.lifecycle?.preStop;
-    const { clock, runtime, events } = this.#options;
     if (hook === undefined) return;
-    if (hook.sleep !== undefined) {
-      return sleep(clock, Math.min(hook.sleep.seconds * 1000, limitMs));
-    }
-    const { httpGet } = hook;
+    const { clock, runtime, events, closing } = this.#options;
     const endpoint = (ip: string, port: number) => runtime.endpoint(ip, port);
-    const outcome =
-      httpGet === undefined
-        ? ({ success: false, message: "only httpGet and sleep are supported" } as const)
-        : await runProbe(
-            { httpGet },
-            { podIp, container, endpoint },
-            { clock, timeoutMs: limitMs },
-          );
-    if (outcome.success) return;
-    const message = `PreStopHook failed: ${outcome.message}`;
+    const target = { podIp, container, endpoint };
+    const failed = await runLifecycleHook(hook, target, { clock, limitMs, signal: closing });
+    if (failed === undefined) return;
+    const message = `PreStopHook failed: ${failed}`;
     events.container(pod, container.name, "Warning", "FailedPreStopHook", message);
   }
 }

@@ -1,12 +1,12 @@
 import type { Pod, ResourceRequirements } from "../api/index.ts";
 import { parseQuantity } from "../apimachinery/index.ts";
-import { podContainers } from "./pod-runtime-state.ts";
 
 const COUNTED = ["cpu", "memory"] as const;
 
 /** Guaranteed: each limit is set and equals its request; BestEffort: none is; else Burstable. */
 export function qosClassOf(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
-  const resources = podContainers(pod).map((container) => container.resources ?? {});
+  const { initContainers = [], containers = [] } = pod.spec ?? {};
+  const resources = [...initContainers, ...containers].map((one) => one.resources ?? {});
   if (resources.every((one) => COUNTED.every((name) => amountsOf(one, name).length === 0))) {
     return "BestEffort";
   }

@@ -19,3 +19,4 @@ export { isAllowed } from "./wasi/component/pod-grants.ts";
 export type { AllowedHost, OutgoingScheme } from "./wasi/component/pod-grants.ts";
 export { translateComponent } from "./wasi/component/translate-component.ts";
 export { buildWorkerCode } from "./wasi/worker-code/build-worker-code.ts";
+export { logFiles } from "./log-files.ts";

@@ -11,6 +11,7 @@ const EPOCH = Date.UTC(2026, 0, 1);
  * A pod and its runtime state that transcripts speak about. Commands:
  *
  *     pod restart=Always init=setup sidecar=proxy containers=app,web deadline=30 phase=Failed
+ *     pod containers=app:Never:42 ephemeral=debugger    a policy of its own, and a rule for 42
  *     sandbox ready
  *     container app#1 exited exit=1 finished=5 backoff=10000
  *     unhealthy app#0 liveness
@@ -68,7 +69,19 @@ export class PodWorld {
       (options.get(key) ?? "")
         .split(",")
         .filter((name) => name !== "")
-        .map((name) => ({ name, image: "app:v1" }));
+        .map((text) => {
+          const [name = "", restartPolicy, exitCode] = text.split(":");
+          const values = [Number(exitCode)];
+          const exitCodes = { operator: "In", values };
+          return {
+            name,
+            image: "app:v1",
+            ...(restartPolicy === undefined ? {} : { restartPolicy }),
+            ...(exitCode === undefined
+              ? {}
+              : { restartPolicyRules: [{ action: "Restart", exitCodes }] }),
+          };
+        });
     const sidecars = named("sidecar").map((one) => ({ ...one, restartPolicy: "Always" }));
     const deadline = options.get("deadline");
     const phase = options.get("phase");
@@ -78,6 +91,7 @@ export class PodWorld {
         restartPolicy: options.get("restart") ?? "Always",
         initContainers: [...named("init"), ...sidecars],
         containers: named("containers"),
+        ephemeralContainers: named("ephemeral"),
         ...(deadline === undefined ? {} : { activeDeadlineSeconds: Number(deadline) }),
       },
       status: { startTime: rfc3339(EPOCH), ...(phase === undefined ? {} : { phase }) },
@@ -185,6 +199,7 @@ export class PodWorld {
     const containers = [
       ...(status.initContainerStatuses ?? []),
       ...(status.containerStatuses ?? []),
+      ...(status.ephemeralContainerStatuses ?? []),
     ].map(({ name, ready: isReady, restartCount, state, lastState }) => {
       const last = Object.keys(lastState ?? {}).length === 0 ? "" : ` last=${stateText(lastState)}`;
       return `${name}: ${stateText(state)} ready=${isReady} restarts=${restartCount}${last}`;
@@ -216,6 +231,8 @@ function describeAction(action: PodAction): string {
     }
     case "kill-container":
       return `kill ${action.containerId} in ${action.gracePeriodSeconds}s: ${action.message}`;
+    case "kill-all":
+      return `kill all in ${action.gracePeriodSeconds}s ${action.why?.reason ?? ""}`.trimEnd();
     case "remove-container":
       return `remove ${action.containerId}`;
   }

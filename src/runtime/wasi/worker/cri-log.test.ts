@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { logFiles } from "../../log-files.ts";
 import { CriLog, MAX_LINE_BYTES } from "./cri-log.ts";
 import { rfc3339Nano } from "./rfc3339-nano.ts";
 
@@ -81,14 +82,21 @@ describe("log file", () => {
       expect(readFileSync(path).subarray(-4)).toEqual(Buffer.from([0x20, 0xff, 0x00, 0x0a]));
     });
 
-    test("CriLog begins a new file at its bound and keeps one former file", () => {
+    test("CriLog begins a new file at its bound and keeps four former files", () => {
       const log = open(100);
       const before = statSync(existsSync(path) ? path : directory).ino;
       for (let index = 0; index < 20; index++) log.write("stdout", Buffer.from(`line ${index}\n`));
       expect(statSync(path).ino).not.toBe(before);
       expect(statSync(path).size).toBeLessThanOrEqual(100);
-      expect(statSync(`${path}.1`).size).toBeLessThanOrEqual(100);
       expect(content()).toEndWith("line 19\n");
+      for (let index = 20; index < 60; index++) log.write("stdout", Buffer.from(`line ${index}\n`));
+      const kept = logFiles(path);
+      expect(kept).toHaveLength(5);
+      for (const file of kept) expect(statSync(file).size).toBeLessThanOrEqual(100);
+      const text = kept.map((file) => readFileSync(file, "utf8")).join("");
+      const lines = Array.from(text.matchAll(/line (\d+)/g), ([, number]) => Number(number));
+      expect(lines).toEqual(Array.from(lines, (_, index) => 60 - lines.length + index));
+      expect(existsSync(`${path}.5`)).toBe(false);
     });
 
     test("CriLog continues a file that is there", () => {

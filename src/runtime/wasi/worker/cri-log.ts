@@ -1,4 +1,13 @@
-import { closeSync, fstatSync, openSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { logFiles } from "../../log-files.ts";
 import { hostCode } from "../host/errno.ts";
 import { LOG_PAUSE_MS, LogRate } from "./log-rate.ts";
 
@@ -25,8 +34,9 @@ export interface CriLogOptions {
 /**
  * A container's log in the CRI format: `<RFC 3339 nano> <stream> <F|P> <text>`. Written at once, so
  * that what a guest said before it died is there. When the file would pass its bound it becomes
- * `<path>.1` and a new one begins: readers that follow see another inode. What a guest says faster
- * than its rate is dropped by whole lines, and one line says how much it was.
+ * `<path>.1`, that one `<path>.2` and so on up to the last that is kept, and a new one begins:
+ * readers that follow see another inode. What a guest says faster than its rate is dropped by whole
+ * lines, and one line says how much it was.
  */
 export class CriLog {
   readonly #path: string;
@@ -156,7 +166,12 @@ export class CriLog {
   }
 
   #rotate(): void {
-    renameSync(this.#path, `${this.#path}.1`);
+    // The oldest is written over; each of the others is one older from now on.
+    const files = logFiles(this.#path);
+    for (const [index, file] of files.entries()) {
+      const older = files[index - 1];
+      if (older !== undefined && (file === this.#path || existsSync(file))) renameSync(file, older);
+    }
     // A guest may have taken all other descriptors: the new file gets that of the former.
     closeSync(this.#fd);
     this.#fd = CLOSED;

@@ -338,7 +338,7 @@ describe("worker process", () => {
       await worker.result();
       const log = join(worker.directory, "0.log");
       expect(existsSync(`${log}.1`)).toBe(true);
-      expect(existsSync(`${log}.2`)).toBe(false);
+      expect(existsSync(`${log}.5`)).toBe(false);
       expect(statSync(log).size).toBeLessThanOrEqual(300_000);
       expect(statSync(`${log}.1`).size).toBeLessThanOrEqual(300_000);
       expect(readFileSync(`${log}.1`, "utf8")).toEndWith("\n");

@@ -1,0 +1,32 @@
+import type { LifecycleHandler } from "../api/index.ts";
+import { type Clock, sleep } from "../lib/index.ts";
+import { type ProbeTarget, runProbe } from "./probe-action.ts";
+
+/** The waiting reason of a container whose postStart hook failed. */
+export const POST_START_HOOK_ERROR = "PostStartHookError";
+/** A postStart request that is not answered by then has failed. */
+export const POST_START_LIMIT_MS = 60_000;
+
+/**
+ * Runs a hook of a container's life once. Gives what went wrong, undefined when nothing did. A
+ * request that takes longer than the limit has failed; a sleep is cut there, and when the signal
+ * aborts.
+ */
+export async function runLifecycleHook(
+  hook: LifecycleHandler,
+  target: ProbeTarget,
+  options: { readonly clock: Clock; readonly limitMs: number; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  const { clock, limitMs, signal } = options;
+  if (hook.sleep !== undefined) {
+    await sleep(clock, Math.min(hook.sleep.seconds * 1000, limitMs), signal);
+    return undefined;
+  }
+  if (hook.httpGet !== undefined) {
+    const limits = { clock, timeoutMs: limitMs };
+    const outcome = await runProbe({ httpGet: hook.httpGet }, target, limits);
+    return outcome.success === false ? outcome.message : undefined;
+  }
+  if (hook.exec !== undefined) return "exec: a WASM container runs one program and no commands";
+  return "a hook is an httpGet or a sleep";
+}
