@@ -87,8 +87,11 @@ test.skipIf(!mounted)(
       if (round % 2 === 1) fillDisk();
       expect(writeUntilFull(machine)).toBeLessThan(WRITES);
       const hash = stateHash(machine);
+      const stored = machine.storedIndex;
+      expect(() => machine.flush()).toThrow(StateFullError);
       outcomes.push(await storage.checkpoint(exclusive));
-      expect(stateHash(new StateMachine({ db: storage.db }))).toBe(hash);
+      expect(new StateMachine({ db: storage.db }).appliedIndex).toBe(stored);
+      expect(stateHash(machine)).toBe(hash);
       expect(machine.history.vacuum(1)).toBeOneOf(["done", "full", "more"]);
       const compact = encodeCommands([{ type: "compact", revision: machine.revision }]);
       freeDisk();

@@ -3,6 +3,8 @@ import { and, asc, eq, gt, inArray, lte, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/better-sqlite3";
 import type { SqliteConnection } from "./database.ts";
 import type { LeaseId, Revision } from "./model.ts";
+import { PendingEntries } from "./pending-entries.ts";
+import type { PendingEntry, PendingLimits } from "./pending-entries.ts";
 import { isSqliteFull } from "./state-error.ts";
 import { history, leases, local, memberGroup, replicated } from "./schema.ts";
 
@@ -51,14 +53,24 @@ export interface HistoryChanges {
 /** As much of the file as is mapped while the present is loaded. */
 const LOAD_MAPPED_BYTES = 1024 * 1024 * 1024;
 
-/** The state machine's rows in SQLite: prepared statements, and one transaction an entry. */
+/**
+ * The state machine's rows in SQLite: prepared statements, and one transaction for several entries.
+ * Those that wait for it are found by `page` and `row` as if they were there.
+ */
 export class History {
   readonly #db: SqliteConnection;
   readonly #statements: ReturnType<typeof prepare>;
+  readonly #pending: PendingEntries;
 
-  constructor(db: SqliteConnection) {
+  constructor(db: SqliteConnection, limits?: PendingLimits) {
     this.#db = db;
     this.#statements = prepare(db);
+    this.#pending = new PendingEntries(limits);
+  }
+
+  /** Entries that the file does not have yet. */
+  get pendingEntries(): number {
+    return this.#pending.entries.length;
   }
 
   numbers(): ReplicatedNumbers {
@@ -105,19 +117,36 @@ export class History {
     }
   }
 
-  /** Writes what one log entry changed, with its index, in one transaction. */
-  commit(changes: HistoryChanges, numbers: ReplicatedNumbers): void {
-    const { begin, insert, commit, rollback, grant, revoke, update, regroup } = this.#statements;
+  /**
+   * Takes what one log entry changed, with the numbers behind it. The one that fills the limits
+   * writes all that wait, itself included.
+   * @throws SQLite's error when they cannot be written: this entry does not count, the others wait
+   */
+  add(changes: HistoryChanges, numbers: ReplicatedNumbers): void {
+    const entry = { changes, numbers: { ...numbers } };
+    if (this.#pending.hasRoomFor(entry)) {
+      this.#pending.add(entry);
+      return;
+    }
+    this.#write([...this.#pending.entries, entry]);
+    this.#pending.clear();
+  }
+
+  /** Writes what waits. @throws SQLite's error; it waits on then */
+  flush(): void {
+    if (this.#pending.entries.length === 0) return;
+    this.#write(this.#pending.entries);
+    this.#pending.clear();
+  }
+
+  #write(entries: readonly PendingEntry[]): void {
+    const { begin, commit, rollback, update } = this.#statements;
+    const last = entries.at(-1);
+    if (last === undefined) return;
     begin.run();
     try {
-      for (const row of changes.rows) insert.run(...rawRow(row));
-      for (const lease of changes.granted) grant.run({ ...lease });
-      for (const lease of changes.revoked) revoke.run({ id: lease });
-      if (changes.group !== undefined) {
-        const { clusterId, members } = changes.group;
-        regroup.run({ clusterId, members: Buffer.from(members) });
-      }
-      update.run(...rawNumbers(numbers));
+      for (const { changes } of entries) this.#writeChanges(changes);
+      update.run(...rawNumbers(last.numbers));
       commit.run();
     } catch (error) {
       if (this.#db.inTransaction) rollback.run();
@@ -125,13 +154,26 @@ export class History {
     }
   }
 
+  #writeChanges(changes: HistoryChanges): void {
+    const { insert, grant, revoke, regroup } = this.#statements;
+    for (const row of changes.rows) insert.run(...rawRow(row));
+    for (const lease of changes.granted) grant.run({ ...lease });
+    for (const lease of changes.revoked) revoke.run({ id: lease });
+    if (changes.group === undefined) return;
+    const { clusterId, members } = changes.group;
+    regroup.run({ clusterId, members: Buffer.from(members) });
+  }
+
   /** Rows behind a revision, oldest first. */
   page(after: Revision, limit: number): HistoryRow[] {
     const rows = this.#statements.page.raw().all(after, limit);
-    return rows.map((row) => rowFrom(row as RawRow));
+    const stored = rows.map((row) => rowFrom(row as RawRow));
+    return [...stored, ...this.#pending.page(after, limit - stored.length)];
   }
 
   row(revision: Revision): HistoryRow | undefined {
+    const pending = this.#pending.row(revision);
+    if (pending !== undefined) return pending;
     const row = this.#statements.row.raw().get(revision);
     return row === undefined ? undefined : rowFrom(row as RawRow);
   }
@@ -139,11 +181,17 @@ export class History {
   /**
    * Deletes rows that no state from `compacted` on can reach, looking at `limit` rows at most.
    * A row up to the compacted revision hides the one it replaced; a delete hides itself too.
+   * Rows that wait are written before: the walk does not come back to where it was.
    * "full": not now, because deleting needs space, too.
    */
   scavenge(compacted: Revision, limit: number): "done" | "more" | "full" {
     const from = this.#statements.scavenged.get()?.revision ?? 0;
     if (from >= compacted) return "done";
+    try {
+      this.flush();
+    } catch (error) {
+      return orFull(error);
+    }
     const rows = this.#statements.hiding.all({ from, compacted, limit });
     const hidden = rows.flatMap((row) => [
       ...(row.previous > 0 ? [row.previous] : []),

@@ -6,6 +6,7 @@ export { OrderedMap } from "./ordered-map.ts";
 export { checkRevision, listPast, pastEvents } from "./past.ts";
 export { MemoryState } from "./memory-state.ts";
 export type { StateFiles } from "./memory-state.ts";
+export type { PendingLimits } from "./pending-entries.ts";
 export { restoreState } from "./restore-state.ts";
 export { SqliteState } from "./sqlite-state.ts";
 export { FEATURE_LEVEL, StateMachine } from "./state-machine.ts";

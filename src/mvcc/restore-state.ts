@@ -42,7 +42,7 @@ function bumpRevision(path: string): Revision {
     numbers.compactedRevision = numbers.revision;
     // Whoever replicated the lost state is no part of what begins here.
     const group = { clusterId: "", members: new Uint8Array() };
-    history.commit({ rows: [], granted: [], revoked: [], group }, numbers);
+    history.add({ rows: [], granted: [], revoked: [], group }, numbers);
     db.pragma("wal_checkpoint(TRUNCATE)");
     return numbers.revision;
   } finally {

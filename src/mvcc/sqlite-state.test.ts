@@ -46,6 +46,7 @@ function fill(machine: StateMachine, keys: number, bytes = 500): void {
     const key = `/${from + number}`;
     machine.apply({ ...at(machine), data: encodeCommands([{ type: "create", key, value }]) });
   }
+  machine.flush();
 }
 
 /** A peer's state, and the file that it sends. */
@@ -85,7 +86,7 @@ describe("SqliteState", () => {
     expect(stateHash(again)).toBe(stateHash(machine));
   });
 
-  test("SqliteState: moves the write-ahead log into the file, and a checkpoint empties it", async () => {
+  test("SqliteState: moves the write-ahead log, and a checkpoint empties it", async () => {
     const storage = open("own.db");
     const machine = new StateMachine({ db: storage.db });
     fill(machine, 200);

@@ -4,6 +4,7 @@ import type { Command } from "./command.ts";
 import { encodeCommands } from "./command-codec.ts";
 import { MemoryState } from "./memory-state.ts";
 import type { LeaseId, Revision } from "./model.ts";
+import type { PendingLimits } from "./pending-entries.ts";
 import { StateFullError } from "./state-error.ts";
 import { stateHash } from "./state-hash.ts";
 import { StateMachine } from "./state-machine.ts";
@@ -11,9 +12,12 @@ import { StateMachine } from "./state-machine.ts";
 const group = { clusterId: "c1", members: new Uint8Array([1, 2, 3]) };
 const at = (machine: StateMachine) => ({ index: machine.appliedIndex + 1, term: 1 });
 
-function leveled(level = 2): { storage: MemoryState; machine: StateMachine } {
+function leveled(
+  level = 2,
+  pending?: PendingLimits,
+): { storage: MemoryState; machine: StateMachine } {
   const storage = new MemoryState();
-  const machine = new StateMachine({ db: storage.db });
+  const machine = new StateMachine({ db: storage.db, pending });
   applyAll(machine, [{ type: "feature-level", level }]);
   return { storage, machine };
 }
@@ -77,6 +81,7 @@ describe("StateMachine", () => {
     for (let number = 0; number < 3_000; number++) {
       applyAll(machine, [{ type: "create", key: `/${number}`, value: new Uint8Array([number]) }]);
     }
+    machine.flush();
     let pauses = 0;
     const pause = () => {
       pauses += 1;
@@ -87,33 +92,87 @@ describe("StateMachine", () => {
     expect(pauses).toBe(2);
   });
 
-  test("StateMachine: an entry without space leaves nothing, and applies again later", () => {
-    const random = new SeededRandom(8);
-    const { storage, machine } = leveled();
-    const twin = leveled().machine;
-    let refusals = 0;
-    for (let round = 0; round < 400; round++) {
-      const count = 1 + randomInteger(random, 5);
-      const commands = Array.from({ length: count }, () => randomCommand(random, machine));
-      // Rows of their own pages, so that every entry that changes something needs space.
-      commands.push({ type: "create", key: `/${round}`, value: new Uint8Array(5_000) });
-      const entry = { ...at(machine), data: encodeCommands(commands) };
-      const expected = twin.apply(entry);
-      if (randomInteger(random, 2) === 0) {
+  for (const entries of [1, 5]) {
+    const name = `an entry without space leaves nothing, and applies again later (${entries} wait)`;
+    test(`StateMachine: ${name}`, () => {
+      const random = new SeededRandom(8);
+      const { storage, machine } = leveled(2, { entries, bytes: 16_000 });
+      const twin = leveled().machine;
+      const hashes = new Map([[twin.appliedIndex, stateHash(twin)]]);
+      /** What a crash would leave is the state behind an entry, and knows which one. */
+      const checkFile = () => {
+        const left = new StateMachine({ db: storage.db });
+        expect(left.appliedIndex).toBe(machine.storedIndex);
+        if (left.appliedIndex > 0)
+          expect(stateHash(left)).toBe(hashes.get(left.appliedIndex) ?? "");
+      };
+      let refusals = 0;
+      for (let round = 0; round < 400; round++) {
+        const count = 1 + randomInteger(random, 5);
+        const commands = Array.from({ length: count }, () => randomCommand(random, machine));
+        // Rows of their own pages, so that every transaction that changes something needs space.
+        commands.push({ type: "create", key: `/${round}`, value: new Uint8Array(5_000) });
+        const entry = { ...at(machine), data: encodeCommands(commands) };
+        const expected = twin.apply(entry);
+        hashes.set(twin.appliedIndex, stateHash(twin));
         const before = stateHash(machine);
+        const full = randomInteger(random, 2) === 0;
         const pages = Number(storage.db.pragma("page_count", { simple: true }));
-        storage.db.pragma(`max_page_count = ${pages}`);
-        expect(() => machine.apply(entry)).toThrow(StateFullError);
-        expect(stateHash(machine)).toBe(before);
-        expect(stateHash(new StateMachine({ db: storage.db }))).toBe(before);
+        if (full) storage.db.pragma(`max_page_count = ${pages}`);
+        const applied = attempt(() => machine.apply(entry));
+        if (applied instanceof StateFullError) {
+          expect(stateHash(machine)).toBe(before);
+          expect(() => machine.apply(entry)).toThrow(StateFullError);
+          refusals += 1;
+        } else expect(applied).toEqual(expected);
+        if (full) checkFile();
+        if (full && machine.storedIndex < machine.appliedIndex) {
+          expect(() => machine.flush()).toThrow(StateFullError);
+        }
         storage.db.pragma("max_page_count = 1073741823");
-        refusals += 1;
+        if (applied instanceof StateFullError) expect(machine.apply(entry)).toEqual(expected);
+        expect(machine.window.lastRevision).toBe(machine.revision);
       }
-      expect(machine.apply(entry)).toEqual(expected);
-      expect(machine.window.lastRevision).toBe(machine.revision);
+      machine.flush();
+      expect(stateHash(machine)).toBe(stateHash(twin));
+      expect(stateHash(new StateMachine({ db: storage.db }))).toBe(stateHash(machine));
+      expect(refusals).toBeGreaterThan(40);
+    });
+  }
+
+  test("StateMachine: the past is whole while the newest entries wait for the file", () => {
+    const { storage, machine } = leveled(2, { entries: 4, bytes: 1_000_000 });
+    const twin = leveled(2, { entries: 1, bytes: 0 }).machine;
+    const behind = new Set<number>();
+    for (let number = 0; number < 30; number++) {
+      const key = `/${number % 3}`;
+      const expected = machine.get(key)?.modRevision ?? (0 as Revision);
+      const value = new Uint8Array([number]);
+      const command: Command =
+        number < 3 ? { type: "create", key, value } : { type: "update", key, value, expected };
+      for (const each of [machine, twin]) applyAll(each, [command]);
+      behind.add(machine.appliedIndex - machine.storedIndex);
+      for (let after = 0 as Revision; after <= machine.revision; after++) {
+        expect(machine.history.row(after)).toEqual(twin.history.row(after));
+        for (const limit of [1, 3, 100])
+          expect(machine.history.page(after, limit)).toEqual(twin.history.page(after, limit));
+      }
     }
-    expect(stateHash(machine)).toBe(stateHash(twin));
-    expect(stateHash(new StateMachine({ db: storage.db }))).toBe(stateHash(machine));
-    expect(refusals).toBeGreaterThan(100);
+    expect(behind).toEqual(new Set([0, 1, 2, 3]));
+    applyAll(machine, [{ type: "compact", revision: machine.revision }]);
+    applyAll(twin, [{ type: "compact", revision: twin.revision }]);
+    for (const each of [machine, twin])
+      expect(each.history.scavenge(each.compactedRevision, 100)).toBe("done");
+    const reopened = new StateMachine({ db: storage.db });
+    expect(stateHash(reopened)).toBe(stateHash(twin));
+    expect(reopened.history.page(0 as Revision, 100)).toHaveLength(3);
   });
 });
+
+function attempt<Result>(work: () => Result): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}

@@ -8,6 +8,7 @@ import type { HistoryRow, ReplicatedNumbers, StoredGroup, StoredLease } from "./
 import type { SqliteConnection } from "./database.ts";
 import type { KeyValue, LeaseId, Revision, StoreWatchEvent } from "./model.ts";
 import { OrderedMap } from "./ordered-map.ts";
+import type { PendingLimits } from "./pending-entries.ts";
 import { isSqliteFull, StateFullError } from "./state-error.ts";
 import { StoreError } from "./store-error.ts";
 
@@ -47,6 +48,7 @@ interface Draft {
 export interface StateMachineOptions {
   readonly db: SqliteConnection;
   readonly window?: EventWindowLimits | undefined;
+  readonly pending?: PendingLimits | undefined;
 }
 
 export interface OpenStateMachineOptions {
@@ -72,7 +74,7 @@ export class StateMachine {
   readonly #leases = new Map<LeaseId, LeaseRecord>();
 
   constructor(options: StateMachineOptions, rows?: readonly HistoryRow[]) {
-    this.history = new History(options.db);
+    this.history = new History(options.db, options.pending);
     this.#numbers = this.history.numbers();
     this.#group = this.history.group();
     const present: [string, KeyValue][] = [];
@@ -120,6 +122,11 @@ export class StateMachine {
     return this.#numbers.appliedTerm;
   }
 
+  /** Entries up to here are in the file; those behind it wait in memory, see `flush`. */
+  get storedIndex(): number {
+    return this.#numbers.appliedIndex - this.history.pendingEntries;
+  }
+
   /** Who replicates the state, as the last applied config entry says. */
   get group(): StoredGroup {
     return this.#group;
@@ -152,7 +159,8 @@ export class StateMachine {
   }
 
   /**
-   * Applies the next entry in one SQLite transaction and publishes its events to the window.
+   * Applies the next entry and publishes its events to the window. SQLite gets several entries in
+   * one transaction: until then the log alone has what is behind `storedIndex`.
    * An entry without data only moves the applied index. A refusal is a result, not an error.
    * @throws StateFullError when there is no space: nothing of the entry counts, in memory neither,
    * and the same entry may be applied again later. Error when the entry is of a newer version, or
@@ -168,7 +176,7 @@ export class StateMachine {
     this.#numbers.appliedIndex = entry.index;
     this.#numbers.appliedTerm = entry.term;
     try {
-      this.history.commit(draft, this.#numbers);
+      this.history.add(draft, this.#numbers);
     } catch (error) {
       this.#undo(draft, before);
       throw stateError(error);
@@ -179,7 +187,7 @@ export class StateMachine {
 
   /**
    * Applies a config entry: the group as it is from here on becomes part of the state, and the
-   * applied index moves, in one transaction. Same entry, same group, same state on every replica.
+   * applied index moves; the file has both at once. Same entry, same group, same state everywhere.
    * @throws Error below feature level 2, or when the group's name would change; as `apply` else.
    */
   applyConfig(entry: Omit<AppliedEntry, "data">, group: StoredGroup): void {
@@ -195,12 +203,24 @@ export class StateMachine {
     }
     const numbers = { ...this.#numbers, appliedIndex: entry.index, appliedTerm: entry.term };
     try {
-      this.history.commit({ rows: [], granted: [], revoked: [], group }, numbers);
+      this.history.add({ rows: [], granted: [], revoked: [], group }, numbers);
     } catch (error) {
       throw stateError(error);
     }
     Object.assign(this.#numbers, numbers);
     this.#group = { clusterId: group.clusterId, members: group.members.slice() };
+  }
+
+  /**
+   * Writes all that is applied to the file.
+   * @throws StateFullError when there is no space: it waits on, and is written later
+   */
+  flush(): void {
+    try {
+      this.history.flush();
+    } catch (error) {
+      throw stateError(error);
+    }
   }
 
   #run(command: Command, draft: Draft): CommandResult {

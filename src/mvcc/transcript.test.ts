@@ -55,6 +55,7 @@ class Bench {
         return this.#machine.history.vacuum(1);
       case "reopen": {
         const hash = stateHash(this.#machine);
+        this.#machine.flush();
         this.#machine = new StateMachine({ db: this.#storage.db });
         return stateHash(this.#machine) === hash ? "same state" : "another state";
       }

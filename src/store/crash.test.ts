@@ -18,8 +18,15 @@ const DRAIN_ROUNDS = 40;
 /** What must be found again: the last acknowledged revision and value of each key. */
 type Acknowledged = Map<string, { revision: Revision; value: Uint8Array }>;
 
-/** Small segments and checkpoints, so that a short life rolls, checkpoints, drops and reuses. */
-const limits = { segmentBytes: 4_096, housekeeper: { checkpointBytes: 128 * 1_024 } };
+/**
+ * Small segments and checkpoints, so that a short life rolls, checkpoints, drops and reuses; a kill
+ * leaves a file that is some entries behind.
+ */
+const limits = {
+  segmentBytes: 4_096,
+  housekeeper: { checkpointBytes: 128 * 1_024 },
+  pending: { entries: 5, bytes: 8_192 },
+};
 
 async function write(store: Store, name: string, random: SeededRandom, known: Acknowledged) {
   for (let number = 0; number < WRITES; number++) {

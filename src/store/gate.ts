@@ -12,7 +12,8 @@ export class Gate {
   }
 
   async hold<Result>(work: () => Promise<Result>): Promise<Result> {
-    await this.opened();
+    // Not by `opened`: of two who wait, both would find it open a moment later.
+    while (this.#held !== undefined) await this.#held;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#held = promise;
     try {

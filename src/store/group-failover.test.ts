@@ -1,18 +1,10 @@
 import { describe, expect, test } from "bun:test";
-import { stateHash, StateMachine } from "../mvcc/index.ts";
 import type { MemberId } from "../raft/index.ts";
 import { refusal } from "./testing/refusal.ts";
 import { TestGroup } from "./testing/test-group.ts";
 
 const value = new Uint8Array([1, 2, 3]);
 const code = (name: string) => expect.objectContaining({ code: name });
-
-/** Every member's state, when all have applied as much. */
-function hashes(group: TestGroup): string[] {
-  return [...group.members.values()].map(({ storage }) =>
-    stateHash(new StateMachine({ db: storage.db })),
-  );
-}
 
 describe("openStore with a group", () => {
   test("openStore: three members write, read and agree", async () => {
@@ -27,7 +19,7 @@ describe("openStore with a group", () => {
     const roles = store.membership.members().map((member) => member.role);
     expect(roles).toEqual(["voter", "voter", "voter"]);
     await group.pass(200);
-    expect(new Set(hashes(group)).size).toBe(1);
+    expect(new Set(await group.hashes()).size).toBe(1);
     await group.close();
   });
 
@@ -58,7 +50,7 @@ describe("openStore with a group", () => {
       await group.during(back.store.barrier());
       expect(back.store.get("/b")?.version).toBe(1);
       await group.pass(500);
-      expect(new Set(hashes(group)).size).toBe(1);
+      expect(new Set(await group.hashes()).size).toBe(1);
       await group.close();
     }
   });
@@ -79,7 +71,7 @@ describe("openStore with a group", () => {
     await group.during(old.store.barrier());
     expect(old.store.get("/b")?.value).toEqual(new Uint8Array([9]));
     await group.pass(500);
-    expect(new Set(hashes(group)).size).toBe(1);
+    expect(new Set(await group.hashes()).size).toBe(1);
     await group.close();
   });
 

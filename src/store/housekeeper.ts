@@ -38,8 +38,8 @@ export const HOUSEKEEPER_LIMITS: HousekeeperLimits = {
   windowMs: 30 * 1000,
 };
 
-/** What an entry adds to SQLite's write-ahead log at least, beside its data: a few pages. */
-const ENTRY_PAGES_BYTES = 16 * 1024;
+/** What an entry adds to SQLite's write-ahead log beside its data: its share of some pages. */
+const ENTRY_PAGES_BYTES = 2 * 1024;
 /** How long that log is takes a statement to know: it is asked for so often until it is due. */
 const LOOKS = 32;
 /** Rows looked at, and pages given back, in one turn of the event loop. */
@@ -178,16 +178,15 @@ export class Housekeeper {
   }
 
   /**
-   * Makes the applied state durable, and gives up the log below it. The index is read before, so
-   * that no segment goes whose entries came during the checkpoint (law 8).
+   * Makes the applied state durable, and gives up the log below it: as far as the file had it
+   * before, so that no segment goes whose entries came during the checkpoint (law 8).
    */
   async checkpoint(): Promise<void> {
     const { state, driver, logger } = this.#options;
-    const index = state.machine.appliedIndex as LogIndex;
-    const outcome = await state.storage.checkpoint((work) => driver.exclusive(work));
+    const { outcome, index } = await state.checkpoint((work) => driver.exclusive(work));
     switch (outcome) {
       case "complete":
-        await this.#dropLog(index);
+        await this.#dropLog(index as LogIndex);
         return;
       case "partial":
         logger.warn("a checkpoint was held up by another reader of the state file");

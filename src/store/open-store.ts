@@ -1,7 +1,7 @@
 import { randomInteger } from "../lib/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import { SqliteState } from "../mvcc/index.ts";
-import type { EventWindowLimits, StateStorage } from "../mvcc/index.ts";
+import type { EventWindowLimits, PendingLimits, StateStorage } from "../mvcc/index.ts";
 import { createRaft } from "../raft/index.ts";
 import type { LogEntry, LogIndex, RaftCore, RaftLimits, Term } from "../raft/index.ts";
 import { claimIdentity, confirmIdentity, hasLog } from "./claim-identity.ts";
@@ -57,6 +57,7 @@ export interface StoreLimits {
   readonly driver?: DriverLimits;
   readonly housekeeper?: Partial<HousekeeperLimits>;
   readonly window?: EventWindowLimits;
+  readonly pending?: PendingLimits;
   readonly segmentBytes?: number;
   readonly growthBytes?: number;
   readonly raft?: Partial<RaftLimits>;
@@ -114,7 +115,8 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
   const { storage, lock, identity } = ground;
   const { clusterId } = identity;
   const self = selfOf(options.group, identity);
-  const state = new StoreState({ storage, clusterId, window: limits.window });
+  const { window, pending } = limits;
+  const state = new StoreState({ storage, clusterId, window, pending });
   const group = state.group ?? (identity.founder ? groupOf(self) : EMPTY_GROUP);
   checkPeers(options, group, self);
   const { log, opened, entries } = await openLog(
@@ -130,7 +132,7 @@ async function assemble(options: OpenStoreOptions, ground: Ground): Promise<Stor
     ...options,
     transport,
     base: () => log.base.index,
-    take: (path) => storage.snapshot(path),
+    take: (path) => state.snapshot(path, (work) => driver.exclusive(work)),
     installState: (path) => housekeeper.aside(() => install(path)),
   });
   const install = async (path: string): Promise<GroupRecord> => {

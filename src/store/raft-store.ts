@@ -208,7 +208,8 @@ export class RaftStore implements Store {
 
   async snapshot(path: string): Promise<void> {
     this.#checkOpen();
-    await this.#parts.state.storage.snapshot(path);
+    const { state, driver } = this.#parts;
+    await state.snapshot(path, (work) => driver.exclusive(work));
   }
 
   close(): Promise<void> {

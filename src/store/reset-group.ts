@@ -108,6 +108,7 @@ async function keep(options: ResetGroupOptions, snapshot: string): Promise<void>
     } finally {
       await log.close();
     }
+    machine.flush();
     await storage.snapshot(snapshot);
   } finally {
     await storage.close();

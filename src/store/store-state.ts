@@ -1,6 +1,15 @@
 import { StateMachine } from "../mvcc/index.ts";
-import type { CommandResult, EventWindowLimits, StateStorage } from "../mvcc/index.ts";
+import type {
+  CheckpointOutcome,
+  CommandResult,
+  EventWindowLimits,
+  Exclusive,
+  PendingLimits,
+  StatePoint,
+  StateStorage,
+} from "../mvcc/index.ts";
 import type { LogEntry } from "../raft/index.ts";
+import { isDiskFull } from "./disk.ts";
 import type { Applier } from "./driver-options.ts";
 import { decodeGroup, encodeGroup } from "./group-record.ts";
 import type { GroupRecord } from "./group-record.ts";
@@ -13,16 +22,19 @@ export class StoreState implements Applier {
   readonly storage: StateStorage;
   readonly #clusterId: string;
   readonly #window: EventWindowLimits | undefined;
+  readonly #pending: PendingLimits | undefined;
   #machine: StateMachine;
 
   constructor(options: {
     readonly storage: StateStorage;
     readonly clusterId: string;
     readonly window?: EventWindowLimits | undefined;
+    readonly pending?: PendingLimits | undefined;
   }) {
     this.storage = options.storage;
     this.#clusterId = options.clusterId;
     this.#window = options.window;
+    this.#pending = options.pending;
     this.#machine = this.#load();
   }
 
@@ -52,6 +64,30 @@ export class StoreState implements Applier {
     this.#machine.applyConfig(entry, stored);
   }
 
+  /**
+   * Makes what is applied at the call durable. If it is "complete", the file stands for all
+   * entries up to `index` and the log need not.
+   */
+  async checkpoint(
+    exclusive: Exclusive,
+  ): Promise<{ readonly outcome: CheckpointOutcome; readonly index: number }> {
+    try {
+      this.#machine.flush();
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      return { outcome: "full", index: this.#machine.storedIndex };
+    }
+    const index = this.#machine.storedIndex;
+    return { outcome: await this.storage.checkpoint(exclusive), index };
+  }
+
+  /** A copy of all that is applied at the call. @throws as StateStorage.snapshot */
+  async snapshot(path: string, exclusive: Exclusive): Promise<StatePoint> {
+    // Alone: a write while the write-ahead log starts anew would wait on the event loop.
+    await exclusive(() => Promise.resolve(this.#machine.flush()));
+    return this.storage.snapshot(path);
+  }
+
   /** The file's state becomes this one; nothing may be applied or read from disk meanwhile. */
   async install(path: string): Promise<void> {
     await this.storage.install(path);
@@ -59,6 +95,7 @@ export class StoreState implements Applier {
   }
 
   #load(): StateMachine {
-    return new StateMachine({ db: this.storage.db, window: this.#window });
+    const { db } = this.storage;
+    return new StateMachine({ db, window: this.#window, pending: this.#pending });
   }
 }

@@ -5,7 +5,7 @@ import {
   SeededRandom,
   silentLogger,
 } from "../../lib/index.ts";
-import { MemoryState } from "../../mvcc/index.ts";
+import { MemoryState, stateHash, StateMachine } from "../../mvcc/index.ts";
 import type { MemberId, MemberRole } from "../../raft/index.ts";
 import type { GroupStart } from "../group-options.ts";
 import { openStore } from "../open-store.ts";
@@ -189,6 +189,16 @@ export class TestGroup {
   roleOf(id: number): MemberRole | undefined {
     const members = this.findLeader()?.store.membership.members() ?? [];
     return members.find((member) => member.id === id)?.role;
+  }
+
+  /** Every member's state as its file has it; all that is applied is there. */
+  async hashes(): Promise<string[]> {
+    const hashes: string[] = [];
+    for (const { store, storage } of this.members.values()) {
+      await this.during(store.snapshot("/hashed"));
+      hashes.push(stateHash(new StateMachine({ db: storage.db })));
+    }
+    return hashes;
   }
 
   /** Lets time pass. */

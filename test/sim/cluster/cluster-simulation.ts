@@ -209,7 +209,7 @@ export class ClusterSimulation implements Simulation {
       await timeline.runUntil(timeline.nowMs + LOOK_MS);
     }
     for (const server of servers) {
-      const image = server.state?.db.serialize();
+      const image = await server.wholeState();
       this.#compareHash(run, { files: new Map(), image });
     }
     await collect(run);

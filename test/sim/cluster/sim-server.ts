@@ -37,6 +37,7 @@ const LIMITS = {
     windowMs: 2_000,
     retention: { maxEntries: 24, maxBytes: 32 * 1_024 },
   },
+  pending: { entries: 6, bytes: 8_192 },
 };
 const VERSION = {
   major: "1",
@@ -124,10 +125,6 @@ export class SimServer {
     return this.#life?.clock;
   }
 
-  get state(): MemoryState | undefined {
-    return this.#life?.storage;
-  }
-
   get refusal(): Error | undefined {
     return this.#life?.refusal;
   }
@@ -191,6 +188,15 @@ export class SimServer {
     life.clock.stop();
     this.#around.network.detach(life.endpoint);
     this.remains = { files: life.disk.afterCrash("power"), image: life.storage.image() };
+  }
+
+  /** Its state with all that is applied: asked for a copy, it writes what waits to its file. */
+  async wholeState(): Promise<Remains["image"]> {
+    const life = this.#life;
+    // Whether there is room for the copy is of no importance.
+    life?.store?.snapshot(`${DIRECTORY}/whole.db`).catch(() => undefined);
+    await settle();
+    return life?.storage.db.serialize();
   }
 
   #imageOf({ storage }: Life, kind: "kill" | "power"): Remains["image"] {
