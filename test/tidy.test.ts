@@ -22,7 +22,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   images: ["lib"],
   runtime: ["lib", "images"],
   kubelet: [...SHARED, "client", "runtime"],
-  proxy: [...SHARED, "client"],
+  dns: SHARED,
+  proxy: [...SHARED, "client", "dns"],
   cli: [...SHARED, "client", "images"],
   // os implements what these rooms declare, and imports nothing but their interfaces.
   os: ["lib", "store", "runtime", "kubelet", "proxy", "apiserver"],

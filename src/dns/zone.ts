@@ -2,6 +2,8 @@ import type { Service } from "../api/index.ts";
 import { dashed, namedEndpoints, undashed } from "./cluster-view.ts";
 import type { ClusterView, EndpointPort, NamedEndpoint } from "./cluster-view.ts";
 
+/** The domain of a cluster that was given no other. */
+export const CLUSTER_DOMAIN = "cluster.local";
 /** Seconds that answers about the cluster, and their absence, may be remembered. */
 export const ZONE_TTL_SECONDS = 5;
 /** Names of the cluster that an ExternalName may lead through. */

@@ -13,6 +13,7 @@ import {
   type KubeObject,
 } from "../client/index.ts";
 import { sleep, type Clock, type Logger } from "../lib/index.ts";
+import { ClusterZone, CLUSTER_DOMAIN, type ZoneOptions } from "../dns/index.ts";
 import type { EgressPolicy } from "./egress/egress-router.ts";
 import { EgressServer } from "./egress/egress-server.ts";
 import type { NameResolver } from "./egress/outside-targets.ts";
@@ -75,6 +76,8 @@ export interface ProxyOptions {
    * away. Each takes two descriptors.
    */
   readonly maxConnections?: number;
+  /** What the cluster's names are; of "cluster.local" unless given. */
+  readonly zone?: Partial<Omit<ZoneOptions, "view">>;
   /** Looks up names outside of the cluster; the machine's resolver unless given. */
   readonly resolve?: NameResolver;
 }
@@ -114,6 +117,8 @@ export interface Proxy {
   openEgress(path: string, policy: EgressPolicy): { close(): void };
   /** The kubelet of this node found that a pod, its status with it, is ready or is not. */
   podReadiness(pod: Pod, readiness: { readonly ready: boolean }): void;
+  /** The cluster's names, as this proxy sees them. */
+  readonly zone: ClusterZone;
   /** Opens a connection to a pod's port, on whichever node it is: for port-forward. */
   readonly dial: EndpointDial;
   /**
@@ -128,6 +133,7 @@ export function createProxy(options: ProxyOptions): Proxy {
 }
 
 class TableProxy implements Proxy {
+  readonly zone: ClusterZone;
   readonly dial: EndpointDial;
   readonly #options: ProxyOptions;
   readonly #builder: RoutingBuilder;
@@ -154,6 +160,7 @@ class TableProxy implements Proxy {
     const { client, clock, logger, endpointSocket, nodePortAddress, remote } = options;
     this.#options = options;
     this.#builder = new RoutingBuilder(remote?.nodeName);
+    this.zone = new ClusterZone({ domain: CLUSTER_DOMAIN, ...options.zone, view: this.#builder });
     this.#traffic = new TrafficCounts(clock);
     this.#states = new EndpointStates(clock, this.#traffic);
     this.#sleepers = new Sleepers({ client, clock, logger });
@@ -179,6 +186,7 @@ class TableProxy implements Proxy {
     this.#egress = new EgressServer({
       ...shared,
       maxConnections: maxClients,
+      zone: this.zone,
       service: (namespace, name) => this.#builder.service(namespace, name),
       nodeOfPod: (ip) => this.#peerAddresses.nodeOfPod(ip),
       ...(options.resolve === undefined ? {} : { resolve: options.resolve }),
@@ -361,7 +369,7 @@ class TableProxy implements Proxy {
     const isBound = (namespace: string, name: string): boolean =>
       !this.#services.failedFor(namespace, name) && !this.#datagrams.failedFor(namespace, name);
     this.#balancerStatus
-      .publish(this.#builder.services(), isBound)
+      .publish([...this.#builder.services()], isBound)
       .catch((error: unknown) => logger.warn("Service status", { error: String(error) }));
   }
 

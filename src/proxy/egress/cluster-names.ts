@@ -1,4 +1,5 @@
 import type { Service } from "../../api/index.ts";
+import { searchZone, type ClusterZone } from "../../dns/index.ts";
 import type { Endpoint, RoutingTable, ServicePort } from "../routing/routing-table.ts";
 
 /** What a host and port are in the cluster. */
@@ -15,12 +16,15 @@ export type ClusterAddress =
   | { readonly type: "outside" };
 
 export interface ClusterNamesOptions {
+  /** The same names that the cluster's DNS answers for. */
+  readonly zone: ClusterZone;
   service(namespace: string, name: string): Service | undefined;
   /** The node a pod's address belongs to. */
   nodeOfPod(ip: string): string | undefined;
 }
 
-const CLUSTER_DOMAIN = "cluster.local";
+/** Services of type ExternalName that one may lead through. */
+const MAX_ALIASES = 4;
 const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
 
 /** Looks up names as a cluster's DNS would, in a routing table. */
@@ -50,28 +54,63 @@ export class ClusterNames {
   /** `host` in lower case; `namespace` is that of who asks. */
   find(namespace: string, host: string, port: number): ClusterAddress {
     if (IPV4.test(host)) return this.#findIp(host, port);
-    const service = serviceName(namespace, host);
-    if (service === undefined) return { type: "outside" };
-    const known = this.#options.service(service.namespace, service.name);
-    if (known === undefined) return { type: service.certain ? "unknown" : "outside" };
+    const service = serviceName(namespace, host, this.#options.zone.domain);
+    const known =
+      service === undefined ? undefined : this.#options.service(service.namespace, service.name);
+    if (service === undefined || known === undefined) return this.#findName(namespace, host, port);
     const alias = known.spec?.type === "ExternalName" ? known.spec.externalName : undefined;
-    if (alias !== undefined) return { type: "alias", host: alias.toLowerCase() };
+    if (alias !== undefined) return this.#follow(namespace, alias, port);
     const key = `${service.namespace}/${service.name}`;
     const ports = (this.#services.get(key) ?? []).filter(({ protocol }) => protocol === "TCP");
     const found = choosePort(ports, port);
     return found === undefined ? { type: "no-port", service: key } : { type: "port", port: found };
   }
 
-  /** The addresses of a name of the cluster, in no order; undefined when it is not of it. */
-  resolve(namespace: string, host: string): readonly string[] | "unknown" | undefined {
-    const service = serviceName(namespace, host);
-    if (service === undefined) return undefined;
-    const known = this.#options.service(service.namespace, service.name);
-    if (known === undefined) return service.certain ? "unknown" : undefined;
-    const clusterIp = known.spec?.clusterIP ?? "";
-    if (clusterIp !== "" && clusterIp !== "None") return [clusterIp];
-    const ports = this.#services.get(`${service.namespace}/${service.name}`) ?? [];
-    return [...new Set(ports.flatMap(({ endpoints }) => endpoints.map(({ ip }) => ip)))];
+  /** What the cluster's DNS says of the name to a pod of the namespace. */
+  resolve(namespace: string, host: string): NameAnswer {
+    const answer = searchZone(this.#options.zone, namespace, host, "A");
+    switch (answer.type) {
+      case "outside":
+        return { type: "outside", host: answer.target };
+      case "unknown":
+        return { type: "unknown" };
+      case "elsewhere":
+        return host.endsWith(".svc") ? { type: "unknown" } : { type: "outside", host };
+      case "records": {
+        const found = answer.records.flatMap(({ type, data }) => (type === "A" ? [data] : []));
+        return { type: "addresses", addresses: found };
+      }
+    }
+  }
+
+  /** A name that is no Service's own: that of an endpoint, or of a pod by its address. */
+  #findName(namespace: string, host: string, port: number): ClusterAddress {
+    const answer = this.resolve(namespace, host);
+    switch (answer.type) {
+      case "unknown":
+        return { type: "unknown" };
+      case "outside":
+        return answer.host === host ? { type: "outside" } : { type: "alias", host: answer.host };
+      case "addresses": {
+        const [ip] = answer.addresses;
+        return ip === undefined ? { type: "unknown" } : this.#findIp(ip, port);
+      }
+    }
+  }
+
+  /** An ExternalName may lead to another Service; its names are whole ones. */
+  #follow(namespace: string, externalName: string, port: number): ClusterAddress {
+    const { zone, service } = this.#options;
+    let host = externalName.toLowerCase().replace(/\.$/, "");
+    for (let step = 0; step < MAX_ALIASES; step++) {
+      if (!host.endsWith(`.svc.${zone.domain}`)) return { type: "alias", host };
+      const named = serviceName(namespace, host, zone.domain);
+      const known = named === undefined ? undefined : service(named.namespace, named.name);
+      const next = known?.spec?.type === "ExternalName" ? known.spec.externalName : undefined;
+      if (next === undefined) return this.find(namespace, host, port);
+      host = next.toLowerCase().replace(/\.$/, "");
+    }
+    return { type: "unknown" };
   }
 
   #findIp(ip: string, number: number): ClusterAddress {
@@ -91,27 +130,30 @@ export class ClusterNames {
   }
 }
 
+/** What a name is to a pod. */
+export type NameAnswer =
+  | { readonly type: "addresses"; readonly addresses: readonly string[] }
+  /** To be looked up elsewhere, by this name. */
+  | { readonly type: "outside"; readonly host: string }
+  | { readonly type: "unknown" };
+
 interface ServiceName {
   readonly namespace: string;
   readonly name: string;
-  /** The name says itself that it is a Service. */
-  readonly certain: boolean;
 }
 
 /** `NAME`, `NAME.NS`, `NAME.NS.svc`, `NAME.NS.svc.cluster.local`. */
-function serviceName(namespace: string, host: string): ServiceName | undefined {
-  const inCluster = host.endsWith(`.${CLUSTER_DOMAIN}`);
-  const short = inCluster ? host.slice(0, -CLUSTER_DOMAIN.length - 1) : host;
+function serviceName(namespace: string, host: string, domain: string): ServiceName | undefined {
+  const inCluster = host.endsWith(`.${domain}`);
+  const short = inCluster ? host.slice(0, -domain.length - 1) : host;
   const [name = "", second, third, ...rest] = short.split(".");
   if (second === undefined) {
-    return inCluster ? undefined : { namespace, name, certain: false };
+    return inCluster ? undefined : { namespace, name };
   }
   if (third === undefined) {
-    return inCluster ? undefined : { namespace: second, name, certain: false };
+    return inCluster ? undefined : { namespace: second, name };
   }
-  return third === "svc" && rest.length === 0
-    ? { namespace: second, name, certain: true }
-    : undefined;
+  return third === "svc" && rest.length === 0 ? { namespace: second, name } : undefined;
 }
 
 /**

@@ -121,9 +121,10 @@ export class EgressRouter implements RequestRouter {
   async #resolve(host: string): Promise<RequestTarget> {
     const { policy, outside } = this.#options;
     const known = this.#options.names().resolve(policy.namespace, host);
-    if (known === "unknown") return lookupFailed(host, "dns-error");
-    if (known !== undefined) return { type: "answer", value: { addresses: known } };
-    const found = await outside.lookup(host);
+    if (known.type === "unknown") return lookupFailed(host, "dns-error");
+    if (known.type === "addresses")
+      return { type: "answer", value: { addresses: known.addresses } };
+    const found = await outside.lookup(known.host);
     if (found.type === "failed") return lookupFailed(host, found.code);
     // Whoever asks is about to dial what is answered, which nobody looks at again.
     const usable = usableAddresses(host, found.addresses);

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Service } from "../../api/index.ts";
+import { CLUSTER_DOMAIN, ClusterZone } from "../../dns/index.ts";
 import { ManualClock, silentLogger, type Clock } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { createEndpointDial } from "../net/endpoint-dialer.ts";
@@ -50,7 +51,9 @@ describe("EgressServer", () => {
 
   function start(clock: Clock = wallClock, options: Partial<EgressServerOptions> = {}): void {
     states = new EndpointStates(clock);
+    builder = new RoutingBuilder();
     egress = new EgressServer({
+      zone: new ClusterZone({ domain: CLUSTER_DOMAIN, view: builder }),
       clock,
       logger: silentLogger,
       states,
@@ -68,7 +71,6 @@ describe("EgressServer", () => {
       },
       ...options,
     });
-    builder = new RoutingBuilder();
     egress.open(pod(), {
       namespace: "shop",
       allows: (scheme, host, port) => allowed(scheme, host, port),

@@ -1,4 +1,5 @@
 import type { EndpointSlice, Ingress, IngressClass, Service } from "../../api/index.ts";
+import type { ClusterView } from "../../dns/index.ts";
 import { compileIngresses, isOurs, NO_RULES, type HostRules } from "./ingress-rules.ts";
 import type { RoutingTable, ServicePort } from "./routing-table.ts";
 import { compileService, sameServicePort } from "./service-ports.ts";
@@ -13,7 +14,7 @@ interface Meta {
  * Keeps what the API says and compiles routing tables from it. A build compiles only the Services
  * that changed since the last one and keeps the identity of everything that stayed the same.
  */
-export class RoutingBuilder {
+export class RoutingBuilder implements ClusterView {
   readonly #services = new Map<string, Service>();
   /** By Service, then by slice name. */
   readonly #slices = new Map<string, Map<string, EndpointSlice>>();
@@ -32,8 +33,12 @@ export class RoutingBuilder {
     this.#nodeName = nodeName;
   }
 
-  services(): readonly Service[] {
-    return [...this.#services.values()];
+  services(): Iterable<Service> {
+    return this.#services.values();
+  }
+
+  slicesOf(namespace: string, name: string): readonly EndpointSlice[] {
+    return [...(this.#slices.get(`${namespace}/${name}`)?.values() ?? [])];
   }
 
   setService(service: Service): void {

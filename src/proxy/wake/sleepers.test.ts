@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "../../client/index.ts";
+import { CLUSTER_DOMAIN, ClusterZone } from "../../dns/index.ts";
 import { drainMicrotasks, ManualClock, silentLogger } from "../../lib/index.ts";
 import { eventually } from "../../lib/testing/eventually.ts";
 import { EgressServer } from "../egress/egress-server.ts";
@@ -151,6 +152,7 @@ describe("Sleepers", () => {
       const http = new IngressServer(shared);
       const egress = new EgressServer({
         ...shared,
+        zone: new ClusterZone({ domain: CLUSTER_DOMAIN, view: builder }),
         service: (namespace, name) => builder.service(namespace, name),
         nodeOfPod: () => undefined,
       });
