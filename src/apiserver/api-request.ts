@@ -1,6 +1,7 @@
 import type { ResourceDefinition } from "../api/index.ts";
 import type { Clock, Fetch, Logger, Random } from "../lib/index.ts";
 import type { Registry, ResourceRegistry } from "../registry/index.ts";
+import type { AuditNote } from "./audit/audit-event.ts";
 import type { Authenticator } from "./authenticator.ts";
 import type { NodeStats } from "./metrics-api/node-stats.ts";
 import type { Media } from "./media-type.ts";
@@ -41,6 +42,8 @@ export interface ApiRequest {
   readonly definition: ResourceDefinition;
   readonly resource: ResourceRegistry;
   readonly media: Media;
+  /** What the audit log will tell. */
+  readonly note: AuditNote;
   /** Become Warning headers of the answer. */
   readonly warnings: string[];
 }

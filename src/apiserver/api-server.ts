@@ -5,6 +5,12 @@ import { type Clock, type Logger, type Random, randomUuid, sleep } from "../lib/
 import type { Registry } from "../registry/index.ts";
 import { answerError, answerObject, wantsPretty } from "./answer.ts";
 import type { ApiContext, ApiRequest, NodeConnector } from "./api-request.ts";
+import {
+  type AuditedRequest,
+  auditLine,
+  type AuditNote,
+  type AuditSink,
+} from "./audit/audit-event.ts";
 import type { Authenticator } from "./authenticator.ts";
 import type { Authorizer } from "./authorizer.ts";
 import { DiscoveryHandler } from "./discovery/discovery-handler.ts";
@@ -65,6 +71,10 @@ export interface ApiServerOptions {
   readonly version: VersionInfo;
   /** Further conditions of /readyz by name; each says whether it holds. */
   readonly readiness?: Checks;
+  /** Gets a line for each request; none is made without it. */
+  readonly audit?: AuditSink;
+  /** Where a request came from; undefined inside the process. */
+  readonly addressOf?: (request: Request) => string | undefined;
   /** Requests that are served at a time, watches and logs not counted. */
   readonly maxRequestsInFlight?: number;
 }
@@ -108,7 +118,10 @@ function answerVersion(version: VersionInfo): Promise<Response> {
 }
 
 /** A request whose user may make it. */
-type Authorized = Pick<ApiRequest, "context" | "request" | "target" | "query" | "user" | "media">;
+type Authorized = Pick<
+  ApiRequest,
+  "context" | "request" | "target" | "query" | "user" | "media" | "note"
+>;
 
 class ApiServer {
   readonly #options: ApiServerOptions;
@@ -147,49 +160,75 @@ class ApiServer {
 
   /** Never rejects: whatever goes wrong becomes an answer. */
   async serve(request: Request, origin: RequestOrigin = {}): Promise<Response> {
-    const startMs = this.#options.clock.monotonic();
-    const response = await this.#answer(request, origin);
-    response.headers.set("audit-id", auditId(request, this.#options.random));
+    const { clock, registry, logger } = this.#options;
+    const startMs = clock.monotonic();
+    const note: AuditNote = {};
+    const response = await this.#answer(request, origin, note);
+    const id = auditId(request, this.#options.random);
+    response.headers.set("audit-id", id);
     if (request.method !== "GET" && request.method !== "HEAD") {
-      response.headers.set(REVISION_HEADER, String(this.#options.registry.revision));
+      response.headers.set(REVISION_HEADER, String(registry.revision));
     }
-    const durationMs = this.#options.clock.monotonic() - startMs;
+    const durationMs = clock.monotonic() - startMs;
     const path = pathnameOf(request.url);
     const { method } = request;
-    this.#options.logger.debug("request", { method, path, status: response.status, durationMs });
+    logger.debug("request", { method, path, status: response.status, durationMs });
+    this.#audit({ id, request, note, code: response.status }, durationMs);
     return response;
   }
 
-  async #answer(request: Request, origin: RequestOrigin): Promise<Response> {
+  #audit(
+    audited: Pick<AuditedRequest, "id" | "request" | "note" | "code">,
+    durationMs: number,
+  ): void {
+    const { audit, addressOf, clock } = this.#options;
+    if (audit === undefined) return;
+    const address = addressOf?.(audited.request);
+    const answeredMs = clock.now();
+    const times = { answeredMs, receivedMs: answeredMs - durationMs };
+    audit.write(auditLine({ ...audited, ...times, ...(address !== undefined && { address }) }));
+  }
+
+  async #answer(request: Request, origin: RequestOrigin, note: AuditNote): Promise<Response> {
     let media: Media = JSON_MEDIA;
     try {
       // The term in which the request begins, before anything waits.
       const context = this.#contextOf(request, origin);
       const known = this.#senderOf(request, origin);
-      const sender = known instanceof Promise ? await known : known;
-      const user = actingUser(request.headers, sender ?? strangerOf(request), context.access);
+      const found = known instanceof Promise ? await known : known;
+      const sender = found ?? strangerOf(request);
+      note.sender = sender;
+      const user = actingUser(request.headers, sender, context.access);
+      note.user = user;
       const target = parseTarget(pathnameOf(request.url));
       if (target === undefined) return pageNotFound();
+      note.target = target;
       const query = queryOf(request.url);
-      const verb = this.#authorize(user, request, target, query);
-      if (target.type === "path") {
-        if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed();
-        if (target.path === "/version") return await answerVersion(this.#options.version);
-        const keys = this.#options.serviceAccountTokens?.keys;
-        const issuer = keys && (await answerIssuer(request, target.path, keys));
-        if (issuer !== undefined) return issuer;
-        return (
-          (await this.#discovery.answer(request, target.path, query)) ??
-          pathAnswer(target, context.registry.definitions.all)
-        );
-      }
+      const verb = this.#authorize({ user, request, target, query }, note);
+      if (target.type === "path") return await this.#answerPath(request, target, query);
       if (!isLogText(target) && !isValueRead(target, request.method))
         media = this.#negotiator.negotiate(request);
-      return await this.#run({ context, request, target, query, user, media }, verb);
+      return await this.#run({ context, request, target, query, user, media, note }, verb);
     } catch (error) {
       const pretty = wantsPretty(request, queryOf(request.url));
-      return answerError(this.#statusOf(error, request), media, { pretty });
+      const refusal = this.#statusOf(error, request);
+      note.refusal = refusal.status;
+      return answerError(refusal, media, { pretty });
     }
+  }
+
+  async #answerPath(
+    request: Request,
+    target: Extract<RequestTarget, { readonly type: "path" }>,
+    query: URLSearchParams,
+  ): Promise<Response> {
+    if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed();
+    if (target.path === "/version") return answerVersion(this.#options.version);
+    const keys = this.#options.serviceAccountTokens?.keys;
+    const issuer = keys && (await answerIssuer(request, target.path, keys));
+    if (issuer !== undefined) return issuer;
+    const discovered = await this.#discovery.answer(request, target.path, query);
+    return discovered ?? pathAnswer(target, this.#options.registry.definitions.all);
   }
 
   #contextOf({ method }: Request, { term }: RequestOrigin): ApiContext {
@@ -201,12 +240,19 @@ class ApiServer {
     return origin.user ?? this.#options.authenticator.authenticate(request);
   }
 
-  #authorize(user: User, request: Request, target: RequestTarget, query: URLSearchParams): string {
+  #authorize(
+    given: Pick<Authorized, "user" | "request" | "query"> & { readonly target: RequestTarget },
+    note: AuditNote,
+  ): string {
+    const { user, request, target, query } = given;
     const verb =
       target.type === "path" ? request.method.toLowerCase() : verbOf(request.method, target, query);
     if (verb === undefined) throw methodNotAllowed();
+    note.verb = verb;
     const attributes = attributesOf(target, verb, query);
     const { allowed, reason } = this.#context.access.decide(user, attributes);
+    note.decision = allowed ? "allow" : "forbid";
+    note.reason = reason;
     if (!allowed) throw forbiddenError(user.name, attributes, reason);
     return verb;
   }

@@ -1,6 +1,7 @@
 export type { NodeConnector } from "./api-request.ts";
 export { createApiServer } from "./api-server.ts";
 export type { ApiServerOptions, VersionInfo } from "./api-server.ts";
+export type { AuditSink } from "./audit/audit-event.ts";
 export { firstAuthenticator, tokenAuthenticator } from "./authenticator.ts";
 export type { Authenticator } from "./authenticator.ts";
 export type { Attributes, Authorizer, Decision } from "./authorizer.ts";

@@ -105,6 +105,13 @@ export const maxPods = z.coerce
   .refine((value) => value >= 1 && value <= MOST_PODS_A_NODE)
   .describe(`a number of pods from 1 to ${MOST_PODS_A_NODE}`);
 
+export const count = z.coerce
+  .string()
+  .regex(/^\d{1,4}$/)
+  .transform(Number)
+  .refine((value) => value >= 1)
+  .describe("a number from 1 to 9999");
+
 /** Gives the origin alone: "https://192.0.2.7:6443". */
 export const serverUrl = z
   .string()

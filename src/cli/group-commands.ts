@@ -83,6 +83,14 @@ export function evictionOptions(command: Command): Command {
     );
 }
 
+/** The log of who did what. */
+export function auditOptions(command: Command): Command {
+  return command
+    .option("--audit-log-path <file>", "write a line for each request to the API (none)")
+    .option("--audit-log-maxsize <megabytes>", "begin another file after so much (100)")
+    .option("--audit-log-maxbackup <number>", "keep so many files besides (10)");
+}
+
 /** What only a server among others, or one with its state elsewhere, needs. */
 export function groupServerOptions(command: Command): Command {
   return joinOptions(command)

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { AssertionError } from "../lib/index.ts";
 import {
   addGroupVerbs,
+  auditOptions,
   evictionOptions,
   groupServerOptions,
   machineOptions,
@@ -92,7 +93,7 @@ function serverOptions(
   options: ProgramOptions,
   logLevel: ServerFlags["logLevel"],
 ): Command {
-  return evictionOptions(machineOptions(dataDirOption(command, options)))
+  return auditOptions(evictionOptions(machineOptions(dataDirOption(command, options))))
     .option("--https-port <port>", "the API's port; 0 picks a free one (6443, or free if taken)")
     .option("--http-port <port>", "Ingress's port; 0 picks a free one (8080, or free if taken)")
     .option("--ingress-https-port <port>", INGRESS_HTTPS_PORT_HELP)

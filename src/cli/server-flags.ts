@@ -4,6 +4,7 @@ import {
   certificateLifetimeMs,
   certificateName,
   cidr,
+  count,
   directory,
   durationMs,
   endpoints,
@@ -73,6 +74,11 @@ export interface ServerFlags {
   readonly defaultUnreachableTolerationSeconds?: number;
   /** How long certificates last that this server issues, to machines and to itself. */
   readonly clusterSigningDurationMs?: number;
+  /** Where a line is written for each request; nowhere when absent. */
+  readonly auditLogPath?: string;
+  /** Mebibytes after which the audit log is put aside, and how many of those are kept. */
+  readonly auditLogMaxsize?: number;
+  readonly auditLogMaxbackup?: number;
 }
 
 /** By the flag's name; a duration has its unit in the name only afterwards. */
@@ -105,6 +111,9 @@ const shape = {
   defaultNotReadyTolerationSeconds: seconds.optional(),
   defaultUnreachableTolerationSeconds: seconds.optional(),
   clusterSigningDuration: certificateLifetimeMs.optional(),
+  auditLogPath: file.optional(),
+  auditLogMaxsize: count.optional(),
+  auditLogMaxbackup: count.optional(),
 };
 
 /**
@@ -209,6 +218,9 @@ export function formatServerFlags(flags: ServerFlags): string[] {
     defaultNotReadyTolerationSeconds: flags.defaultNotReadyTolerationSeconds,
     defaultUnreachableTolerationSeconds: flags.defaultUnreachableTolerationSeconds,
     clusterSigningDuration: signingMs === undefined ? undefined : `${signingMs}ms`,
+    auditLogPath: flags.auditLogPath,
+    auditLogMaxsize: flags.auditLogMaxsize,
+    auditLogMaxbackup: flags.auditLogMaxbackup,
   };
   const words = Object.entries(values).flatMap(([field, value]) => {
     if (value === undefined || value === false) return [];

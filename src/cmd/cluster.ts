@@ -7,10 +7,11 @@ import type { ImageStore } from "../images/index.ts";
 import { PEER_ADDRESS_ANNOTATION } from "../kubelet/index.ts";
 import type { Fetch } from "../lib/index.ts";
 import { hostOfNode } from "../os/index.ts";
-import type { ClaimedRanges, KeyPair, NodeLink } from "../os/index.ts";
+import type { ClaimedRanges, KeyPair, NodeLink, RotatingFile } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy, ProxyPorts } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
+import { openAuditLog } from "./audit-log.ts";
 import { createComponentTokens } from "./components.ts";
 import { createControlPlane, isImagePath } from "./control-plane.ts";
 import type { ControlPlane } from "./control-plane.ts";
@@ -66,7 +67,8 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
   const failed = Promise.withResolvers<Error>();
   const store = await openServerStore(flags, ground, identity, doors, failed.resolve);
   const running = new AbortController();
-  const server: Server = { flags, ground, ranges, doors, store, signal: running.signal };
+  const audit = await openAuditLog(flags, ground);
+  const server: Server = { flags, ground, ranges, doors, store, audit, signal: running.signal };
   keepAccess(server);
   keepServerCertificates({
     ...ground,
@@ -99,6 +101,7 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
       await doors.api.stop();
       await images.store.close();
       await store.close();
+      await audit?.close();
       removeRecord(ground);
       ranges.release();
     },
@@ -112,6 +115,7 @@ interface Server {
   readonly ranges: ClaimedRanges;
   readonly doors: Doors;
   readonly store: Store;
+  readonly audit: RotatingFile | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -207,6 +211,7 @@ function serveControlPlane(server: Server, images: ServerImages, parts: () => Pa
       unreachable: flags.defaultUnreachableTolerationSeconds ?? DEFAULT_TOLERATION_SECONDS,
     },
     snapshotDirectory: directory.snapshots,
+    audit: server.audit,
     certificateLifetimeMs: flags.clusterSigningDurationMs,
   });
   doors.api.serve(controlPlane.front);

@@ -10,6 +10,7 @@ import {
   tokenAuthenticator,
 } from "../apiserver/index.ts";
 import type {
+  AuditSink,
   Authenticator,
   Forwarding,
   NodeConnector,
@@ -59,6 +60,8 @@ export interface ControlPlaneOptions {
   readonly certificateLifetimeMs?: number | undefined;
   /** Where snapshots take shape before they are sent. */
   readonly snapshotDirectory: string;
+  /** Is told of every request; nobody is without it. */
+  readonly audit?: AuditSink | undefined;
 }
 
 export interface ControlPlane {
@@ -74,6 +77,9 @@ export interface ControlPlane {
   /** Signs what Secrets of type kubernetes.io/service-account-token hold. */
   readonly signAccountToken: ServiceAccountTokens["signLegacy"];
 }
+
+/** Where requests came from that are answered here. */
+type Addresses = WeakMap<Request, string>;
 
 /** The server tower, from the store up. */
 export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
@@ -100,9 +106,10 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     bootstrapTokenAuthenticator(present, clock),
   );
   const peer = peersOf(options);
+  const addresses: Addresses = new WeakMap();
   const forwarding = createForwarding({
     store,
-    app: createApi(options, { registry, authenticator, accounts }),
+    app: createApi(options, { registry, authenticator, accounts, addresses }),
     peer,
     authenticator,
     clock,
@@ -134,7 +141,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     registry,
     api: forwarding.front,
     termFetch: (term) => forwarding.termFetch(term),
-    ...fronts(options, { forwarding, cluster, renewals, authenticator }),
+    ...fronts(options, { forwarding, cluster, renewals, authenticator, addresses }),
     clientOf,
     signAccountToken: (...given) => accounts.signLegacy(...given),
   };
@@ -160,6 +167,7 @@ function createApi(
     readonly registry: Registry;
     readonly authenticator: Authenticator;
     readonly accounts: ServiceAccountTokens;
+    readonly addresses: Addresses;
   },
 ): Hono {
   const { store, clock, random, logger } = options;
@@ -170,6 +178,8 @@ function createApi(
     logger: logger.child({ room: "apiserver" }),
     authenticator: parts.authenticator,
     serviceAccountTokens: parts.accounts,
+    addressOf: (request) => parts.addresses.get(request),
+    ...(options.audit === undefined ? {} : { audit: options.audit }),
     nodeConnector: options.nodeConnector,
     portForwarder: options.portForwarder,
     readiness: { leader: () => store.leadership.leader !== undefined },
@@ -199,10 +209,11 @@ function fronts(
     readonly cluster: ClusterApp;
     readonly renewals: ControlPlane["peerFront"];
     readonly authenticator: Authenticator;
+    readonly addresses: Addresses;
   },
 ): Pick<ControlPlane, "front" | "peerFront"> {
   const { images } = options;
-  const { forwarding, cluster, renewals, authenticator } = parts;
+  const { forwarding, cluster, renewals, authenticator, addresses } = parts;
   const distribution = createDistributionApp({
     images,
     authorize: async (request) =>
@@ -213,6 +224,7 @@ function fronts(
       const { pathname } = new URL(request.url);
       if (isImagePath(pathname)) return distribution.fetch(request);
       if (cluster.serves(pathname)) return cluster.fetch(request, { address, relayed: false });
+      addresses.set(request, address);
       return forwarding.front(request);
     },
     peerFront: async (request, peer) => {

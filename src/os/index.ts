@@ -25,5 +25,7 @@ export { createPeerTransport } from "./peer-transport.ts";
 export type { MessageCodec, PeerTransportOptions } from "./peer-transport.ts";
 export { createProcessSpawner } from "./process-spawner.ts";
 export { createDisk } from "./disk.ts";
+export { openRotatingFile } from "./rotating-file.ts";
+export type { RotatingFile, RotatingFileOptions } from "./rotating-file.ts";
 export { systemClock } from "./system-clock.ts";
 export { systemRandom } from "./system-random.ts";

@@ -32,6 +32,7 @@ export function restrictsDeletions({ user }: ApiRequest): boolean {
 function admit(api: ApiRequest, write: Pick<Admitted, "verb" | "next" | "old">): void {
   const { definition, namespace, target, user } = api;
   const name = target.name || (write.next?.metadata.name ?? "");
+  api.note.name = name;
   const admitted = { ...write, definition, namespace, name, subresource: target.subresource };
   const node = nodeNameOf(user);
   if (node !== undefined) restrictNode(node, admitted);

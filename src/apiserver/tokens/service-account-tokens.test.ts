@@ -214,7 +214,8 @@ describe("node's tokens", () => {
       const headers = { authorization: `Bearer ${token}` };
       const body = requestBody({ audiences: ["vault"], ...spec });
       const { status, json } = await api.send("POST", `${ACCOUNTS}/web/token`, body, headers);
-      return [status, String(json["message"] ?? "").replace(/^.* is forbidden: /, "")];
+      const message = (json["message"] ?? "") as string;
+      return [status, message.replace(/^.* is forbidden: /, "")];
     };
     const ref = (name: string, uid: string) => ({ kind: "Pod", apiVersion: "v1", name, uid });
     expect(await ask({ boundObjectRef: ref("own", own) })).toEqual([201, ""]);
