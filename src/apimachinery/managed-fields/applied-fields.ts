@@ -1,3 +1,4 @@
+import { unreachable } from "../../lib/index.ts";
 import { getField, isJsonObject, type JsonObject, jsonTypeName } from "../json-value.ts";
 import type { ListSchema, Schema } from "../schema.ts";
 import { isOwnable } from "./compare-fields.ts";
@@ -107,15 +108,43 @@ class AppliedFields {
     }
   }
 
-  /** The types of scalars are checked when the result is decoded; here it is about structure. */
   #assertType({ schema }: TrackedSchema, value: unknown, path: string): void {
     if (value === null || value === undefined) return;
-    const found = jsonTypeName(value);
-    const isList = schema.kind === "list";
-    if (isList && !Array.isArray(value)) {
-      this.#complaints.push(`${path}: expected list, got ${found}`);
-    } else if ((schema.kind === "object" || schema.kind === "map") && !isJsonObject(value)) {
-      this.#complaints.push(`${path}: expected map, got ${found}`);
-    }
+    const expected = expectedType(schema, value);
+    if (expected !== undefined) this.#complaints.push(`${path}: expected ${expected}`);
   }
+}
+
+/** What a value should be and is, as Kubernetes says it; undefined when it is right. */
+function expectedType(schema: Schema, value: unknown): string | undefined {
+  switch (schema.kind) {
+    case "list":
+      return Array.isArray(value) ? undefined : `list, got ${jsonTypeName(value)}`;
+    case "object":
+    case "map":
+      return isJsonObject(value) ? undefined : `map, got ${jsonTypeName(value)}`;
+    case "string":
+    case "byte":
+      if (typeof value === "string") return undefined;
+      return `string, got &value.valueUnstructured{Value:${JSON.stringify(value)}}`;
+    case "int32":
+    case "int64":
+    case "number":
+      return typeof value === "number" ? undefined : `numeric (int or float), got ${goType(value)}`;
+    case "boolean":
+      return typeof value === "boolean" ? undefined : `boolean, got ${jsonTypeName(value)}`;
+    case "any":
+    case "int-or-string":
+    case "quantity":
+    case "time":
+    case "micro-time":
+      return undefined;
+    default:
+      return unreachable(schema);
+  }
+}
+
+function goType(value: unknown): string {
+  if (Array.isArray(value)) return "[]interface {}";
+  return isJsonObject(value) ? "map[string]interface {}" : jsonTypeName(value);
 }
