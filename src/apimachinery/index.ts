@@ -1,3 +1,8 @@
+export { CelBudgetError, CelError } from "./cel/cel-error.ts";
+export { CelBudget, CelCompiler } from "./cel/cel-expression.ts";
+export type { CelExpression, CelVariables } from "./cel/cel-expression.ts";
+export { celValue } from "./cel/cel-values.ts";
+export { SchemaValidations } from "./cel/schema-validations.ts";
 export { checkSchema } from "./check-schema.ts";
 export { compileTypes } from "./compile-types.ts";
 export type { FieldNotation, FieldOptions, TypeNotation, TypeTable } from "./compile-types.ts";

@@ -1,4 +1,5 @@
 import { isJsonObject, type JsonObject } from "./json-value.ts";
+import { LinearPattern, PatternError } from "./linear-pattern.ts";
 import {
   ANY_SCHEMA,
   type FieldSchema,
@@ -10,6 +11,7 @@ import {
   type ScalarKind,
   type Schema,
   type SchemaExtras,
+  type ValidationRule,
   type ValueRules,
 } from "./schema.ts";
 
@@ -112,6 +114,7 @@ class Importer {
       ...(source["default"] === undefined ? {} : { default: source["default"] }),
       ...(typeof source["description"] === "string" ? { description: source["description"] } : {}),
       ...(Object.keys(rules).length === 0 ? {} : { rules }),
+      ...validationsOf(source),
     };
   }
 
@@ -216,11 +219,18 @@ function listTypeOf(source: JsonObject, path: string): ListType {
   );
 }
 
-function patternOf(pattern: unknown, path: string): RegExp {
+function validationsOf(source: JsonObject): Pick<SchemaExtras, "validations"> {
+  const rules = source["x-kubernetes-validations"];
+  if (!Array.isArray(rules) || rules.length === 0) return {};
+  return { validations: rules as readonly ValidationRule[] };
+}
+
+function patternOf(pattern: unknown, path: string): LinearPattern {
   const text = String(pattern);
   try {
-    if (text.length <= MAX_PATTERN_LENGTH) return new RegExp(text, "u");
+    if (text.length <= MAX_PATTERN_LENGTH) return new LinearPattern(text);
   } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
     throw new OpenApiSchemaError(`${path}.pattern: ${text} is no pattern`, { cause: error });
   }
   throw new OpenApiSchemaError(`${path}.pattern: longer than ${MAX_PATTERN_LENGTH}`);

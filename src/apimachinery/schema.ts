@@ -1,3 +1,5 @@
+import type { LinearPattern } from "./linear-pattern.ts";
+
 /**
  * The structural schema that every kind, built in or custom, compiles to. Nodes are plain frozen
  * data with a `kind` to switch on, shared and possibly cyclic (a type may contain itself).
@@ -17,12 +19,28 @@ export interface SchemaExtras {
   readonly default?: unknown;
   readonly description?: string;
   readonly rules?: ValueRules;
+  /** In CEL; `cel/schema-validations.ts` runs them. */
+  readonly validations?: readonly ValidationRule[];
+}
+
+/** A rule in CEL, as x-kubernetes-validations has it. */
+export interface ValidationRule {
+  /** Must be true; `self` is the value, `oldSelf` the one before. */
+  readonly rule: string;
+  readonly message?: string;
+  /** Gives the message. */
+  readonly messageExpression?: string;
+  readonly reason?: string;
+  /** Which field below the value the error names: ".spec.x". */
+  readonly fieldPath?: string;
+  /** `oldSelf` is an optional, and the rule holds for creations too. */
+  readonly optionalOldSelf?: boolean;
 }
 
 /** OpenAPI's validation keywords, as far as structural schemas allow them. */
 export interface ValueRules {
   readonly enum?: readonly unknown[];
-  readonly pattern?: RegExp;
+  readonly pattern?: LinearPattern;
   readonly format?: string;
   readonly minimum?: number;
   readonly maximum?: number;

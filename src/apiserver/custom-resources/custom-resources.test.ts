@@ -187,7 +187,7 @@ describe("custom resources", () => {
 
   test("custom resources: what the schema does not allow is invalid, by path", async () => {
     const { send } = await withCrontabs();
-    const wrong = await send("POST", TABS, tab({ replicas: 11, cronSpec: "x" }));
+    const wrong = await send("POST", TABS, tab({ cronSpec: "x", replicas: 11 }));
     expect(wrong.json).toMatchObject({
       code: 422,
       reason: "Invalid",

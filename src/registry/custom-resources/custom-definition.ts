@@ -20,9 +20,9 @@ import {
   prune,
   type Schema,
   schemaFromOpenApi,
+  SchemaValidations,
 } from "../../apimachinery/index.ts";
 import { cellOf, columnsOf } from "./custom-columns.ts";
-import { compileRules, type SchemaRules } from "./schema-rules.ts";
 
 type Crd = apiextensionsV1.CustomResourceDefinition;
 type Version = apiextensionsV1.CustomResourceDefinitionVersion;
@@ -143,7 +143,7 @@ class CustomDefinition implements ResourceDefinition {
     if (metadata !== undefined) errors.push(...checkSchema(metadata, object.metadata, METADATA));
     const standing = old === undefined ? errors : ratcheted(errors, schema, object, old);
     // Rules may rely on what the schema promises: they wait until it is kept.
-    return standing.length > 0 ? standing : rules.check(object, old);
+    return standing.length > 0 ? standing : rules.check(object, old, ROOT);
   }
 }
 
@@ -151,7 +151,7 @@ interface Compiled {
   readonly schema: Schema;
   /** What the version says of metadata: its name may have to match a pattern. */
   readonly metadata: Schema | undefined;
-  readonly rules: SchemaRules;
+  readonly rules: SchemaValidations;
 }
 
 function compile(version: Version): Compiled {
@@ -159,13 +159,14 @@ function compile(version: Version): Compiled {
   const objectMeta = schemaOf("apis.meta.v1.ObjectMeta");
   const properties = isJsonObject(openApi["properties"]) ? openApi["properties"] : {};
   const { metadata } = properties;
+  const schema = schemaFromOpenApi(openApi, { objectMeta });
   return {
-    schema: schemaFromOpenApi(openApi, { objectMeta }),
+    schema,
     metadata:
       isJsonObject(metadata) && metadata["properties"] !== undefined
         ? schemaFromOpenApi(metadata)
         : undefined,
-    rules: compileRules(openApi),
+    rules: new SchemaValidations(schema),
   };
 }
 

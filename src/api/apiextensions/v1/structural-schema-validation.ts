@@ -1,4 +1,6 @@
 import {
+  CelCompiler,
+  CelError,
   checkSchema,
   type FieldError,
   type FieldPath,
@@ -81,6 +83,7 @@ function checkNode(
     checkObjectFields(errors, path, schema);
   }
   checkPattern(errors, path, schema);
+  checkRules(errors, path, schema);
   checkDefault(errors, path, schema);
   checkChildren(errors, path, schema, where.depth + 1);
   checkConstraints(errors, path, schema, schema, where.depth + 1);
@@ -190,6 +193,43 @@ function checkPattern(errors: FieldError[], path: FieldPath, { pattern }: JSONSc
     const why = error.cause instanceof Error ? error.cause.message : error.message;
     const detail = `must be a valid regular expression, but isn't: ${why}`;
     errors.push(invalidField(path.child("pattern"), pattern, detail));
+  }
+}
+
+const RULE_REASONS = [
+  "FieldValueDuplicate",
+  "FieldValueForbidden",
+  "FieldValueInvalid",
+  "FieldValueRequired",
+];
+
+function checkRules(errors: FieldError[], path: FieldPath, schema: JSONSchemaProps): void {
+  const rules = schema["x-kubernetes-validations"] ?? [];
+  if (rules.length === 0) return;
+  const compiler = new CelCompiler(["self", "oldSelf"]);
+  const isExpression = (at: FieldPath, text: string): void => {
+    try {
+      compiler.compile(text);
+    } catch (error) {
+      if (!(error instanceof CelError)) throw error;
+      errors.push(invalidField(at, text, `compilation failed: ERROR: <input>: ${error.message}`));
+    }
+  };
+  for (const [index, rule] of rules.entries()) {
+    const at = path.child("x-kubernetes-validations").index(index);
+    if ((rule.rule ?? "").trim() === "") {
+      errors.push(requiredField(at.child("rule"), "rule is not specified"));
+    } else isExpression(at.child("rule"), rule.rule);
+    if (rule.messageExpression !== undefined) {
+      isExpression(at.child("messageExpression"), rule.messageExpression);
+    }
+    if (rule.message !== undefined && rule.message.trim() === "") {
+      const detail = "message must be non-empty if specified";
+      errors.push(invalidField(at.child("message"), rule.message, detail));
+    }
+    if (rule.reason !== undefined && !RULE_REASONS.includes(rule.reason)) {
+      errors.push(notSupportedField(at.child("reason"), rule.reason, RULE_REASONS));
+    }
   }
 }
 
