@@ -20,6 +20,7 @@ import {
 } from "../apimachinery/index.ts";
 import type { UpdateOptions, WriteScope } from "../registry/index.ts";
 import { admitCreate, admitUpdate } from "./admission/admit-write.ts";
+import { tellWarnings } from "./admission/tell-warnings.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { fieldWriterOf } from "./field-ownership.ts";
 import { cannotHandle, complete } from "./object-intake.ts";
@@ -55,6 +56,7 @@ export async function applyObject(api: ApiRequest, scope: WriteScope): Promise<R
   };
   const options: UpdateOptions = {
     dryRun: query.dryRun,
+    warn: tellWarnings(api),
     retryConflicts: true,
     trackOwners: () => managedFields,
   };

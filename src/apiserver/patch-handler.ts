@@ -19,6 +19,7 @@ import {
 } from "../apimachinery/index.ts";
 import type { WriteScope } from "../registry/index.ts";
 import { admitUpdate } from "./admission/admit-write.ts";
+import { tellWarnings } from "./admission/tell-warnings.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { mediaTypeOf } from "./media-type.ts";
 import { ownersOfUpdate } from "./field-ownership.ts";
@@ -53,7 +54,12 @@ export async function patchObject(
   const query = writeQueryOf(api.query, "PatchOptions");
   const patch = await readPatch(api.request, api.definition);
   const trackOwners = ownersOfUpdate(api);
-  const options = { dryRun: query.dryRun, retryConflicts: true, trackOwners };
+  const options = {
+    dryRun: query.dryRun,
+    retryConflicts: true,
+    trackOwners,
+    warn: tellWarnings(api),
+  };
   let generation: number | undefined;
   let hardlyMeant: string[] = [];
   const { stored } = await api.resource.update(

@@ -2,6 +2,7 @@ import { warningsOf } from "../api/index.ts";
 import { badRequest, type KubeObject } from "../apimachinery/index.ts";
 import type { StoredObject, UpdateOptions, WriteScope } from "../registry/index.ts";
 import { admitCreate, admitUpdate } from "./admission/admit-write.ts";
+import { tellWarnings } from "./admission/tell-warnings.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { ownCreated, ownersOfUpdate } from "./field-ownership.ts";
 import { intake } from "./object-intake.ts";
@@ -19,7 +20,10 @@ export async function createObject(api: ApiRequest): Promise<Response> {
   api.warnings.push(...warningsOf(object));
   admitCreate(api, object);
   ownCreated(api, object);
-  const stored = await api.resource.create(api.namespace, object, { dryRun: query.dryRun });
+  const stored = await api.resource.create(api.namespace, object, {
+    dryRun: query.dryRun,
+    warn: tellWarnings(api),
+  });
   return answerStored(api, stored, { status: CREATED });
 }
 
@@ -50,7 +54,12 @@ export async function replaceObject(
     return taken;
   };
   const trackOwners = ownersOfUpdate(api);
-  const options: UpdateOptions = { dryRun: query.dryRun, createMissing, trackOwners };
+  const options: UpdateOptions = {
+    dryRun: query.dryRun,
+    createMissing,
+    trackOwners,
+    warn: tellWarnings(api),
+  };
   const { stored, created } = await api.resource.update(
     api.namespace,
     api.target.name,

@@ -2,6 +2,7 @@ import { type ResourceDefinition, LEASES, SERVICES } from "../api/index.ts";
 import { groupResourceText } from "../apimachinery/index.ts";
 import type { Clock, Random } from "../lib/index.ts";
 import type { Store, Term } from "../store/index.ts";
+import { QuotaLedger } from "./admission/quota/quota-ledger.ts";
 import { AddressPool, NumberPool } from "./address-pool.ts";
 import { EventLease } from "./event-lease.ts";
 import { definitionOf, type Lookup } from "./lookup.ts";
@@ -37,6 +38,7 @@ export class LeaderState {
   readonly term: Term;
   readonly eventLease: EventLease;
   readonly heartbeats: NodeLeaseOverlay;
+  readonly quotas: QuotaLedger;
   readonly #strategies: ReadonlyMap<string, Strategy>;
 
   /** The store must have applied every write of earlier terms. */
@@ -48,6 +50,7 @@ export class LeaderState {
     this.heartbeats = new NodeLeaseOverlay(lookup.codec(leases), clock);
     // What earlier leaders heard of the nodes is lost: nobody may be late before it could speak.
     this.heartbeats.grantAll(store.list(namespacePrefix(leases, NODE_LEASE_NAMESPACE)));
+    this.quotas = new QuotaLedger(options);
     this.#strategies = strategiesOf(options);
   }
 

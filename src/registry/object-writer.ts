@@ -17,8 +17,9 @@ import {
 } from "../apimachinery/index.ts";
 import { type Clock, type Random, randomUuid } from "../lib/index.ts";
 import { type KeyValue, type PutOptions, type Store, StoreError } from "../store/index.ts";
-import { admitCreate } from "./admission/admission.ts";
-import type { PodDefaults } from "./admission/pod-admission.ts";
+import { completeObject, judgeObject } from "./admission/admission.ts";
+import type { AdmittedWrite } from "./admission/admission-plugin.ts";
+import type { PodDefaults } from "./admission/pod-defaults.ts";
 import { isDoneDeleting, planDeletion } from "./deletion-plan.ts";
 import { generatedName, MAX_NAME_DRAWS } from "./generated-name.ts";
 import { KeyTurns } from "./key-turns.ts";
@@ -206,17 +207,21 @@ export class ObjectWriter {
 
   async #createNamed(
     object: KubeObject,
-    { dryRun }: WriteOptions,
+    { dryRun, warn }: WriteOptions,
     leader: LeaderState,
   ): Promise<StoredObject> {
     const { store, codec } = this.#options;
     const strategy = leader.strategyOf(this.#definition);
     const { name = "", namespace = "" } = object.metadata;
+    const write = this.#writeOf(object, { warn });
+    await this.#asOfLatest(() => completeObject(write));
     strategy.prepareForCreate?.(object);
-    await this.#admit(object);
     this.#refuse(name, this.#definition.validate(object));
     const key = objectKey(this.#definition, namespace, name);
-    const reservation = this.#reserve(strategy, object, undefined);
+    const reservation = await this.#asOfLatest(() => {
+      judgeObject(write);
+      return this.#reserve(leader, object, undefined);
+    });
     try {
       if (dryRun === true) {
         if (store.get(key) !== undefined) throw alreadyExists(this.#definition, name);
@@ -234,20 +239,33 @@ export class ObjectWriter {
   }
 
   /**
-   * Completes the object by what else is there. A refusal counts only if that is the latest, as in
-   * {@link #decided}: the namespace may be there by now. To admit twice changes nothing.
+   * Decides by what else is there. A refusal counts only if that is the latest, as in
+   * {@link #decided}: the namespace may be there by now. To decide twice changes nothing.
    */
-  async #admit(object: KubeObject): Promise<void> {
-    const { store, lookup, tolerations } = this.#options;
+  async #asOfLatest<T>(decide: () => T): Promise<T> {
+    const { store } = this.#options;
     const seen = store.revision;
     try {
-      admitCreate(this.#definition, object, lookup, tolerations);
+      return decide();
     } catch (error) {
       if (!isRefusal(error)) throw error;
       await latestState(store);
       if (store.revision === seen) throw error;
-      admitCreate(this.#definition, object, lookup, tolerations);
+      return decide();
     }
+  }
+
+  #writeOf(
+    object: KubeObject,
+    {
+      old,
+      scope,
+      warn,
+    }: Pick<WriteOptions, "warn"> & Pick<UpdateOptions, "scope"> & Pick<AdmittedWrite, "old">,
+  ): AdmittedWrite {
+    const { definition, lookup, tolerations: defaults } = this.#options;
+    const write = { definition, object, lookup, defaults, scope: scope ?? "object" };
+    return { ...write, warn: warn ?? (() => undefined), ...(old === undefined ? {} : { old }) };
   }
 
   async #createMissing(
@@ -279,7 +297,8 @@ export class ObjectWriter {
     if (next === undefined) return current;
     const renewed = options.dryRun === true ? undefined : beats?.renew(kv, next);
     if (renewed !== undefined) return renewed;
-    const reservation = this.#reserve(strategy, next, old);
+    judgeObject(this.#writeOf(next, { ...options, old }));
+    const reservation = this.#reserve(leader, next, old);
     try {
       if (options.dryRun === true) {
         reservation.rollback();
@@ -315,7 +334,9 @@ export class ObjectWriter {
     strategy.prepareForUpdate?.(next, old, scope);
     next.metadata.resourceVersion = old.metadata.resourceVersion ?? "";
     if (jsonEquals(next, old) && !isDoneDeleting(next, strategy)) return undefined;
-    if (this.#traits.hasGeneration && changesGeneration(next, old, this.#traits)) {
+    // A pod's place is not what its author wants of it: Kubernetes does not count a binding.
+    const counts = this.#traits.hasGeneration && scope !== "binding";
+    if (counts && changesGeneration(next, old, this.#traits)) {
       next.metadata.generation = (old.metadata.generation ?? 0) + 1;
     }
     if (scope === "object" || scope === "status") {
@@ -402,14 +423,17 @@ export class ObjectWriter {
     }
   }
 
+  /** What quotas grant and the kind itself sets aside. Throws 403 and 422. */
   #reserve(
-    strategy: Strategy,
+    leader: LeaderState,
     next: KubeObject,
     old: Readonly<KubeObject> | undefined,
   ): Reservation {
-    const reserved = strategy.reserve?.(next, old);
-    if (reserved === undefined) return NO_RESERVATION;
-    if (!Array.isArray(reserved)) return reserved;
+    const granted = leader.quotas.reserve(this.#definition, next, old);
+    const reserved = leader.strategyOf(this.#definition).reserve?.(next, old);
+    if (reserved === undefined) return granted;
+    if (!Array.isArray(reserved)) return bothOf(granted, reserved);
+    granted.rollback();
     throw invalid(this.#definition, next.metadata.name ?? "", reserved);
   }
 
@@ -448,6 +472,19 @@ function isOvertaken(error: unknown): boolean {
 /** It was decided not to write; other errors leave that open, or say nothing of the object. */
 function isRefusal(error: unknown): boolean {
   return isStatusError(error) && error.code < 500 && error.code !== 429;
+}
+
+function bothOf(first: Reservation, second: Reservation): Reservation {
+  return {
+    commit: () => {
+      first.commit();
+      second.commit();
+    },
+    rollback: () => {
+      second.rollback();
+      first.rollback();
+    },
+  };
 }
 
 /** What may have been written after all stays reserved: the next term counts anew. */

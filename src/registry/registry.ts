@@ -3,7 +3,7 @@ import { isStatusError, type KubeObject } from "../apimachinery/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { KeyValue, Revision, Store, Term } from "../store/index.ts";
 import { AddressPool } from "./address-pool.ts";
-import { DEFAULT_TOLERATIONS, type DefaultTolerations } from "./admission/pod-admission.ts";
+import { DEFAULT_TOLERATIONS, type DefaultTolerations } from "./admission/pod-defaults.ts";
 import { Definitions } from "./custom-resources/definitions.ts";
 import { FencedRegistry } from "./fenced-registry.ts";
 import type { KeyValueStores } from "./keyvalue/keyvalue-stores.ts";

@@ -15,6 +15,8 @@ export interface WriteOptions {
   readonly dryRun?: boolean;
   /** Writes only as the leader of this term; of the present one when absent. */
   readonly term?: Term;
+  /** Hears what admission has to say without refusing; may hear the same twice. */
+  readonly warn?: ((text: string) => void) | undefined;
 }
 
 /** Which part of an object a write may touch. */

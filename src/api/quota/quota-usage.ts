@@ -34,13 +34,13 @@ export function quotaUsage(
   if (NAMED.has(name)) usage.set(name, ONE);
   switch (name) {
     case "pods":
-      countPod(usage, object as Pod, nowMs);
+      countPod(usage, object, nowMs);
       break;
     case "services":
-      countService(usage, object as Service);
+      countService(usage, object);
       break;
     case "persistentvolumeclaims":
-      countClaim(usage, object as PersistentVolumeClaim);
+      countClaim(usage, object);
       break;
     default:
   }
@@ -85,7 +85,7 @@ function isPlain(name: string): boolean {
 
 function countService(usage: Map<string, Quantity>, { spec }: Service): void {
   const ports = spec?.ports ?? [];
-  switch (spec?.type) {
+  switch (spec?.type ?? "") {
     case "NodePort":
       usage.set("services.nodeports", Quantity.ofValue(ports.length));
       break;

@@ -1,29 +1,43 @@
-import type { ResourceDefinition } from "../../api/index.ts";
-import { groupResourceText, type KubeObject } from "../../apimachinery/index.ts";
-import type { Lookup } from "../lookup.ts";
-import { admitDefaultClass } from "./default-class.ts";
-import { assertNamespaceOpen } from "./namespace-lifecycle.ts";
-import { admitPod, type PodDefaults } from "./pod-admission.ts";
+import { type AdmissionPlugin, type AdmittedWrite, isAbout } from "./admission-plugin.ts";
+import { defaultIngressClass, defaultStorageClass } from "./default-class.ts";
+import { limitRanger } from "./limit-ranger.ts";
+import { namespaceLifecycle } from "./namespace-lifecycle.ts";
+import {
+  defaultTolerationSeconds,
+  priority,
+  runtimeClass,
+  serviceAccount,
+} from "./pod-admission.ts";
+import { podSecurity } from "./pod-security/pod-security.ts";
 
 /**
- * Completes or refuses an object about to be created, by what else is in the cluster. Mutates.
- * Throws the StatusError of the refusal.
+ * The plugins in kube-apiserver's order. What depends on who asks (NodeRestriction, grants of
+ * rights, webhooks) stands before the registry, in the apiserver; ResourceQuota comes last, as a
+ * reservation (quota/quota-ledger.ts), because what it grants must be given back when the write
+ * fails.
  */
-export function admitCreate(
-  definition: ResourceDefinition,
-  object: KubeObject,
-  lookup: Lookup,
-  tolerations: PodDefaults,
-): void {
-  if (definition.namespaced) assertNamespaceOpen(definition, object, lookup);
-  switch (groupResourceText(definition)) {
-    case "pods":
-      admitPod(object, lookup, tolerations);
-      return;
-    case "ingresses.networking.k8s.io":
-    case "persistentvolumeclaims":
-      admitDefaultClass(definition, object, lookup);
-      return;
-    default:
+export const ADMISSION_CHAIN: readonly AdmissionPlugin[] = [
+  namespaceLifecycle,
+  limitRanger,
+  serviceAccount,
+  podSecurity,
+  priority,
+  defaultTolerationSeconds,
+  defaultStorageClass,
+  runtimeClass,
+  defaultIngressClass,
+];
+
+/** Completes or refuses an object about to be created, by what else is in the cluster. */
+export function completeObject(write: AdmittedWrite): void {
+  for (const plugin of ADMISSION_CHAIN) {
+    if (plugin.complete !== undefined && isAbout(plugin, write.definition)) plugin.complete(write);
+  }
+}
+
+/** Refuses a complete and valid object by what else is in the cluster, or warns about it. */
+export function judgeObject(write: AdmittedWrite): void {
+  for (const plugin of ADMISSION_CHAIN) {
+    if (plugin.judge !== undefined && isAbout(plugin, write.definition)) plugin.judge(write);
   }
 }

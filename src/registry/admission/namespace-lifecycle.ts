@@ -1,6 +1,15 @@
 import { NAMESPACES, type ResourceDefinition } from "../../api/index.ts";
 import { forbidden, type KubeObject, notFound } from "../../apimachinery/index.ts";
 import type { Lookup } from "../lookup.ts";
+import type { AdmissionPlugin } from "./admission-plugin.ts";
+
+/** Objects are created in namespaces that exist and stay. */
+export const namespaceLifecycle: AdmissionPlugin = {
+  name: "NamespaceLifecycle",
+  complete: ({ definition, object, lookup }) => {
+    if (definition.namespaced) assertNamespaceOpen(definition, object, lookup);
+  },
+};
 
 /** Throws unless the namespace that an object is created in exists and takes new content. */
 export function assertNamespaceOpen(

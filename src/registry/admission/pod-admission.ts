@@ -2,82 +2,116 @@ import {
   type Pod,
   type PodSpec,
   PRIORITY_CLASSES,
+  type PriorityClass,
   RUNTIME_CLASSES,
   type Toleration,
 } from "../../api/index.ts";
-import { forbidden, type KubeObject, type StatusError } from "../../apimachinery/index.ts";
+import { forbidden, jsonEquals, type StatusError } from "../../apimachinery/index.ts";
 import type { Lookup } from "../lookup.ts";
+import type { AdmissionPlugin, AdmittedWrite } from "./admission-plugin.ts";
+import type { DefaultTolerations } from "./pod-defaults.ts";
 import { admitServiceAccount } from "./service-account.ts";
 
 const PODS = { group: "", resource: "pods" };
 const DEFAULT_PREEMPTION = "PreemptLowerPriority";
 
-/** How many seconds pods stay on a node that fails, unless they say otherwise. */
-export interface DefaultTolerations {
-  readonly notReady: number;
-  readonly unreachable: number;
-}
+const POD_KIND: ReadonlySet<string> = new Set(["pods"]);
 
-/** What pods are given unless they say otherwise. */
-export interface PodDefaults extends DefaultTolerations {
-  /** Whether programs find a token of their account; absent where the API issues none. */
-  readonly accountTokens?: "mounted";
-}
-
-/** As in Kubernetes. */
-export const DEFAULT_TOLERATIONS: DefaultTolerations = { notReady: 300, unreachable: 300 };
-
-/** Fills in what a pod takes over from the cluster: its account, priority and runtime's needs. */
-export function admitPod(object: KubeObject, lookup: Lookup, defaults: PodDefaults): void {
-  const pod = object as Pod;
-  const spec = pod.spec;
-  // Without a spec there is nothing to complete; validation says what is missing.
-  if (spec === undefined) return;
+/** Gives a pod its account and what comes with it. */
+export const serviceAccount = podPlugin("ServiceAccount", (pod, spec, { lookup, defaults }) => {
   admitServiceAccount(pod, spec, lookup, defaults);
+});
+
+/** Turns the name of a PriorityClass into a number. */
+export const priority = podPlugin("Priority", (pod, spec, { lookup }) => {
   admitPriority(pod, spec, lookup);
+});
+
+/** A pod outlives a short failure of its node unless it says otherwise. */
+export const defaultTolerationSeconds = podPlugin(
+  "DefaultTolerationSeconds",
+  (_pod, spec, { defaults }) => tolerateNodeProblems(spec, defaults),
+);
+
+/** Gives a pod what its RuntimeClass costs and where that runs. */
+export const runtimeClass = podPlugin("RuntimeClass", (pod, spec, { lookup }) => {
   admitRuntimeClass(pod, spec, lookup);
-  tolerateNodeProblems(spec, defaults);
+});
+
+function podPlugin(
+  name: string,
+  complete: (pod: Pod, spec: PodSpec, write: AdmittedWrite) => void,
+): AdmissionPlugin {
+  return {
+    name,
+    kinds: POD_KIND,
+    complete: (write) => {
+      const pod = write.object as Pod;
+      // Without a spec there is nothing to complete; validation says what is missing.
+      if (pod.spec !== undefined) complete(pod, pod.spec, write);
+    },
+  };
 }
 
 function admitPriority(pod: Pod, spec: PodSpec, lookup: Lookup): void {
   const name = spec.priorityClassName ?? "";
   const priorityClass =
-    name === ""
-      ? lookup.all(PRIORITY_CLASSES, "").find((candidate) => candidate.globalDefault === true)
-      : lookup.find(PRIORITY_CLASSES, "", name);
+    name === "" ? globalDefault(lookup) : lookup.find(PRIORITY_CLASSES, "", name);
   if (name !== "" && priorityClass === undefined) {
     throw refuse(pod, `no PriorityClass with name ${name} was found`);
   }
-  const priority = priorityClass?.value ?? 0;
-  if (spec.priority !== undefined && spec.priority !== priority) {
+  const value = priorityClass?.value ?? 0;
+  if (spec.priority !== undefined && spec.priority !== value) {
     throw refuse(
       pod,
       `the integer value of priority (${spec.priority}) must not be provided in pod spec; ` +
-        `priority admission controller computed ${priority} from the given PriorityClass name`,
+        `priority admission controller computed ${value} from the given PriorityClass name`,
     );
   }
   if (priorityClass?.metadata.name !== undefined) {
     spec.priorityClassName = priorityClass.metadata.name;
   }
-  spec.priority = priority;
-  spec.preemptionPolicy ??= priorityClass?.preemptionPolicy ?? DEFAULT_PREEMPTION;
+  spec.priority = value;
+  const policy = priorityClass?.preemptionPolicy ?? DEFAULT_PREEMPTION;
+  if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== policy) {
+    throw refuse(
+      pod,
+      `the string value of PreemptionPolicy (${spec.preemptionPolicy}) must not be provided in ` +
+        `pod spec; priority admission controller computed ${policy} from the given ` +
+        "PriorityClass name",
+    );
+  }
+  spec.preemptionPolicy = policy;
+}
+
+/** Should there be several for a moment, the lowest: nobody is favoured by mistake. */
+function globalDefault(lookup: Lookup): Readonly<PriorityClass> | undefined {
+  return lookup
+    .all(PRIORITY_CLASSES, "")
+    .filter((candidate) => candidate.globalDefault === true)
+    .sort((left, right) => (left.value ?? 0) - (right.value ?? 0))[0];
 }
 
 function admitRuntimeClass(pod: Pod, spec: PodSpec, lookup: Lookup): void {
   const name = spec.runtimeClassName ?? "";
   if (name === "") return;
-  const runtimeClass = lookup.find(RUNTIME_CLASSES, "", name);
-  if (runtimeClass === undefined) {
-    throw refuse(pod, `pod rejected: RuntimeClass "${name}" not found`);
-  }
-  const { overhead, scheduling } = runtimeClass;
+  const found = lookup.find(RUNTIME_CLASSES, "", name);
+  if (found === undefined) throw refuse(pod, `pod rejected: RuntimeClass "${name}" not found`);
+  const { overhead, scheduling } = found;
   if (overhead?.podFixed !== undefined) spec.overhead ??= { ...overhead.podFixed };
-  if (scheduling?.nodeSelector !== undefined) {
-    spec.nodeSelector = { ...spec.nodeSelector, ...scheduling.nodeSelector };
+  for (const [key, value] of Object.entries(scheduling?.nodeSelector ?? {})) {
+    const present = spec.nodeSelector?.[key];
+    if (present !== undefined && present !== value) {
+      const both = `conflict: runtimeClass.scheduling.nodeSelector[${key}] = ${value}`;
+      throw refuse(pod, `${both}; pod.spec.nodeSelector[${key}] = ${present}`);
+    }
+    spec.nodeSelector = { ...spec.nodeSelector, [key]: value };
   }
-  if (scheduling?.tolerations !== undefined) {
-    spec.tolerations = [...(spec.tolerations ?? []), ...scheduling.tolerations];
-  }
+  const own = spec.tolerations ?? [];
+  const more = (scheduling?.tolerations ?? []).filter(
+    (toleration) => !own.some((one) => jsonEquals(one, toleration)),
+  );
+  if (more.length > 0) spec.tolerations = [...own, ...more];
 }
 
 /** A pod outlives a short failure of its node unless it says otherwise. */

@@ -9,7 +9,7 @@ import {
 } from "../../api/index.ts";
 import { forbidden } from "../../apimachinery/index.ts";
 import type { Lookup } from "../lookup.ts";
-import type { PodDefaults } from "./pod-admission.ts";
+import type { PodDefaults } from "./pod-defaults.ts";
 
 const PODS = { group: "", resource: "pods" };
 const DEFAULT_ACCOUNT = "default";
