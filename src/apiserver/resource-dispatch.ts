@@ -200,9 +200,18 @@ export function methodNotAllowed(): StatusError {
   return failure(METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
 }
 
+/** What cannot be done to a container without processes; kubectl cp goes by exec, too. */
+const NOT_IN_WASM: Readonly<Record<string, string>> = {
+  "pods/exec":
+    "is not possible: a WASM container runs one program and has no shell or commands; " +
+    "kubectl debug --image=IMAGE --attach=false adds a WASM container to the pod",
+  "pods/attach": "is not possible: a WASM container has no standard input; see kubectl logs",
+};
+
 function notImplemented(resource: string, subresource: string): StatusError {
-  const message = `${resource}/${subresource} is not supported by this server yet`;
-  return failure(NOT_IMPLEMENTED, "NotImplemented", message);
+  const name = `${resource}/${subresource}`;
+  const why = NOT_IN_WASM[name] ?? "is not supported by this server yet";
+  return failure(NOT_IMPLEMENTED, "NotImplemented", `${name} ${why}`);
 }
 
 /** The refusal of a request that its user may not make, in Kubernetes' words. */

@@ -14,6 +14,11 @@ export function isPodActive(pod: Pod): boolean {
   return !isPodFinished(pod) && pod.metadata.deletionTimestamp === undefined;
 }
 
+/** On its way out, and its containers have not all ended. */
+export function isPodTerminating(pod: Pod): boolean {
+  return !isPodFinished(pod) && pod.metadata.deletionTimestamp !== undefined;
+}
+
 /** Its containers have ended for good. */
 export function isPodFinished(pod: Pod): boolean {
   const phase = pod.status?.phase;

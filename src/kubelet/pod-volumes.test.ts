@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Container, Pod, Volume } from "../api/index.ts";
 import { writeAtomicDirectory } from "./atomic-directory.ts";
+import { prepareHostPath } from "./host-path.ts";
 import { PodVolumes, resolveSubPath } from "./pod-volumes.ts";
 import type { Payload } from "./volume-payload.ts";
 
@@ -49,6 +50,58 @@ describe("volumes of a pod", () => {
       writeAtomicDirectory(directory, payload({ a: "1" }, 0o644), 1);
       expect(writeAtomicDirectory(directory, payload({ a: "1" }, 0o400), 2)).toBe(true);
       expect(statSync(join(directory, "a")).mode & 0o777).toBe(0o400);
+    });
+  });
+
+  describe("prepareHostPath", () => {
+    test("prepareHostPath: makes what its type makes, and refuses what is something else", () => {
+      const path = (name: string): string => join(root, name);
+      prepareHostPath({ path: path("plain/deep") });
+      prepareHostPath({ path: path("made"), type: "DirectoryOrCreate" });
+      prepareHostPath({ path: path("file"), type: "FileOrCreate" });
+      expect(statSync(path("plain/deep")).isDirectory()).toBe(true);
+      expect([statSync(path("made")).mode & 0o777, statSync(path("file")).mode & 0o777]).toEqual([
+        0o755, 0o644,
+      ]);
+      prepareHostPath({ path: path("file"), type: "File" });
+      prepareHostPath({ path: path("made"), type: "Directory" });
+      prepareHostPath({ path: "/dev/null", type: "CharDevice" });
+      const refusals = [
+        ["file", "Directory", "a directory"],
+        ["nothing", "Directory", "a directory"],
+        ["made", "File", "a file"],
+        ["made", "FileOrCreate", "a file"],
+        ["file", "DirectoryOrCreate", "a directory"],
+        ["file", "Socket", "a socket file"],
+        ["file", "BlockDevice", "a block device"],
+        ["nothing", "CharDevice", "a character device"],
+      ] as const;
+      for (const [name, type, what] of refusals) {
+        const text = `hostPath type check failed: ${path(name)} is not ${what}`;
+        expect(() => prepareHostPath({ path: path(name), type })).toThrow(text);
+      }
+    });
+
+    test("PodVolumes: a hostPath is mounted itself, a part of it or one file, but no device", () => {
+      const volumes = new PodVolumes(join(root, "kubelet"));
+      writeFileSync(join(root, "one"), "1");
+      mkdirSync(join(root, "part"));
+      symlinkSync("/etc", join(root, "part", "link"));
+      const mounted = (path: string, mount: object) => {
+        const spec = { containers: [], volumes: [{ name: "v", hostPath: { path } }] };
+        const pod: Pod = { metadata: { uid: "u" }, spec };
+        const container = { name: "c", volumeMounts: [{ name: "v", mountPath: "/x/y", ...mount }] };
+        return volumes.mounts(pod, container, new Map())[0];
+      };
+      const own = { guestPath: "/x/y", hostPath: root, readOnly: false };
+      expect(mounted(root, {})).toEqual(own);
+      expect(mounted(root, { readOnly: true })).toEqual({ ...own, readOnly: true });
+      expect(mounted(root, { subPath: "part" })?.hostPath).toBe(join(root, "part"));
+      expect(() => mounted(root, { subPath: "part/link" })).toThrow("leads out of the volume");
+      const file = mounted(join(root, "one"), {});
+      expect([file?.guestPath, file?.readOnly]).toEqual(["/x", true]);
+      expect(readFileSync(join(file?.hostPath ?? "", "y"), "utf8")).toBe("1");
+      expect(() => mounted("/dev/null", {})).toThrow("is a device or a socket");
     });
   });
 

@@ -6,6 +6,7 @@ import {
   readdirSync,
   realpathSync,
   rmSync,
+  statSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Container, Pod, Volume, VolumeMount } from "../api/index.ts";
@@ -13,6 +14,7 @@ import type { Mount } from "../runtime/index.ts";
 import { writeAtomicDirectory } from "./atomic-directory.ts";
 import { ConfigError } from "./config-error.ts";
 import { expandVariables } from "./expansion.ts";
+import { prepareHostPath } from "./host-path.ts";
 import { mountMemoryVolume, unmountBelow } from "./memory-volume.ts";
 import { type PayloadInput, volumePayload } from "./volume-payload.ts";
 
@@ -84,6 +86,7 @@ export class PodVolumes {
     }
     let payload: ReturnType<typeof volumePayload>;
     try {
+      if (volume.hostPath !== undefined) return prepareHostPath(volume.hostPath);
       payload = volumePayload(volume, input);
     } catch (error) {
       const why = `MountVolume.SetUp failed for volume "${volume.name}" : `;
@@ -104,15 +107,18 @@ export class PodVolumes {
     env: ReadonlyMap<string, string>,
   ): Mount {
     const { mountPath: guestPath } = mount;
-    const writable = volume.emptyDir !== undefined && mount.readOnly !== true;
-    const root = this.#volumeDirectory(pod, volume.name);
+    const ownData = volume.emptyDir !== undefined || volume.hostPath !== undefined;
+    const writable = ownData && mount.readOnly !== true;
+    const root = volume.hostPath?.path ?? this.#volumeDirectory(pod, volume.name);
     const subPath =
       mount.subPathExpr === undefined
         ? (mount.subPath ?? "")
         : expandVariables(mount.subPathExpr, (name) => env.get(name));
-    if (subPath === "") return { guestPath, hostPath: root, readOnly: !writable };
-    const target = resolveSubPath(root, subPath, { create: writable });
-    if (lstatSync(target).isDirectory()) {
+    const target = subPath === "" ? root : resolveSubPath(root, subPath, { create: writable });
+    if (volume.hostPath === undefined && subPath === "") {
+      return { guestPath, hostPath: root, readOnly: !writable };
+    }
+    if (statSync(target).isDirectory()) {
       return { guestPath, hostPath: target, readOnly: !writable };
     }
     return this.#mountFile(pod, container, target, guestPath);
@@ -123,6 +129,9 @@ export class PodVolumes {
    * stands where the file's parent would: like any subPath mount, it does not follow updates.
    */
   #mountFile(pod: Pod, container: Container, file: string, guestPath: string): Mount {
+    if (!statSync(file).isFile()) {
+      throw new ConfigError(`${file} is a device or a socket: WASM opens directories and files`);
+    }
     const parent = dirname(guestPath);
     const staged = join(
       this.#podDirectory(pod.metadata.uid ?? ""),
@@ -168,7 +177,8 @@ export function resolveSubPath(
         cause: error,
       });
     }
-    if (path !== realRoot && !path.startsWith(`${realRoot}/`)) {
+    const inside = realRoot === "/" ? realRoot : `${realRoot}/`;
+    if (path !== realRoot && !path.startsWith(inside)) {
       throw new ConfigError(`subPath ${JSON.stringify(subPath)} leads out of the volume`);
     }
   }

@@ -45,6 +45,7 @@ test("bindPod: puts a pod on a node once", async () => {
   const pod = await send("GET", `${PODS}/p`);
   expect(pod.json["spec"]).toMatchObject({ nodeName: "node-1" });
   expect(pod.json["status"]).toMatchObject({ conditions: [{ type: "PodScheduled" }] });
+  expect(pod.json["metadata"]).toMatchObject({ generation: 1 });
   const again = await send("POST", "/api/v1/namespaces/default/bindings", binding);
   expect([again.status, String(again.json["message"])]).toEqual([
     409,

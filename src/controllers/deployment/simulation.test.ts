@@ -82,7 +82,13 @@ class World {
         );
       }
     }
-    const status = replicaSetStatus({ replicaSet, pods, failure: undefined, nowMs: this.nowMs });
+    const status = replicaSetStatus({
+      replicaSet,
+      pods,
+      terminating: 0,
+      failure: undefined,
+      nowMs: this.nowMs,
+    });
     this.replicaSets[index] = { ...replicaSet, status };
   }
 

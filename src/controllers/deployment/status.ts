@@ -28,7 +28,7 @@ export function deploymentStatus(input: DeploymentStatusInput): DeploymentStatus
   const conditions = conditionsOf(input, counts);
   const collisionCount = input.collisionCount ?? input.deployment.status?.collisionCount;
   const { replicas, updatedReplicas, readyReplicas, availableReplicas } = counts;
-  const { unavailableReplicas, observedGeneration } = counts;
+  const { unavailableReplicas, terminatingReplicas, observedGeneration } = counts;
   const numbers = {
     observedGeneration,
     replicas,
@@ -36,6 +36,7 @@ export function deploymentStatus(input: DeploymentStatusInput): DeploymentStatus
     readyReplicas,
     availableReplicas,
     unavailableReplicas,
+    terminatingReplicas,
   };
   return {
     ...Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== 0)),
@@ -72,6 +73,7 @@ interface Counts {
   readonly readyReplicas: number;
   readonly availableReplicas: number;
   readonly unavailableReplicas: number;
+  readonly terminatingReplicas: number;
 }
 
 function countsOf({ deployment, current, old }: DeploymentStatusInput): Counts {
@@ -84,6 +86,7 @@ function countsOf({ deployment, current, old }: DeploymentStatusInput): Counts {
     readyReplicas: totalOf(all, ({ status }) => status?.readyReplicas ?? 0),
     availableReplicas,
     unavailableReplicas: Math.max(0, totalOf(all, replicasOf) - availableReplicas),
+    terminatingReplicas: totalOf(all, ({ status }) => status?.terminatingReplicas ?? 0),
   };
 }
 

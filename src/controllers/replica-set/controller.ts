@@ -13,7 +13,7 @@ import {
   controllerUids,
   hasOtherController,
 } from "../owner-reference.ts";
-import { isPodActive } from "../pod-state.ts";
+import { isPodActive, isPodTerminating } from "../pod-state.ts";
 import { restAfter } from "../rest-after.ts";
 import { runController } from "../run-controller.ts";
 import { nextAvailabilityMs, planReplicaSet, replicaSetStatus } from "./plan.ts";
@@ -93,7 +93,9 @@ class ReplicaSetController {
     const failure = await this.#manage(replicaSet, pods);
     const nowMs = this.#context.clock.now();
     // What this look changed shows as events; the status tells what is known to be there.
-    const input = { replicaSet, pods, failure: failure?.told, nowMs };
+    const mine = this.#pods.lister.byIndex(CONTROLLER_INDEX, replicaSet.metadata.uid ?? "");
+    const terminating = mine.filter(isPodTerminating).length;
+    const input = { replicaSet, pods, terminating, failure: failure?.told, nowMs };
     await this.#writeStatus(replicaSet, replicaSetStatus(input));
     if (failure !== undefined) throw failure.error;
     const requeueAfterMs = nextAvailabilityMs(input);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Pod, ReplicaSet } from "../../api/index.ts";
+import { isPodTerminating } from "../pod-state.ts";
 import { rankForDeletion } from "./deletion-rank.ts";
 import { BURST_REPLICAS, nextAvailabilityMs, planReplicaSet, replicaSetStatus } from "./plan.ts";
 import { slowStart } from "./slow-start.ts";
@@ -101,6 +102,7 @@ describe("replicaSetStatus", () => {
   const input = (pods: readonly Pod[], wanted = replicaSet(3)) => ({
     replicaSet: wanted,
     pods,
+    terminating: pods.filter(isPodTerminating).length,
     failure: undefined,
     nowMs,
   });
@@ -117,6 +119,7 @@ describe("replicaSetStatus", () => {
       fullyLabeledReplicas: 1,
       readyReplicas: 1,
       availableReplicas: 1,
+      terminatingReplicas: 1,
       observedGeneration: 2,
     });
   });

@@ -39,13 +39,15 @@ export interface ReplicaFailure {
 export interface ReplicaSetStatusInput {
   readonly replicaSet: ReplicaSet;
   readonly pods: readonly Pod[];
+  /** Its pods that are ending, those included that this controller has just deleted. */
+  readonly terminating: number;
   readonly failure: ReplicaFailure | undefined;
   readonly nowMs: number;
 }
 
 /** The status that the pods amount to. */
 export function replicaSetStatus(input: ReplicaSetStatusInput): ReplicaSetStatus {
-  const { replicaSet, pods, nowMs } = input;
+  const { replicaSet, pods, terminating, nowMs } = input;
   const active = pods.filter(isPodActive);
   const minReadySeconds = replicaSet.spec?.minReadySeconds ?? 0;
   const { labels } = replicaSet.spec?.template?.metadata ?? {};
@@ -63,6 +65,7 @@ export function replicaSetStatus(input: ReplicaSetStatusInput): ReplicaSetStatus
       "availableReplicas",
       count((pod) => (availableAtMs(pod, minReadySeconds) ?? Infinity) <= nowMs),
     ),
+    ...counted("terminatingReplicas", terminating),
     ...counted("observedGeneration", replicaSet.metadata.generation ?? 0),
     ...(conditions.length === 0 ? {} : { conditions }),
   };
