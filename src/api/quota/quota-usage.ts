@@ -90,7 +90,7 @@ function countService(usage: Map<string, Quantity>, { spec }: Service): void {
       usage.set("services.nodeports", Quantity.ofValue(ports.length));
       break;
     case "LoadBalancer": {
-      const allocated = spec.allocateLoadBalancerNodePorts !== false;
+      const allocated = spec?.allocateLoadBalancerNodePorts !== false;
       const held = allocated ? ports : ports.filter(({ nodePort }) => (nodePort ?? 0) !== 0);
       usage.set("services.nodeports", Quantity.ofValue(held.length));
       usage.set("services.loadbalancers", ONE);
