@@ -118,7 +118,7 @@ class WorkerRuntime implements WasiRuntime {
     this.#code = new WorkerCode(options);
     this.#pool = new WarmPool({
       size: options.warmWorkers ?? DEFAULT_WARM_WORKERS,
-      launch: () => this.#launch({ components: this.#components.anyTranslated }),
+      launch: () => this.#launch(this.#components.expected),
       discard: (worker) => {
         worker.spawned?.discard();
         worker.connection.close();
@@ -238,7 +238,7 @@ class WorkerRuntime implements WasiRuntime {
       const why = `image ${config.image} is a container image: this node runs WASM modules only`;
       throw new RuntimeError("image-unsupported", why);
     }
-    const componentDirectory = await this.#components.prepare(sandbox, image);
+    const componentDirectory = await this.#components.prepare(sandbox, image, config);
     // The pod may have been removed meanwhile.
     this.#sandbox(sandboxId);
     const record: ContainerRecord = {

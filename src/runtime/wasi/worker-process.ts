@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type Clock, sleep } from "../../lib/index.ts";
 import type { ProcessIdentity, ProcessSpawner, SpawnedWorker } from "../process-spawner.ts";
 import { RuntimeError } from "../runtime.ts";
+import type { LikelyComponent } from "./component/likely-components.ts";
 import { ControlConnection } from "./control-connection.ts";
 
 /** What is kept on disk of a worker, so that the next server finds it again. */
@@ -62,8 +63,8 @@ export function controlPath(places: WorkerPlaces, workerId: string): string {
 export interface LaunchOptions {
   /** It will hold several containers. */
   readonly shared?: true;
-  /** While it waits it loads what components need too. */
-  readonly components?: boolean;
+  /** While it waits it loads what components need too, and these. */
+  readonly components?: readonly LikelyComponent[];
 }
 
 /** Starts a worker and waits until it takes orders. Errors: `start-failed`. */
@@ -78,7 +79,7 @@ export async function launchWorker(
   let spawned: SpawnedWorker | undefined;
   try {
     spawned = await launcher.spawner.spawnWorker({
-      argv: [...launcher.workerCommand, path, ...(options.components ? ["components"] : [])],
+      argv: [...launcher.workerCommand, path, ...expectation(options)],
       env: {
         PATH: "/usr/local/bin:/usr/bin:/bin",
         HOME: directory,
@@ -106,6 +107,11 @@ export async function launchWorker(
       cause: error,
     });
   }
+}
+
+/** As `src/cmd/wasi-worker.ts` reads it. */
+function expectation({ components }: LaunchOptions): string[] {
+  return components === undefined ? [] : [JSON.stringify(components)];
 }
 
 async function connectTo(

@@ -1,16 +1,17 @@
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ResolvedImage } from "../../../images/index.ts";
 import type { Clock, Logger } from "../../../lib/index.ts";
 import type { ProcessSpawner } from "../../process-spawner.ts";
-import { RuntimeError } from "../../runtime.ts";
+import { type ContainerConfig, RuntimeError } from "../../runtime.ts";
 import type { SandboxRecord, StateDirectory } from "../state-directory.ts";
 import { BINARY_HEADER_BYTES, wasmBinaryKind } from "./component-binary.ts";
 import { componentEntry, interfacesOf } from "./component-support.ts";
 import { ComponentTranslations } from "./component-translations.ts";
 import type { EgressGate } from "./egress-gate.ts";
 import type { KeyvalueGate } from "./keyvalue-gate.ts";
+import { type LikelyComponent, LikelyComponents } from "./likely-components.ts";
 import { componentSettings } from "./pod-grants.ts";
 import { runTranslation, type TranslationOrder } from "./translation-process.ts";
 
@@ -34,6 +35,7 @@ export class ComponentRuns {
   readonly #directory: StateDirectory;
   readonly #options: ComponentRunsOptions;
   readonly #translations: ComponentTranslations;
+  readonly #likely = new LikelyComponents();
   /** Sandbox id → its ways out, by what they are. */
   readonly #gates = new Map<string, Map<string, { close(): void }>>();
 
@@ -51,7 +53,11 @@ export class ComponentRuns {
    * Where the translation of a component is, made now unless it is there; `undefined` for a module.
    * Errors: `image-unsupported`, `invalid-config` for annotations, `exhausted`.
    */
-  async prepare(sandbox: SandboxRecord, image: ResolvedImage): Promise<string | undefined> {
+  async prepare(
+    sandbox: SandboxRecord,
+    image: ResolvedImage,
+    { memoryLimitBytes }: Pick<ContainerConfig, "memoryLimitBytes">,
+  ): Promise<string | undefined> {
     const { digest, modulePath, reference } = image;
     if (modulePath === undefined || !isComponent(modulePath)) return undefined;
     if (sandbox.handler === MODULE_HANDLER) {
@@ -60,16 +66,19 @@ export class ComponentRuns {
     }
     componentSettings(sandbox.annotations);
     try {
-      return (await this.#translations.ensure({ digest, modulePath })).directory;
+      const { directory, manifest } = await this.#translations.ensure({ digest, modulePath });
+      const limit = memoryLimitBytes === undefined ? {} : { memoryLimitBytes };
+      this.#likely.used({ directory, ...limit }, manifest);
+      return directory;
     } catch (error) {
       if (!(error instanceof RuntimeError)) throw error;
       throw new RuntimeError(error.code, `image ${reference}: ${error.message}`, { cause: error });
     }
   }
 
-  /** Whether a component is likely to be started here. */
-  get anyTranslated(): boolean {
-    return this.#translations.isAny;
+  /** What a worker is to load while it waits: nothing where no component was ever run. */
+  get expected(): { readonly components?: readonly LikelyComponent[] } {
+    return this.#translations.isAny ? { components: this.#likely.list } : {};
   }
 
   /** An image was pulled: its translation begins before a container asks for it. */
@@ -89,6 +98,7 @@ export class ComponentRuns {
     });
     const images = this.#options.images.list().map(({ digest }) => digest);
     this.#translations.keepOnly(new Set([...digests, ...images]));
+    this.#likely.keepOnly((directory) => existsSync(directory));
   }
 
   /** Opens the pod's ways to hosts and to stores, if its annotations name any. Idempotent. */

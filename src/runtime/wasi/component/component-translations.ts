@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "../../../lib/index.ts";
@@ -43,7 +43,7 @@ export class ComponentTranslations {
   readonly #slots = new Slots(MAX_CONCURRENT_TRANSLATIONS, MAX_WAITING_TRANSLATIONS);
   readonly #underWay = new Map<string, Promise<Translation>>();
   /** Translations whose content was compared with their manifest since this server began. */
-  readonly #verified = new Set<string>();
+  readonly #verified = new Map<string, ComponentManifest>();
 
   constructor(options: ComponentTranslationsOptions) {
     this.#options = options;
@@ -119,23 +119,24 @@ export class ComponentTranslations {
   }
 
   async #find(name: string, directory: string): Promise<Translation | undefined> {
+    const known = this.#verified.get(name);
+    // A start waits for this: what was read once is only looked for.
+    if (known !== undefined && hasSizes(directory, known)) return { directory, manifest: known };
     const text = await readFile(join(directory, MANIFEST_FILE), "utf8").catch(() => "");
     const manifest = text === "" ? undefined : parseManifest(text);
     if (manifest === undefined) return undefined;
-    const whole = this.#verified.has(name)
-      ? hasSizes(directory, manifest)
-      : await hasContent(directory, manifest);
-    if (!whole) {
+    if (known !== undefined || !(await hasContent(directory, manifest))) {
       this.#options.logger.warn("a component's translation is damaged: it is made anew", { name });
       this.#verified.delete(name);
       return undefined;
     }
-    this.#verified.add(name);
+    this.#verified.set(name, manifest);
     return { directory, manifest };
   }
 }
 
 function hasSizes(directory: string, { code, modules }: ComponentManifest): boolean {
+  if (!existsSync(join(directory, MANIFEST_FILE))) return false;
   return [code, ...modules].every(
     ({ name, sizeBytes }) =>
       statSync(join(directory, name), { throwIfNoEntry: false })?.size === sizeBytes,

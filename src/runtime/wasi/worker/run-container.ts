@@ -1,3 +1,4 @@
+import type { LikelyComponent } from "../component/likely-components.ts";
 import type { GuestLimits } from "../host/guest-limits.ts";
 import { SystemHostClock } from "../host/host-clock.ts";
 import { PREVIEW1, WasiHost } from "../host/wasi-host.ts";
@@ -11,6 +12,7 @@ import { CriLog } from "./cri-log.ts";
 import type { Guest, GuestEnd } from "./guest.ts";
 import { guestShare } from "./guest-shares.ts";
 import { PAGE_BYTES } from "./limit-memory.ts";
+import type { PreparedComponents } from "./prepared-components.ts";
 import { recordDeepStacks } from "./guest-end.ts";
 import { leaveResult } from "./leave-result.ts";
 import { rfc3339Nano } from "./rfc3339-nano.ts";
@@ -22,17 +24,29 @@ export interface ProcessResources {
   readonly watch: BlockedLoopWatch;
   /** What each may take of the process; absent when there is one only. */
   readonly share: GuestLimits | undefined;
+  /** What was loaded before it was asked for. */
+  readonly prepared: PreparedComponents | undefined;
   readonly leaveResult: typeof leaveResult;
 }
 
 /** `spec` is that of the process's first container. */
-export function createResources({ shared }: WorkerSpec): ProcessResources {
+export function createResources(
+  { shared }: WorkerSpec,
+  prepared: PreparedComponents | undefined,
+): ProcessResources {
   return {
     modules: new SharedModules(),
     watch: new BlockedLoopWatch(),
     share: shared && guestShare(shared.capacity),
+    prepared,
     leaveResult,
   };
+}
+
+/** What is likely to be run in a process: given to it before anybody knows. */
+export interface WorkerExpectation {
+  /** Absent where no component is likely to come. */
+  readonly components?: readonly LikelyComponent[];
 }
 
 /** A container that is ready to run: compiled, its sockets bound, its log open. */
@@ -54,7 +68,7 @@ export async function prepareContainer(
   const { shared } = spec;
   if (shared === undefined) {
     const clock = new SystemHostClock();
-    const createGuest = await loadGuest(spec, clock);
+    const createGuest = await loadGuest(spec, clock, resources.prepared);
     return openContainer(spec, clock, createGuest, []);
   }
   const { modules, watch, share } = resources;
@@ -120,11 +134,12 @@ class GuestClock extends SystemHostClock {
 async function loadGuest(
   spec: WorkerSpec,
   clock: SystemHostClock,
+  prepared: PreparedComponents | undefined,
 ): Promise<(log: CriLog) => Guest> {
   const { component } = spec;
   if (component !== undefined) {
     const { loadComponent } = await componentRoom();
-    return loadComponent({ ...spec, component }, clock);
+    return loadComponent({ ...spec, component }, clock, prepared);
   }
   const compiled = await compiledOf(spec, clock);
   if (spec.style !== "wagi") return (log) => new CommandGuest(spec, compiled, log, clock);
@@ -178,7 +193,7 @@ const SMALLEST_COMMAND = Buffer.from(
  * set up before a container waits for them (4 ms of its start, measured). What only components need
  * takes 10 ms to load and 3 MB to keep.
  */
-export async function warmUp(options: { readonly components: boolean }): Promise<void> {
+export async function warmUp(expects: WorkerExpectation): Promise<PreparedComponents | undefined> {
   const clock = new SystemHostClock();
   const { module } = await compileBytes(SMALLEST_COMMAND, {
     memoryLimitBytes: PAGE_BYTES,
@@ -187,5 +202,7 @@ export async function warmUp(options: { readonly components: boolean }): Promise
   const host = quietHost(clock);
   await host.run(new WebAssembly.Instance(module, host.imports()));
   host.close();
-  if (options.components) await componentRoom();
+  if (expects.components === undefined) return undefined;
+  const { PreparedComponents } = await componentRoom();
+  return new PreparedComponents();
 }

@@ -2,7 +2,8 @@ import { EXIT_STOPPED, type WorkerRequest, type WorkerSpec } from "../worker-pro
 import { type ControlServer, listenForControl, type Reply } from "./control-server.ts";
 import type { GuestEnd } from "./guest.ts";
 import { absentStatus, HeldContainer } from "./held-container.ts";
-import type { ProcessResources } from "./run-container.ts";
+import type { PreparedComponents } from "./prepared-components.ts";
+import type { ProcessResources, WorkerExpectation } from "./run-container.ts";
 
 /** What SIGTERM grants, as a pod's default. */
 const DEFAULT_GRACE_MS = 30_000;
@@ -19,10 +20,7 @@ const GUEST_UMASK = 0o022;
  * while it waits, so that a warm worker starts a guest at once; of components only what it
  * `expects`.
  */
-export function runWorker(
-  controlPath: string,
-  expects: { readonly components: boolean } = { components: false },
-): void {
+export function runWorker(controlPath: string, expects: WorkerExpectation = {}): void {
   const worker = new Worker();
   const control = listenForControl(controlPath, {
     onRequest: (request, reply) => worker.handle(request, reply),
@@ -49,6 +47,7 @@ class Worker {
   /** Containers it may hold at once; known from the first start on. */
   #capacity: number | undefined;
   #resources: ProcessResources | undefined;
+  #prepared: PreparedComponents | undefined;
   #leaving = false;
 
   handle(request: WorkerRequest, reply: Reply): void {
@@ -69,9 +68,12 @@ class Worker {
   }
 
   /** Loads and exercises what running needs, unless a start came first. */
-  async warmUp(expects: { readonly components: boolean }): Promise<void> {
+  async warmUp(expects: WorkerExpectation): Promise<void> {
     const runtime = await loadRuntime();
-    if (this.#capacity === undefined) await runtime.warmUp(expects);
+    const isIdle = (): boolean => this.#capacity === undefined;
+    if (!isIdle()) return;
+    this.#prepared = await runtime.warmUp(expects);
+    await this.#prepared?.prepare(expects.components ?? [], isIdle);
   }
 
   /** A worker that runs nothing ends at once; others when their last container has ended. */
@@ -105,7 +107,7 @@ class Worker {
     });
     this.#containers.set(containerId, container);
     void loadRuntime().then((runtime) => {
-      const resources = (this.#resources ??= runtime.createResources(spec));
+      const resources = (this.#resources ??= runtime.createResources(spec, this.#prepared));
       return container.start({ prepareContainer: runtime.prepareContainer, resources }, reply);
     });
   }
