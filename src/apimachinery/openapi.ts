@@ -54,8 +54,8 @@ function renderPaths(
       for (const operation of operations) {
         item[operation.method] =
           dialect === "v3"
-            ? operationV3(operation, schemas, tagOf(resource))
-            : operationV2(operation, schemas, tagOf(resource));
+            ? operationV3(operation, schemas, resource)
+            : operationV2(operation, schemas, resource);
       }
       if (parameters.length > 0) {
         item["parameters"] = parameters.map((name) =>
@@ -76,7 +76,7 @@ function tagOf({ group, version }: OpenApiResource): string {
 function operationV3(
   operation: OpenApiOperation,
   schemas: OpenApiSchemas,
-  tag: string,
+  resource: OpenApiResource,
 ): JsonObject {
   const responses = operation.answers.map(([code, typeName]) => [
     code,
@@ -84,11 +84,11 @@ function operationV3(
   ]);
   const { bodyType } = operation;
   const body = bodyType !== undefined && {
-    content: contentOf(requestMediaTypes(bodyType), schemas.reference(bodyType)),
+    content: contentOf(requestMediaTypes(bodyType, resource), schemas.reference(bodyType)),
     ...(operation.method === "delete" ? {} : { required: true }),
   };
   return {
-    ...headOf(operation, tag),
+    ...headOf(operation, tagOf(resource)),
     parameters: queryOf(operation, "v3"),
     ...(body === false ? {} : { requestBody: body }),
     responses: Object.fromEntries(responses),
@@ -99,7 +99,7 @@ function operationV3(
 function operationV2(
   operation: OpenApiOperation,
   schemas: OpenApiSchemas,
-  tag: string,
+  resource: OpenApiResource,
 ): JsonObject {
   const responses = operation.answers.map(([code, typeName]) => [
     code,
@@ -112,8 +112,8 @@ function operationV2(
     parameters.unshift({ name: "body", in: "body", required, schema: schemas.reference(bodyType) });
   }
   return {
-    ...headOf(operation, tag),
-    consumes: bodyType === undefined ? ["*/*"] : [...requestMediaTypes(bodyType)],
+    ...headOf(operation, tagOf(resource)),
+    consumes: bodyType === undefined ? ["*/*"] : [...requestMediaTypes(bodyType, resource)],
     produces: [...OBJECT_MEDIA_TYPES],
     parameters,
     responses: Object.fromEntries(responses),
@@ -143,8 +143,12 @@ function queryOf(operation: OpenApiOperation, dialect: OpenApiDialect): JsonObje
   return parameters.map((parameter) => renderParameter(parameter, dialect));
 }
 
-function requestMediaTypes(bodyType: string): readonly string[] {
-  return bodyType === PATCH_TYPE ? PATCH_MEDIA_TYPES : OBJECT_MEDIA_TYPES;
+/** kubectl reads here whether it may send strategic merge patches: custom resources take none. */
+function requestMediaTypes(bodyType: string, { custom }: OpenApiResource): readonly string[] {
+  if (bodyType !== PATCH_TYPE) return OBJECT_MEDIA_TYPES;
+  return custom === undefined
+    ? PATCH_MEDIA_TYPES
+    : PATCH_MEDIA_TYPES.filter((type) => !type.includes("strategic"));
 }
 
 function contentOf(mediaTypes: readonly string[], schema: JsonObject): JsonObject {

@@ -1,6 +1,6 @@
-import { isJsonObject } from "../json-value.ts";
+import { isJsonObject, type JsonObject } from "../json-value.ts";
 import { parseRfc3339 } from "../time.ts";
-import type { Schema } from "../schema.ts";
+import type { ObjectSchema, Schema } from "../schema.ts";
 
 /** Names that are words of the language: a field of such a name is written with underscores. */
 const RESERVED = new Set(
@@ -34,38 +34,31 @@ export function celValue(value: unknown): unknown {
 /** The same by a schema, which says what is a double, a moment, and how fields are named. */
 export function celValueOf(schema: Schema, value: unknown): unknown {
   if (value === null || value === undefined) return null;
-  switch (schema.kind) {
-    case "number":
-      return value;
-    case "string":
-      return schema.rules?.format === "date-time" && typeof value === "string"
-        ? dateOf(value)
-        : value;
-    case "list":
-      return Array.isArray(value)
-        ? value.map((item) => celValueOf(schema.items, item))
-        : celValue(value);
-    case "map":
-      if (!isJsonObject(value)) return celValue(value);
-      return new Map(
-        Object.entries(value).map(([key, child]) => [key, celValueOf(schema.values, child)]),
-      );
-    case "object": {
-      if (!isJsonObject(value)) return celValue(value);
-      const fields = new Map<string, unknown>();
-      for (const [name, child] of Object.entries(value)) {
-        const field = schema.fields.get(name);
-        if (field !== undefined && child !== undefined && child !== null) {
-          fields.set(celFieldName(name), celValueOf(field.schema, child));
-        } else if (field !== undefined && field.schema.nullable === true) {
-          fields.set(celFieldName(name), null);
-        }
-      }
-      return fields;
-    }
-    default:
-      return celValue(value);
+  if (schema.kind === "number") return value;
+  if (schema.kind === "string") {
+    const isMoment = schema.rules?.format === "date-time" && typeof value === "string";
+    return isMoment ? dateOf(value) : value;
   }
+  if (schema.kind === "list" && Array.isArray(value)) {
+    return value.map((item) => celValueOf(schema.items, item));
+  }
+  if (!isJsonObject(value)) return celValue(value);
+  if (schema.kind === "object") return celFields(schema, value);
+  if (schema.kind !== "map") return celValue(value);
+  const entries = Object.entries(value);
+  return new Map(entries.map(([key, child]) => [key, celValueOf(schema.values, child)]));
+}
+
+/** Fields that the schema does not know are none for expressions. */
+function celFields(schema: ObjectSchema, value: JsonObject): Map<string, unknown> {
+  const fields = new Map<string, unknown>();
+  for (const [name, child] of Object.entries(value)) {
+    const field = schema.fields.get(name);
+    if (field === undefined || child === undefined) continue;
+    if (child === null && field.schema.nullable !== true) continue;
+    fields.set(celFieldName(name), celValueOf(field.schema, child));
+  }
+  return fields;
 }
 
 function dateOf(text: string): unknown {

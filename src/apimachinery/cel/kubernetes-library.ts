@@ -68,10 +68,10 @@ export function registerKubernetesLibrary(environment: Environment): void {
 
 function registerStrings(environment: Environment): void {
   environment.registerFunction("string.charAt(int): string", (text: string, at: bigint) => {
-    return [...text][Number(at)] ?? "";
+    return Array.from(text)[Number(at)] ?? "";
   });
   environment.registerFunction("string.reverse(): string", (text: string) => {
-    return [...text].reverse().join("");
+    return Array.from(text).reverse().join("");
   });
   environment.registerFunction(
     "string.replace(string, string): string",

@@ -26,9 +26,8 @@ export function registerLists(environment: Environment): void {
         return BigInt(list.findLastIndex((one) => isEqual(one, item)));
       },
     );
-  class Sets {}
   environment.registerType("kubernetes.Sets", Sets);
-  environment.registerConstant("sets", "kubernetes.Sets", new Sets());
+  environment.registerConstant("sets", "kubernetes.Sets", new Sets("sets"));
   environment
     .registerFunction(
       "kubernetes.Sets.contains(list<dyn>, list<dyn>): bool",
@@ -44,6 +43,15 @@ export function registerLists(environment: Environment): void {
         return a.some((item) => b.some((other) => isEqual(item, other)));
       },
     );
+}
+
+/** What `sets.contains` and the others hang on. */
+class Sets {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
 }
 
 /** More comparisons than this are refused: they happen between two steps of the budget. */

@@ -84,29 +84,21 @@ export class SchemaValidations {
     if (!this.#withRules.has(schema) || budget.isSpent || errors.length >= MAX_RULE_ERRORS) return;
     if (value === null && schema.nullable === true) return;
     this.#checkOwn(schema, value, old, path, visit);
-    switch (schema.kind) {
-      case "object":
-        if (!isJsonObject(value)) return;
-        for (const { name, schema: child } of schema.fields.values()) {
-          const field = getField(value, name);
-          if (field === undefined) continue;
-          this.#visit(child, field, fieldOf(old, name), path.child(name), visit);
-        }
-        return;
-      case "map":
-        if (!isJsonObject(value)) return;
-        for (const [key, child] of Object.entries(value)) {
-          this.#visit(schema.values, child, fieldOf(old, key), path.key(key), visit);
-        }
-        return;
-      case "list":
-        if (!Array.isArray(value)) return;
-        for (const [index, item] of value.entries()) {
-          const before = itemBefore(schema.mapKeys, item, old);
-          this.#visit(schema.items, item, before, path.index(index), visit);
-        }
-        return;
-      default:
+    if (schema.kind === "object" && isJsonObject(value)) {
+      for (const { name, schema: child } of schema.fields.values()) {
+        const field = getField(value, name);
+        if (field === undefined) continue;
+        this.#visit(child, field, fieldOf(old, name), path.child(name), visit);
+      }
+    } else if (schema.kind === "map" && isJsonObject(value)) {
+      for (const [key, child] of Object.entries(value)) {
+        this.#visit(schema.values, child, fieldOf(old, key), path.key(key), visit);
+      }
+    } else if (schema.kind === "list" && Array.isArray(value)) {
+      for (const [index, item] of value.entries()) {
+        const before = itemBefore(schema.mapKeys, item, old);
+        this.#visit(schema.items, item, before, path.index(index), visit);
+      }
     }
   }
 
@@ -183,32 +175,19 @@ function messageOf(
 }
 
 function childrenOf(schema: Schema): readonly Schema[] {
-  switch (schema.kind) {
-    case "object":
-      // Types that are built in, as metadata's, may contain themselves and have no rules.
-      return schema.builtIn ? [] : Array.from(schema.fields.values(), (field) => field.schema);
-    case "map":
-      return [schema.values];
-    case "list":
-      return [schema.items];
-    default:
-      return [];
+  // Types that are built in, as metadata's, may contain themselves and have no rules.
+  if (schema.kind === "object" && !schema.builtIn) {
+    return Array.from(schema.fields.values(), (field) => field.schema);
   }
+  if (schema.kind === "map") return [schema.values];
+  return schema.kind === "list" ? [schema.items] : [];
 }
 
 /** Errors of rules show the type of a value instead of the value. */
-function typeNameOf(schema: Schema): string {
-  switch (schema.kind) {
-    case "map":
-      return "object";
-    case "list":
-      return "array";
-    case "int32":
-    case "int64":
-      return "integer";
-    default:
-      return schema.kind;
-  }
+function typeNameOf({ kind }: Schema): string {
+  if (kind === "map") return "object";
+  if (kind === "list") return "array";
+  return kind === "int32" || kind === "int64" ? "integer" : kind;
 }
 
 function fieldOf(old: unknown, name: string): unknown {

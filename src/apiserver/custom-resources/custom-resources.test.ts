@@ -214,6 +214,9 @@ describe("custom resources", () => {
   test("custom resources: OpenAPI has them as their definition says", async () => {
     const { send } = await withCrontabs();
     const { json } = await send("GET", "/openapi/v3/apis/stable.example.com/v1");
+    const paths = json["paths"] as Record<string, { patch?: { requestBody?: unknown } }>;
+    const { patch } = paths[`${TABS.replace("default", "{namespace}")}/{name}`] ?? {};
+    expect(JSON.stringify(patch?.requestBody)).not.toContain("strategic");
     expect(json).toMatchObject({
       components: {
         schemas: {
