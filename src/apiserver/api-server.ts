@@ -10,6 +10,7 @@ import {
   auditLine,
   type AuditNote,
   type AuditSink,
+  isStream,
 } from "./audit/audit-event.ts";
 import type { Authenticator } from "./authenticator.ts";
 import type { Authorizer } from "./authorizer.ts";
@@ -43,6 +44,7 @@ import { ANONYMOUS, type User } from "./user.ts";
 import type { PortForwarder } from "./subresources/port-forward.ts";
 import { answerIssuer } from "./tokens/issuer-discovery.ts";
 import type { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
+import { type Reading, ServerMetrics } from "./server-metrics.ts";
 import { WatchLines } from "./watch-handler.ts";
 
 /** What /version answers; kubectl compares major and minor with its own. */
@@ -75,6 +77,8 @@ export interface ApiServerOptions {
   readonly audit?: AuditSink;
   /** Where a request came from; undefined inside the process. */
   readonly addressOf?: (request: Request) => string | undefined;
+  /** What /metrics tells of other rooms, beside the requests. */
+  readonly readings?: readonly Reading[];
   /** Requests that are served at a time, watches and logs not counted. */
   readonly maxRequestsInFlight?: number;
 }
@@ -128,12 +132,21 @@ class ApiServer {
   readonly #negotiator = new Negotiator();
   readonly #discovery: DiscoveryHandler;
   readonly #lines = new WatchLines();
+  readonly #metrics: ServerMetrics;
   readonly #context: ApiContext;
   #inFlight = 0;
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
     const version = options.version.gitVersion;
+    this.#metrics = new ServerMetrics([
+      {
+        name: "apiserver_current_inflight_requests",
+        help: "Requests under way, without watches and logs.",
+        read: () => this.#inFlight,
+      },
+      ...(options.readings ?? []),
+    ]);
     this.#discovery = new DiscoveryHandler({
       version,
       negotiator: this.#negotiator,
@@ -173,8 +186,23 @@ class ApiServer {
     const path = pathnameOf(request.url);
     const { method } = request;
     logger.debug("request", { method, path, status: response.status, durationMs });
+    this.#measure(note, request, response.status, durationMs / 1_000);
     this.#audit({ id, request, note, code: response.status }, durationMs);
     return response;
+  }
+
+  #measure(note: AuditNote, { method }: Request, code: number, seconds: number): void {
+    const { target } = note;
+    // Methods that are served nowhere have no verb, and may be anything.
+    const verb = note.verb ?? (method === "GET" ? "get" : "other");
+    const served = { verb, code, seconds, stream: isStream(note) };
+    if (target?.type !== "resource") return this.#metrics.served(served);
+    const { group, version, resource } = target;
+    const definition = this.#options.registry.definitions.find(group, version, resource);
+    if (definition === undefined) return this.#metrics.served(served);
+    const known = definition.subresources.some(({ name }) => name === target.subresource);
+    const subresource = known ? target.subresource : "";
+    this.#metrics.served({ ...served, of: { group, resource, subresource } });
   }
 
   #audit(
@@ -224,6 +252,7 @@ class ApiServer {
   ): Promise<Response> {
     if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed();
     if (target.path === "/version") return answerVersion(this.#options.version);
+    if (target.path === "/metrics") return this.#metrics.answer();
     const keys = this.#options.serviceAccountTokens?.keys;
     const issuer = keys && (await answerIssuer(request, target.path, keys));
     if (issuer !== undefined) return issuer;
@@ -340,7 +369,16 @@ function pathAnswer(
   const groups = servedGroupVersions(definitions).map(({ group, version }) =>
     group === "" ? `/api/${version}` : `/apis/${group}/${version}`,
   );
-  const own = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz"];
+  const own = [
+    "/api",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/readyz",
+  ];
   const paths = [...own, ...groups, "/version"].sort();
   const headers = { "content-type": "application/json" };
   return new Response(`${JSON.stringify({ paths }, null, 2)}\n`, { headers });

@@ -1,3 +1,4 @@
+export { dnsServiceIp } from "./bootstrap-objects.ts";
 export type { NodeConnector } from "./api-request.ts";
 export { createApiServer } from "./api-server.ts";
 export type { ApiServerOptions, VersionInfo } from "./api-server.ts";
@@ -32,6 +33,7 @@ export {
   nodeAuthenticator,
   nodeToken,
 } from "./joining/node-credentials.ts";
+export type { Reading } from "./server-metrics.ts";
 export { ADMINISTRATORS, NODES, nodeUserName } from "./user.ts";
 export type { User } from "./user.ts";
 export { bootstrapTokenAuthenticator } from "./tokens/bootstrap-tokens.ts";

@@ -38,6 +38,7 @@ import type { ClusterApp } from "./join-app.ts";
 import { RENEWAL_PATH } from "./join-wire.ts";
 import type { Front } from "./listeners.ts";
 import { isServer, memberName } from "./peer-access.ts";
+import { serverReadings } from "./server-readings.ts";
 import { GIT_VERSION, KUBERNETES_VERSION } from "./version.ts";
 
 export interface ControlPlaneOptions {
@@ -182,6 +183,7 @@ function createApi(
     ...(options.audit === undefined ? {} : { audit: options.audit }),
     nodeConnector: options.nodeConnector,
     portForwarder: options.portForwarder,
+    readings: serverReadings(store),
     readiness: { leader: () => store.leadership.leader !== undefined },
     version: {
       major: KUBERNETES_VERSION.major,

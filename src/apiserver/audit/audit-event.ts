@@ -75,7 +75,7 @@ export function auditLine(audited: AuditedRequest): string {
 }
 
 /** The answer is at its beginning when it is told. */
-function isStream({ verb, target }: AuditNote): boolean {
+export function isStream({ verb, target }: AuditNote): boolean {
   return verb === "watch" || (target?.type === "resource" && STREAMS.has(target.subresource));
 }
 
