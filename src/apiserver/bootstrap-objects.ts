@@ -4,11 +4,13 @@ import type { KubeObject } from "../apimachinery/index.ts";
 export interface BootstrapObject {
   readonly object: KubeObject;
   /**
-   * keep: as it is. replace: its content is made this one. recreate: deleted and made anew when
-   * the field differs, because the field cannot change.
+   * keep, offer: as it is. replace: its content is made this one. recreate: deleted and made anew
+   * when the field differs, because the field cannot change.
    */
   readonly existing:
     | { readonly rule: "keep" }
+    /** As it is, and done without where it cannot be made: a user has its address. */
+    | { readonly rule: "offer" }
     | { readonly rule: "replace" }
     | { readonly rule: "recreate"; readonly field: readonly string[] };
 }
@@ -29,6 +31,7 @@ export interface BootstrapAddresses {
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
 const KUBERNETES = "kubernetes";
 const HTTPS_PORT = 443;
+const DNS_PORT = 53;
 
 /** In the order in which they are made: namespaces come first. */
 export function bootstrapObjects(addresses: BootstrapAddresses): readonly BootstrapObject[] {
@@ -39,6 +42,7 @@ export function bootstrapObjects(addresses: BootstrapAddresses): readonly Bootst
     keep(ingressClass()),
     recreated(serviceCidr(addresses.serviceCidr), "spec", "cidrs"),
     recreated(kubernetesService(addresses), "spec", "clusterIP"),
+    { object: dnsService(addresses), existing: { rule: "offer" } },
     { object: kubernetesEndpoints(addresses), existing: { rule: "replace" } },
     ...kubernetesEndpointSlices(addresses).map((object): BootstrapObject => ({
       object,
@@ -123,6 +127,38 @@ function kubernetesService(addresses: BootstrapAddresses): KubeObject {
           protocol: "TCP",
           targetPort: addresses.servers[0]?.port ?? HTTPS_PORT,
         },
+      ],
+    },
+  };
+}
+
+/** The tenth address of the range, as is usual; the first is that of the kubernetes Service. */
+export function dnsServiceIp(kubernetesServiceIp: string): string {
+  const octets = kubernetesServiceIp.split(".").map(Number);
+  return [...octets.slice(0, -1), (octets.at(-1) ?? 0) + 9].join(".");
+}
+
+/** Reserves the address at which each node's own DNS answers: it has no endpoints of pods. */
+function dnsService({ kubernetesServiceIp }: BootstrapAddresses): KubeObject {
+  const port = { port: DNS_PORT, targetPort: DNS_PORT };
+  return {
+    kind: "Service",
+    apiVersion: "v1",
+    metadata: {
+      name: "kube-dns",
+      namespace: "kube-system",
+      labels: {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",
+        "kubernetes.io/name": "CoreDNS",
+      },
+    },
+    spec: {
+      type: "ClusterIP",
+      clusterIP: dnsServiceIp(kubernetesServiceIp),
+      ports: [
+        { name: "dns", protocol: "UDP", ...port },
+        { name: "dns-tcp", protocol: "TCP", ...port },
       ],
     },
   };

@@ -59,16 +59,23 @@ async function removeFormerSlices(
   }
 }
 
-type Done = "created" | "replaced" | "kept";
+type Done = "created" | "replaced" | "kept" | "refused";
 
 async function ensure(registry: Registry, wanted: BootstrapObject): Promise<Done> {
   const { object, existing } = wanted;
   const resource = resourceOf(registry, object);
   const { name = "", namespace = "" } = object.metadata;
   const present = await find(resource, namespace, name);
-  if (present === undefined) return create(resource, namespace, object);
+  if (present === undefined) {
+    if (existing.rule !== "offer") return create(resource, namespace, object);
+    return create(resource, namespace, object).catch((error: unknown): Done => {
+      if (isStatusError(error, "Invalid")) return "refused";
+      throw error;
+    });
+  }
   switch (existing.rule) {
     case "keep":
+    case "offer":
       return "kept";
     case "replace":
       return replace(resource, object, present);

@@ -1,6 +1,7 @@
 import {
   address,
   directory,
+  domain,
   joinToken,
   logLevel,
   maxPods,
@@ -33,6 +34,10 @@ export interface AgentFlags {
   readonly httpPort?: number;
   /** Where Ingress listens with TLS; 0 picks a free port. */
   readonly ingressHttpsPort?: number;
+  /** Where the cluster's names are looked up; 0 picks a free port. */
+  readonly dnsPort?: number;
+  /** The end of the cluster's names, the same on all machines; "cluster.local" when absent. */
+  readonly clusterDomain?: string;
   /** Where the other machines of the cluster are answered; 0 picks a free port. */
   readonly peerPort?: number;
   /** The host, without a port, under which the others reach the peer port. */
@@ -50,6 +55,8 @@ const shape = {
   bindAddress: address,
   httpPort: port.optional(),
   ingressHttpsPort: port.optional(),
+  dnsPort: port.optional(),
+  clusterDomain: domain.optional(),
   peerPort: port.optional(),
   peerAddress: reachableHost.optional(),
   logLevel,

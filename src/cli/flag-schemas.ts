@@ -25,6 +25,10 @@ const SECRET_FLAGS: ReadonlySet<string> = new Set(["token"]);
 export const INGRESS_HTTPS_PORT_HELP =
   "Ingress's port for TLS; 0 picks a free one (8443, or free if taken)";
 
+export const DNS_PORT_HELP =
+  "port of the cluster's DNS; 0 picks a free one (53, or free where that is not allowed)";
+export const CLUSTER_DOMAIN_HELP = "the end of the cluster's names (cluster.local)";
+
 export const directory = z.string().min(1).describe("a directory");
 
 export const file = z.string().min(1).describe("a file");
@@ -65,6 +69,11 @@ export const portRange = z
   })
   .refine((range) => range.from > 0 && range.from <= range.to && range.to <= MAX_PORT)
   .describe("two ports such as 30000-32767, the first not above the second");
+
+export const domain = z
+  .string()
+  .refine(isHostName)
+  .describe("a DNS domain in lower case such as cluster.local");
 
 export const certificateName = z
   .string()

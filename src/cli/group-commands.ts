@@ -2,7 +2,12 @@ import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { parseAgentFlags } from "./agent-flags.ts";
 import type { AgentFlags } from "./agent-flags.ts";
-import { durationMs, INGRESS_HTTPS_PORT_HELP } from "./flag-schemas.ts";
+import {
+  durationMs,
+  CLUSTER_DOMAIN_HELP,
+  DNS_PORT_HELP,
+  INGRESS_HTTPS_PORT_HELP,
+} from "./flag-schemas.ts";
 import type { ServerFlags } from "./server-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -114,6 +119,8 @@ function addAgentVerb(program: Command, options: GroupCommandOptions): void {
     .option("--bind-address <address>", "where node ports and Ingress listen", "127.0.0.1")
     .option("--http-port <port>", "Ingress's port; 0 picks a free one (8080, or free if taken)")
     .option("--ingress-https-port <port>", INGRESS_HTTPS_PORT_HELP)
+    .option("--dns-port <port>", DNS_PORT_HELP)
+    .option("--cluster-domain <domain>", CLUSTER_DOMAIN_HELP)
     .option("--log-level <level>", "debug, info, warn or error", level)
     .action((flags: Record<string, unknown>) => options.verbs.agent(parseAgentFlags(flags)));
 }

@@ -7,7 +7,7 @@ import {
   groupServerOptions,
   machineOptions,
 } from "./group-commands.ts";
-import { INGRESS_HTTPS_PORT_HELP } from "./flag-schemas.ts";
+import { CLUSTER_DOMAIN_HELP, DNS_PORT_HELP, INGRESS_HTTPS_PORT_HELP } from "./flag-schemas.ts";
 import type { DataDirOption, GroupVerbs } from "./group-commands.ts";
 import { addImageVerbs } from "./image-commands.ts";
 import type { ImageVerbs } from "./image-commands.ts";
@@ -97,6 +97,8 @@ function serverOptions(
     .option("--https-port <port>", "the API's port; 0 picks a free one (6443, or free if taken)")
     .option("--http-port <port>", "Ingress's port; 0 picks a free one (8080, or free if taken)")
     .option("--ingress-https-port <port>", INGRESS_HTTPS_PORT_HELP)
+    .option("--dns-port <port>", DNS_PORT_HELP)
+    .option("--cluster-domain <domain>", CLUSTER_DOMAIN_HELP)
     .option("--bind-address <address>", "where the API and Ingress listen", "127.0.0.1")
     .option("--advertise-address <address>", "the address that others are told")
     .option("--tls-san <name>", "one more name for the server certificate; repeatable", collect, [])

@@ -6,6 +6,7 @@ import {
   cidr,
   count,
   directory,
+  domain,
   durationMs,
   endpoints,
   file,
@@ -38,6 +39,10 @@ export interface ServerFlags {
   readonly httpPort?: number;
   /** Where Ingress listens with TLS; 0 picks a free port. */
   readonly ingressHttpsPort?: number;
+  /** Where the cluster's names are looked up; 0 picks a free port. */
+  readonly dnsPort?: number;
+  /** The end of the cluster's names, the same on all machines; "cluster.local" when absent. */
+  readonly clusterDomain?: string;
   readonly bindAddress: string;
   readonly advertiseAddress?: string;
   readonly tlsSan: readonly string[];
@@ -87,6 +92,8 @@ const shape = {
   httpsPort: port.optional(),
   httpPort: port.optional(),
   ingressHttpsPort: port.optional(),
+  dnsPort: port.optional(),
+  clusterDomain: domain.optional(),
   bindAddress: address,
   advertiseAddress: address.optional(),
   tlsSan: z.array(certificateName),
@@ -196,6 +203,8 @@ export function formatServerFlags(flags: ServerFlags): string[] {
     httpsPort: flags.httpsPort,
     httpPort: flags.httpPort,
     ingressHttpsPort: flags.ingressHttpsPort,
+    dnsPort: flags.dnsPort,
+    clusterDomain: flags.clusterDomain,
     bindAddress: flags.bindAddress,
     advertiseAddress: flags.advertiseAddress,
     clusterCidr: flags.clusterCidr,

@@ -8,6 +8,7 @@ import { openImageStore } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import type { Fetch } from "../lib/index.ts";
 import type { KeyPair, NodeLink } from "../os/index.ts";
+import type { DnsAddress } from "../dns/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy, ProxyPorts } from "../proxy/index.ts";
 import type { IssuingServer } from "./ask-renewal.ts";
@@ -24,6 +25,7 @@ import type { PortChoice } from "./listeners.ts";
 import { admitKnownPeers, knownToAgent } from "./known-peers.ts";
 import { keepMachineCertificate } from "./machine-certificate.ts";
 import { askNode } from "./node-api.ts";
+import { dnsRecord, dnsSettings, startNodeDns, zoneOptions } from "./node-dns.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
@@ -108,11 +110,9 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
     signal: running.signal,
     onChange: servers.replace,
   });
-  const [found] = await Promise.all([proxy.start(running.signal), kubelet.start(running.signal)]);
-  const { directory } = ground;
-  writeSettings(directory, { ...readSettings(directory), ...proxySettings(found) });
+  const record = await startTraffic(agent, { proxy, kubelet });
   return {
-    record: recordAgent(agent, found),
+    record,
     nodeName: joined.name,
     async stop({ pods }) {
       if (pods === "end") await kubelet.terminateAll();
@@ -124,6 +124,27 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
       removeRecord(ground);
     },
   };
+}
+
+/** Starts the node, its proxy and its DNS, and writes down where they are. */
+async function startTraffic(
+  agent: Agent,
+  { proxy, kubelet }: Pick<LocalNode, "kubelet"> & { readonly proxy: Proxy },
+): Promise<ServerRecord> {
+  const { ground, signal } = agent;
+  const [found] = await Promise.all([proxy.start(signal), kubelet.start(signal)]);
+  const dns = await startNodeDns({
+    ground,
+    proxy,
+    serviceCidr: agent.joined.settings.serviceCidr,
+    bindAddress: agent.flags.bindAddress,
+    port: agent.flags.dnsPort,
+    signal: signal,
+  });
+  const { directory } = ground;
+  const places = { ...proxySettings(found), ...dnsSettings(dns) };
+  writeSettings(directory, { ...readSettings(directory), ...places });
+  return recordAgent(agent, found, dns);
 }
 
 /** What every step of the start stands on. */
@@ -247,6 +268,7 @@ function createParts(
       fallback: certificate,
     },
     ingressAddress: ground.advertiseAddress,
+    zone: zoneOptions(flags.clusterDomain, joined.settings),
     // The status of Ingresses is the leader's to write.
     publishesIngressStatus: () => false,
     maxConnections: maxProxyConnections(),
@@ -254,7 +276,11 @@ function createParts(
   return { ...node, proxy };
 }
 
-function recordAgent({ ground, servers }: Agent, ports: ProxyPorts): ServerRecord {
-  const reached = proxyUrls(ground.advertiseAddress, ports);
+function recordAgent(
+  { ground, servers }: Agent,
+  ports: ProxyPorts,
+  dns?: DnsAddress,
+): ServerRecord {
+  const reached = { ...proxyUrls(ground.advertiseAddress, ports), ...dnsRecord(dns) };
   return recordProcess(ground, { server: servers.list[0] ?? "", ...reached });
 }

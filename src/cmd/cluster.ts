@@ -9,6 +9,7 @@ import type { Fetch } from "../lib/index.ts";
 import { hostOfNode } from "../os/index.ts";
 import type { ClaimedRanges, KeyPair, NodeLink, RotatingFile } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
+import type { DnsAddress } from "../dns/index.ts";
 import type { Proxy, ProxyPorts } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import { openAuditLog } from "./audit-log.ts";
@@ -32,6 +33,7 @@ import { askMembersWith, watchForRemoval } from "./member-removal.ts";
 import { isKubeletPath, isServer, tunnelsOver } from "./peer-access.ts";
 import { createPortForwarder } from "./port-forwarder.ts";
 import { askNode } from "./node-api.ts";
+import { dnsRecord, dnsSettings, startNodeDns, zoneOptions } from "./node-dns.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { proxySettings, proxyUrls, recordProcess, removeRecord } from "./process-record.ts";
@@ -84,11 +86,11 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
   const certificate = await ensureIngressCertificate(ground.directory, ground.clock.now());
   const parts = createParts(server, controlPlane, images.store, certificate);
   images.replication.start(running.signal);
-  const ports = await Promise.race([
+  const reached = await Promise.race([
     startParts(server, controlPlane, parts),
     failed.promise.then((error) => Promise.reject(error)),
   ]);
-  const record = recordServer(server, ports);
+  const record = recordServer(server, reached);
   return {
     directory: ground.directory,
     record,
@@ -282,18 +284,25 @@ function createParts(
       fallback: certificate,
     },
     ingressAddress: advertiseAddress,
+    zone: zoneOptions(flags.clusterDomain, server.ranges),
     publishesIngressStatus: () => store.leadership.self,
     maxConnections: maxProxyConnections(),
   });
   return { ...node, proxy };
 }
 
-/** Starts what works on its own; gives the ports of Ingress. */
+/** Where this node's traffic comes in. */
+interface Reached {
+  readonly ports: ProxyPorts;
+  readonly dns: DnsAddress | undefined;
+}
+
+/** Starts what works on its own; gives the ports of Ingress and the place of the DNS. */
 async function startParts(
   server: Server,
   controlPlane: ControlPlane,
   { proxy, kubelet, runtime }: Parts,
-): Promise<ProxyPorts> {
+): Promise<Reached> {
   const { ground, ranges, doors, store, signal } = server;
   await runtime.start();
   await runLeaderWork({
@@ -310,7 +319,15 @@ async function startParts(
     signal,
   });
   const [ports] = await Promise.all([proxy.start(signal), kubelet.start(signal)]);
-  return ports;
+  const dns = await startNodeDns({
+    ground,
+    proxy,
+    serviceCidr: ranges.serviceCidr,
+    bindAddress: server.flags.bindAddress,
+    port: server.flags.dnsPort,
+    signal,
+  });
+  return { ports, dns };
 }
 
 /** Where the servers' APIs are, as far as nodes can reach them by address. */
@@ -322,10 +339,14 @@ function endpointsOf({ membership }: Store): ServerEndpoint[] {
   });
 }
 
-function recordServer({ ground, doors }: Server, ports: ProxyPorts): ServerRecord {
+function recordServer({ ground, doors }: Server, { ports, dns }: Reached): ServerRecord {
   const { directory, advertiseAddress } = ground;
-  const reached = proxyUrls(advertiseAddress, ports);
+  const reached = { ...proxyUrls(advertiseAddress, ports), ...dnsRecord(dns) };
   const record = recordProcess(ground, { server: apiUrl(ground, doors), ...reached });
-  writeSettings(directory, { ...readSettings(directory), ...proxySettings(ports) });
+  writeSettings(directory, {
+    ...readSettings(directory),
+    ...proxySettings(ports),
+    ...dnsSettings(dns),
+  });
   return record;
 }

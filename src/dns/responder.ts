@@ -168,7 +168,7 @@ const OPTIONS: Answer = {
 };
 
 function wire(record: ZoneRecord): Answer {
-  return { ...record, ttl: ZONE_TTL_SECONDS, class: "IN" } as Answer;
+  return { ...record, ttl: ZONE_TTL_SECONDS, class: "IN" };
 }
 
 function fits(bytes: Uint8Array, packet: DecodedPacket, transport: Transport): boolean {
