@@ -273,6 +273,7 @@ function createParts(
   const { http, ingressHttps } = portChoices(flags, ground.settings);
   const proxy: Proxy = createProxy({
     client: controlPlane.clientOf("proxy"),
+    secrets: controlPlane.clientOf("kubelet"),
     clock,
     logger: logger.child({ room: "proxy" }),
     endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),

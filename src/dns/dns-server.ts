@@ -38,7 +38,7 @@ export class DnsServer {
     this.#options = options;
   }
 
-  /** Gives the port, the same for both. Rejects when the address cannot be had, and holds nothing. */
+  /** Gives the port, the same for both. Rejects when it cannot be had, and holds nothing then. */
   async listen({ hostname, port }: DnsAddress): Promise<number> {
     const tcp = Bun.listen<TcpClient>({ hostname, port, socket: this.#tcpHandler() });
     try {

@@ -49,6 +49,8 @@ const DRAIN_POLL_MS = 20;
 
 export interface ProxyOptions {
   readonly client: Client;
+  /** As whom certificates of Ingresses are read: as the node, which may read those and few others. */
+  readonly secrets?: Client;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The Unix socket of a pod's port when the pod runs here; undefined means TCP to ip:port. */
@@ -193,7 +195,7 @@ class TableProxy implements Proxy {
     });
     this.#events = createEventRecorder({ client, clock, logger, component: "kubun-proxy" });
     this.#certificates = new IngressCertificates({
-      client,
+      client: options.secrets ?? client,
       clock,
       logger,
       onProblem: (ingress, message) => {

@@ -90,8 +90,6 @@ function nodeRoles(): ClusterRole[] {
     clusterRole("kubun:ingress-publisher", [
       allow("get patch update", NETWORKING, "ingresses/status"),
       allow("get patch update", "", "services/status"),
-      // Certificates of Ingresses. A node may read those that an Ingress names, and no others.
-      allow(READ, "", "secrets"),
     ]),
     clusterRole("system:node-problem-detector", [
       allow("get", "", "nodes"),
