@@ -1,3 +1,4 @@
+import completeInShells from "@bomb.sh/tab/commander";
 import { Command, CommanderError } from "commander";
 import { AssertionError } from "../lib/index.ts";
 import {
@@ -81,6 +82,10 @@ function buildProgram(options: ProgramOptions, exitWith: (status: number) => voi
   addImageVerbs(program, options);
   addGroupVerbs(program, options);
   addKubectlVerb(program, options, exitWith);
+  // After all others, because it reads them: `kubun completion bash` prints what a shell takes in.
+  completeInShells(program, { completionCommandName: "completion" });
+  const completion = program.commands.find((command) => command.name() === "completion");
+  completion?.description("what makes a shell complete the words of this command");
   return program;
 }
 

@@ -43,6 +43,19 @@ describe("the command line", () => {
     expect(statSync(dataDir).mode & 0o777).toBe(0o700);
   });
 
+  test("kubun completion gives a shell what completes commands and flags", async () => {
+    const script = await runCommand([KUBUN, "completion", "bash"]);
+    expect(script.stdout).toContain("complete -F __kubun_complete kubun");
+    const bash = Bun.which("bash");
+    if (bash !== null) {
+      const { stderr } = await runCommand([bash, "-n"], { stdin: script.stdout });
+      expect(stderr).toBe("");
+    }
+    const { stdout } = await runCommand([KUBUN, "complete", "--", "snapshot", ""]);
+    expect(stdout).toMatch(/^save\t.*\nrestore\t/);
+    expect((await runCommand([KUBUN, "completion", "tcsh"])).stderr).toContain("zsh, bash, fish");
+  });
+
   test("kubun status tells where the cluster is and how its pods are", async () => {
     const { exitCode, stdout } = await kubun("status");
     expect(exitCode).toBe(0);
