@@ -67,14 +67,32 @@ export function cannotHandle({ kind, version }: ResourceDefinition, why: string)
 }
 
 function asObject(value: unknown, { kind }: ResourceDefinition): KubeObject {
-  if (isJsonObject(value)) return value as unknown as KubeObject;
-  const found = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+  if (isJsonObject(value)) {
+    for (const field of ["apiVersion", "kind"]) assertText(value[field], field, kind);
+    return value as unknown as KubeObject;
+  }
+  const found = typeName(value);
   throw badRequest(
     `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; ` +
       `json parse error: json: cannot unmarshal ${found} into Go value of type ` +
       'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; ' +
       'Kind string "json:\\"kind,omitempty\\"" }',
   );
+}
+
+function assertText(value: unknown, field: string, kind: string): void {
+  if (value === undefined || value === null || typeof value === "string") return;
+  throw badRequest(
+    `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; ` +
+      `json parse error: json: cannot unmarshal ${typeName(value)} ` +
+      `into Go struct field .${field} of type string`,
+  );
+}
+
+function typeName(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  return typeof value === "boolean" ? "bool" : typeof value;
 }
 
 /** What the body does not say about its type is taken from the path. */

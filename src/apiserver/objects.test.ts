@@ -327,3 +327,13 @@ test("watchObjects: ends at its timeout, and tells errors as events", async () =
   const [error] = await early;
   expect(error).toMatchObject({ type: "ERROR", object: { kind: "Status", code: 504 } });
 });
+
+test("listObjects: a list sends no initial events", async () => {
+  const { send } = await apiFixture();
+  const refused = await send("GET", `${MAPS}?sendInitialEvents=true`);
+  expect([refused.status, refused.json["message"]]).toEqual([
+    422,
+    'ListOptions.meta.k8s.io "" is invalid: ' +
+      "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
+  ]);
+});

@@ -1,4 +1,4 @@
-import { apiVersionOf, type ListMeta } from "../apimachinery/index.ts";
+import { apiVersionOf, forbiddenField, invalid, type ListMeta } from "../apimachinery/index.ts";
 import type { ListRequest, ObjectList, StoredObject } from "../registry/index.ts";
 import { answerObject, answerText, type AnswerOptions, wantsPretty } from "./answer.ts";
 import type { ApiRequest } from "./api-request.ts";
@@ -37,6 +37,10 @@ export function answerStored(
 }
 
 export async function listObjects(api: ApiRequest): Promise<Response> {
+  if (api.query.has("sendInitialEvents")) {
+    const error = forbiddenField("sendInitialEvents", "sendInitialEvents is forbidden for list");
+    throw invalid({ group: "meta.k8s.io", kind: "ListOptions" }, "", [error]);
+  }
   return answerList(api, await api.resource.list(listRequestOf(api)));
 }
 
