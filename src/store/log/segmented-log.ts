@@ -59,7 +59,7 @@ export class SegmentedLog implements DurableLog {
   #map: LogMap<Segment>;
   #active: { readonly segment: Segment; readonly file: DiskFile };
   #offset: number;
-  /** How long the active file is at least. */
+  /** How long the active file is at least; 0 while nobody looked. */
   #grownTo = 0;
   /** As the caller last gave it; its term and vote are on the medium, its commit may not be. */
   #hardState: HardState;
@@ -260,7 +260,7 @@ export class SegmentedLog implements DurableLog {
     const { file } = this.#active;
     const end = offset + bytes.length;
     // A segment that was something else before is long already.
-    this.#grownTo = Math.max(this.#grownTo, await file.size());
+    if (this.#grownTo === 0) this.#grownTo = await file.size();
     const size = Math.min(
       Math.ceil(end / this.#growthBytes) * this.#growthBytes,
       this.#segmentBytes,
