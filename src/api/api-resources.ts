@@ -1,3 +1,4 @@
+import type { CertificateSigningRequest } from "./certificates/v1/types.ts";
 import type {
   MutatingWebhookConfiguration,
   ValidatingAdmissionPolicy,
@@ -80,6 +81,7 @@ const clusterNetworking = inCluster("networking.k8s.io");
 const networking = inNamespaces("networking.k8s.io");
 const clusterExtensions = inCluster("apiextensions.k8s.io");
 const clusterAdmission = inCluster("admissionregistration.k8s.io");
+const clusterCertificates = inCluster("certificates.k8s.io");
 const clusterNode = inCluster("node.k8s.io");
 const policy = inNamespaces("policy");
 const clusterRbac = inCluster("rbac.authorization.k8s.io");
@@ -94,6 +96,10 @@ const metrics = inNamespaces("metrics.k8s.io", "v1beta1");
 const events = inNamespaces("events.k8s.io");
 const kubun = inNamespaces("kubun.dev");
 
+export const CERTIFICATE_SIGNING_REQUESTS = clusterCertificates<CertificateSigningRequest>(
+  "certificatesigningrequests",
+  "CertificateSigningRequest",
+);
 export const COMPONENT_STATUSES = clusterCore<ComponentStatus>(
   "componentstatuses",
   "ComponentStatus",

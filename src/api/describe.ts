@@ -6,6 +6,7 @@ import authorizationDescriptions from "./authorization/v1/descriptions.json";
 import autoscalingV1Descriptions from "./autoscaling/v1/descriptions.json";
 import autoscalingV2Descriptions from "./autoscaling/v2/descriptions.json";
 import batchDescriptions from "./batch/v1/descriptions.json";
+import certificatesDescriptions from "./certificates/v1/descriptions.json";
 import coordinationDescriptions from "./coordination/v1/descriptions.json";
 import coreDescriptions from "./core/v1/descriptions.json";
 import discoveryDescriptions from "./discovery/v1/descriptions.json";
@@ -35,6 +36,7 @@ const WORDS: Readonly<Record<string, Readonly<Record<string, TypeWords>>>> = {
   "autoscaling.v1": autoscalingV1Descriptions,
   "autoscaling.v2": autoscalingV2Descriptions,
   "batch.v1": batchDescriptions,
+  "certificates.v1": certificatesDescriptions,
   "coordination.v1": coordinationDescriptions,
   "core.v1": coreDescriptions,
   "discovery.v1": discoveryDescriptions,

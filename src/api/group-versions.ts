@@ -21,6 +21,9 @@ import autoscalingV2Types from "./autoscaling/v2/types.json";
 import { batchKinds } from "./batch/v1/kinds.ts";
 import batchResources from "./batch/v1/resources.json";
 import batchTypes from "./batch/v1/types.json";
+import { certificatesKinds } from "./certificates/v1/kinds.ts";
+import certificatesResources from "./certificates/v1/resources.json";
+import certificatesTypes from "./certificates/v1/types.json";
 import { coordinationKinds } from "./coordination/v1/kinds.ts";
 import coordinationResources from "./coordination/v1/resources.json";
 import coordinationTypes from "./coordination/v1/types.json";
@@ -107,6 +110,7 @@ export const groupVersions: readonly GroupVersionData[] = [
   groupVersion("autoscaling", "autoscaling.v2", autoscalingV2Resources, autoscalingV2Kinds),
   groupVersion("autoscaling", "autoscaling.v1", autoscalingV1Resources, autoscalingV1Kinds),
   groupVersion("batch", "batch.v1", batchResources, batchKinds),
+  groupVersion("certificates.k8s.io", "certificates.v1", certificatesResources, certificatesKinds),
   groupVersion("networking.k8s.io", "networking.v1", networkingResources, networkingKinds),
   groupVersion("policy", "policy.v1", policyResources, policyKinds),
   groupVersion("rbac.authorization.k8s.io", "rbac.v1", rbacResources, rbacKinds),
@@ -142,6 +146,7 @@ export const typeTable = {
   ...autoscalingV1Types,
   ...autoscalingV2Types,
   ...batchTypes,
+  ...certificatesTypes,
   ...networkingTypes,
   ...policyTypes,
   ...rbacTypes,

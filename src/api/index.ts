@@ -1,5 +1,6 @@
 export type * from "./apps/v1/types.ts";
 export type * from "./batch/v1/types.ts";
+export type * from "./certificates/v1/types.ts";
 export type * from "./coordination/v1/types.ts";
 export type * from "./core/v1/types.ts";
 export type {

@@ -15,6 +15,7 @@ import { bindPod } from "./subresources/binding.ts";
 import { evictPod } from "./subresources/eviction.ts";
 import { podLog } from "./subresources/pod-log.ts";
 import { portForward } from "./subresources/port-forward.ts";
+import { proxyRequest } from "./subresources/proxy.ts";
 import { answerMetrics } from "./metrics-api/metrics-handler.ts";
 import { METRICS_GROUP } from "./metrics-api/metrics-objects.ts";
 import { answerKeyValues } from "./keyvalue/keyvalue-handler.ts";
@@ -117,9 +118,11 @@ type Action =
   | "ephemeralcontainers"
   | "log"
   | "portforward"
+  | "proxy"
   | "binding"
   | "eviction"
   | "token"
+  | "approval"
   | "unsupported";
 
 function actionOf(name: string): Action {
@@ -130,9 +133,11 @@ function actionOf(name: string): Action {
     case "ephemeralcontainers":
     case "log":
     case "portforward":
+    case "proxy":
     case "binding":
     case "eviction":
     case "token":
+    case "approval":
       return name;
     default:
       return "unsupported";
@@ -144,13 +149,14 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
   const subresource = definition.subresources.find(({ name }) => name === target.subresource);
   if (subresource === undefined) throw notServed();
   const action = actionOf(subresource.name);
-  const { portForwarder, serviceAccountTokens } = api.context;
+  const { portForwarder, proxyTransport, serviceAccountTokens } = api.context;
   const cannot =
     (action === "portforward" && portForwarder === undefined) ||
+    (action === "proxy" && proxyTransport === undefined) ||
     (action === "token" && serviceAccountTokens === undefined);
   if (action === "unsupported" || cannot)
     throw notImplemented(definition.resource, subresource.name);
-  if (target.rest.length > 0) throw notServed();
+  if (target.rest.length > 0 && action !== "proxy") throw notServed();
   if (!subresource.verbs.includes(verb)) throw methodNotAllowed();
   switch (action) {
     case "status":
@@ -158,6 +164,10 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
     case "ephemeralcontainers":
       if (verb === "get") return getObject(api);
       return verb === "patch" ? changeObject(api, action) : replaceObject(api, action);
+    case "approval":
+      if (verb === "get") return getObject(api);
+      // Of the status; admission says which part.
+      return verb === "patch" ? changeObject(api, "status") : replaceObject(api, "status");
     case "scale":
       if (verb === "get") return getScale(api);
       return verb === "patch" ? patchScale(api) : replaceScale(api);
@@ -166,6 +176,9 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
     case "portforward":
       assert(portForwarder !== undefined, "refused above without it");
       return portForward(api, portForwarder);
+    case "proxy":
+      assert(proxyTransport !== undefined, "refused above without it");
+      return proxyRequest(api, proxyTransport);
     case "binding":
       return bindPod(api);
     case "eviction":

@@ -1,5 +1,6 @@
 /** Where kinds are served is the API's knowledge; it is passed on for those who only call. */
 export {
+  CERTIFICATE_SIGNING_REQUESTS,
   CONFIG_MAPS,
   CRON_JOBS,
   DAEMON_SETS,

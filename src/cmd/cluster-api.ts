@@ -92,3 +92,14 @@ export function clusterIssuer(
     },
   };
 }
+
+/** Certificates for people and programs; the X.509 library is loaded with the first. */
+export function clientCertificates(
+  ca: KeyPair,
+  clock: Clock,
+): (request: string, lifetimeMs: number) => Promise<string> {
+  return async (request, lifetimeMs) => {
+    const { issueClientCertificate } = await import("../os/client-certificates.ts");
+    return issueClientCertificate(ca, request, { nowMs: clock.now(), lifetimeMs });
+  };
+}

@@ -13,6 +13,7 @@ import type { DnsAddress } from "../dns/index.ts";
 import type { Proxy, ProxyPorts } from "../proxy/index.ts";
 import type { Store } from "../store/index.ts";
 import { openAuditLog } from "./audit-log.ts";
+import { clientCertificates } from "./cluster-api.ts";
 import { createComponentTokens } from "./components.ts";
 import { createControlPlane, isImagePath } from "./control-plane.ts";
 import type { ControlPlane } from "./control-plane.ts";
@@ -32,6 +33,7 @@ import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
 import { isKubeletPath, isServer, tunnelsOver } from "./peer-access.ts";
 import { createPortForwarder } from "./port-forwarder.ts";
+import { createProxyTransport } from "./proxy-transport.ts";
 import { askNode } from "./node-api.ts";
 import { dnsRecord, dnsSettings, startNodeDns, zoneOptions } from "./node-dns.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
@@ -198,6 +200,7 @@ function serveControlPlane(server: Server, images: ServerImages, parts: () => Pa
       name === nodeName
         ? (request) => askNode(parts(), request)
         : kubeletOf(name, controlPlane, doors.peers),
+    proxyTransport: createProxyTransport(directory, () => parts().proxy),
     portForwarder: createPortForwarder({
       nodeName,
       listener: doors.api,
@@ -315,6 +318,10 @@ async function startParts(
     clusterCidr: ranges.clusterCidr,
     rootCa: doors.credentials.ca.certificate,
     signAccountToken: controlPlane.signAccountToken,
+    certificates: {
+      sign: clientCertificates(doors.credentials.ca, ground.clock),
+      maxLifetimeMs: server.flags.clusterSigningDurationMs,
+    },
     nodeGraceMs: server.flags.nodeMonitorGracePeriodMs,
     servers: () => endpointsOf(store),
     signal,

@@ -25,6 +25,7 @@ export interface LeaderWorkOptions {
   /** The authority's certificate, PEM. */
   readonly rootCa: string;
   readonly signAccountToken: NonNullable<ControllersOptions["signAccountToken"]>;
+  readonly certificates: NonNullable<ControllersOptions["certificates"]>;
   /** How long a node may be silent before it counts as lost. */
   readonly nodeGraceMs: number | undefined;
   /** Where the API servers are, as the `kubernetes` Service tells. */
@@ -78,6 +79,7 @@ function startLeaderParts(options: LeaderWorkOptions, term: Term, signal: AbortS
     logger: logger.child({ room: "controllers" }),
     rootCa,
     signAccountToken: options.signAccountToken,
+    certificates: options.certificates,
     clusterCidr,
     ...(nodeGraceMs === undefined ? {} : { nodeGraceMs }),
   });

@@ -1,9 +1,12 @@
 import { SharedInformers } from "../client/index.ts";
 import type { Client } from "../client/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
+import { startCertificatesController } from "./certificates/controller.ts";
+import type { CertificatesOptions } from "./certificates/controller.ts";
 import type { ControllerContext } from "./controller-context.ts";
 import { startCustomResourceDefinitionController } from "./custom-resource-definition/controller.ts";
 import { startDeploymentController } from "./deployment/controller.ts";
+import { startDisruptionController } from "./disruption/controller.ts";
 import { startEndpointSliceController } from "./endpoint-slice/controller.ts";
 import { startGarbageCollector } from "./garbage-collector/controller.ts";
 import { startHorizontalPodAutoscaler } from "./horizontal-pod-autoscaler/controller.ts";
@@ -12,6 +15,7 @@ import { startNodeIpamController } from "./node-ipam/controller.ts";
 import { startNodeLifecycleController } from "./node-lifecycle/controller.ts";
 import { startPodGc } from "./pod-gc/controller.ts";
 import { startReplicaSetController } from "./replica-set/controller.ts";
+import { startResourceQuotaController } from "./resource-quota/controller.ts";
 import { startScaleToZeroController } from "./scale-to-zero/controller.ts";
 import { startServiceAccountController } from "./service-account/controller.ts";
 import { startTokenSecretsController } from "./service-account/token-secrets.ts";
@@ -26,6 +30,8 @@ export interface ControllersOptions {
   readonly rootCa?: string;
   /** Signs what Secrets of type kubernetes.io/service-account-token hold; they stay empty without. */
   readonly signAccountToken?: SignAccountToken;
+  /** Issues client certificates that were approved; requests stay as they are without it. */
+  readonly certificates?: CertificatesOptions;
   /** Nodes get their pod addresses from this range, "127.42.0.0/16"; none are given without it. */
   readonly clusterCidr?: string;
   /** How long a node may be silent before it counts as lost; 40 s unless given. */
@@ -42,6 +48,9 @@ export function startControllers(options: ControllersOptions): void {
   if (rootCa !== undefined && options.signAccountToken !== undefined) {
     startTokenSecretsController(context, { rootCa, sign: options.signAccountToken });
   }
+  if (options.certificates !== undefined) {
+    startCertificatesController(context, options.certificates);
+  }
   startDeploymentController(context);
   startReplicaSetController(context);
   startEndpointSliceController(context);
@@ -50,6 +59,8 @@ export function startControllers(options: ControllersOptions): void {
   if (clusterCidr !== undefined) startNodeIpamController(context, { clusterCidr });
   startNodeLifecycleController(context, nodeGraceMs === undefined ? {} : { graceMs: nodeGraceMs });
   startPodGc(context);
+  startDisruptionController(context);
+  startResourceQuotaController(context);
   startHorizontalPodAutoscaler(context);
   startScaleToZeroController(context);
   // Last, so that it shares the informers of the others instead of watching beside them.

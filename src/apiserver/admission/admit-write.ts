@@ -2,6 +2,8 @@ import type { KubeObject } from "../../apimachinery/index.ts";
 import type { ApiRequest } from "../api-request.ts";
 import { nodeNameOf } from "../user.ts";
 import type { Admitted } from "./admitted.ts";
+import { admitCertificateRequest } from "./certificate-requests.ts";
+import { organizationsOf } from "./request-subject.ts";
 import { refuseEscalation } from "./escalation.ts";
 import { restrictNode } from "./node-restriction.ts";
 
@@ -38,5 +40,9 @@ function admit(api: ApiRequest, write: Pick<Admitted, "verb" | "next" | "old">):
   if (node !== undefined) restrictNode(node, admitted);
   if (definition.group === "rbac.authorization.k8s.io") {
     refuseEscalation(user, admitted, api.context.access);
+  }
+  if (definition.group === "certificates.k8s.io") {
+    const { access, clock } = api.context;
+    admitCertificateRequest(admitted, { user, access, nowMs: clock.now(), organizationsOf });
   }
 }

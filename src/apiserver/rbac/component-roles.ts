@@ -111,8 +111,20 @@ function nodeRoles(): ClusterRole[] {
     ]),
     certificateRole("nodeclient"),
     certificateRole("selfnodeclient"),
+    ...SIGNERS.map((signer) =>
+      clusterRole(`system:certificates.k8s.io:${signer}-approver`, [
+        allow("approve", CERTIFICATES, "signers", `kubernetes.io/${signer}`),
+      ]),
+    ),
   ];
 }
+
+const SIGNERS = [
+  "kube-apiserver-client",
+  "kube-apiserver-client-kubelet",
+  "kubelet-serving",
+  "legacy-unknown",
+] as const;
 
 function certificateRole(kind: string): ClusterRole {
   const name = `system:certificates.k8s.io:certificatesigningrequests:${kind}`;

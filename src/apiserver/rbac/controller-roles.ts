@@ -8,6 +8,11 @@ export const ALL_CONTROLLERS = "kubun:controllers";
 const AGGREGATE = { "kubun.dev/aggregate-to-controllers": "true" };
 const APPS = ["apps", "extensions"];
 const FINALIZERS = "update";
+const CERTIFICATES = "certificates.k8s.io";
+const CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client";
+const SIGNERS =
+  `${CLIENT_SIGNER} ${CLIENT_SIGNER}-kubelet ` +
+  "kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown";
 
 /** By name: the roles of the controllers in a Kubernetes control plane. */
 const CONTROLLERS: Readonly<Record<string, () => PolicyRule[]>> = {
@@ -55,6 +60,18 @@ const CONTROLLERS: Readonly<Record<string, () => PolicyRule[]>> = {
     allow("update", "policy", "poddisruptionbudgets/status"),
     allow("patch update", "", "pods/status"),
     allow("get", "*", "*/scale"),
+    recordEvents(),
+  ],
+  "certificate-controller": () => [
+    allow("delete get list watch", CERTIFICATES, "certificatesigningrequests"),
+    allow(
+      "update",
+      CERTIFICATES,
+      "certificatesigningrequests/approval certificatesigningrequests/status",
+    ),
+    allow("approve", CERTIFICATES, "signers", `${CLIENT_SIGNER}-kubelet`),
+    allow("sign", CERTIFICATES, "signers", SIGNERS),
+    allow("create", "authorization.k8s.io", "subjectaccessreviews"),
     recordEvents(),
   ],
   "endpoint-controller": () => [

@@ -21,6 +21,15 @@ const subject = { kind: "Pod", namespace: "default", name: "sample" };
 
 /** By resource and group; kinds that need nothing are left out. */
 const SAMPLES: Readonly<Record<string, Sample>> = {
+  "certificatesigningrequests.certificates.k8s.io": {
+    spec: {
+      request: Buffer.from(
+        "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
+      ).toString("base64"),
+      signerName: "kubernetes.io/kube-apiserver-client",
+      usages: ["client auth"],
+    },
+  },
   events: { involvedObject: subject, reason: "Tested" },
   limitranges: { spec: { limits: [{ type: "Container", max: { cpu: "1" } }] } },
   persistentvolumeclaims: {
