@@ -75,9 +75,7 @@ export class ContainerProbes {
   #begin(kind: ProbeKind): void {
     const probe = this.#probe(kind);
     if (probe === undefined) return;
-    if (probe.httpGet === undefined && probe.tcpSocket === undefined) {
-      return this.#unsupported(kind, probe);
-    }
+    if (probe.exec !== undefined) return this.#unsupported(kind);
     if (kind === "startup" ? this.#started : !this.#started) return;
     const { clock, status } = this.#options;
     const sinceStartMs = clock.now() - (status.startedAt ?? clock.now());
@@ -87,9 +85,10 @@ export class ContainerProbes {
   }
 
   /** A probe that cannot be asked counts as passed, and says so once. */
-  #unsupported(kind: ProbeKind, probe: Probe): void {
-    const what = probe.exec === undefined ? "grpc" : "exec";
-    const message = `${TITLES[kind]} probe of kind ${what} is not supported for WASM containers`;
+  #unsupported(kind: ProbeKind): void {
+    const message =
+      `${TITLES[kind]} probe of kind exec is not supported for WASM containers, and counts as ` +
+      "passed: use httpGet, tcpSocket or grpc";
     this.#tell(message, "ProbeUnsupported");
     if (kind === "startup") this.#started = true;
     if (kind === "readiness") this.#ready = true;

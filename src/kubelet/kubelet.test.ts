@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Pod } from "../api/index.ts";
 import { CONFIG_MAPS, LEASES, NODES, PODS, SECRETS } from "../client/index.ts";
 import { eventually } from "../lib/testing/eventually.ts";
 import { IMAGE, NODE_NAME, TestNode } from "./testing/test-node.ts";
@@ -173,6 +175,37 @@ describe("a node", () => {
       expect(await node.fetch(pod, "/file?path=/keys/token")).toBe("hush");
       expect(await node.fetch(pod, "/file?path=/etc/app/token")).toBe("hush");
       expect(await node.fetch(pod, "/file?path=/../keys/token")).not.toBe("hush");
+    });
+
+    test("createKubelet: a container added to a running pod shares its volumes", async () => {
+      const host = join(node.root, "host");
+      const volumes = [{ name: "host", hostPath: { path: host, type: "DirectoryOrCreate" } }];
+      const volumeMounts = [{ name: "host", mountPath: "/host" }];
+      await node.createPod("web", {
+        container: { volumeMounts, lifecycle: { postStart: { sleep: { seconds: 0 } } } },
+        spec: { volumes },
+      });
+      const running = await node.ready("web");
+      writeFileSync(join(host, "note"), "from the host");
+      expect(await node.fetch(running, "/file?path=/host/note")).toBe("from the host");
+      const ports = [{ containerPort: 9090 }];
+      const debugging = { name: "debugger", image: IMAGE, volumeMounts, ports };
+      await node.client
+        .resource(PODS, "default")
+        .patch(
+          "web",
+          { spec: { ephemeralContainers: [debugging] } },
+          { type: "strategic", subresource: "ephemeralcontainers" },
+        );
+      const debuggerOf = ({ status }: Pod) => status?.ephemeralContainerStatuses?.[0]?.state;
+      const pod = await node.pod("web", (one) => debuggerOf(one)?.running !== undefined);
+      expect(await node.fetch(pod, "/file?path=/host/note", 9090)).toBe("from the host");
+      await node.fetch(pod, "/exit?code=3", 9090);
+      const after = await node.pod("web", (one) => debuggerOf(one)?.terminated !== undefined);
+      expect(debuggerOf(after)?.terminated).toMatchObject({ exitCode: 3, reason: "Error" });
+      expect(after.status?.phase).toBe("Running");
+      const logs = await node.kubelet.app.request("/containerLogs/default/web/debugger");
+      expect(await logs.text()).toContain("ready");
     });
 
     test("createKubelet: an image that is not there backs off, with its reason", async () => {

@@ -1,5 +1,6 @@
-import type { Container, HTTPGetAction, Probe } from "../api/index.ts";
+import type { Container, HTTPGetAction, Probe, TCPSocketAction } from "../api/index.ts";
 import type { Clock } from "../lib/index.ts";
+import { checkHealth } from "./grpc-health.ts";
 
 export interface ProbeTarget {
   readonly podIp: string;
@@ -14,7 +15,7 @@ export type ProbeOutcome =
   /** This process was too busy to notice an answer in time: nothing is known. */
   | { readonly success: "unknown" };
 
-type ProbeAction = Pick<Probe, "httpGet" | "tcpSocket">;
+type ProbeAction = Pick<Probe, "httpGet" | "tcpSocket" | "grpc">;
 
 const SUCCESS: ProbeOutcome = { success: true };
 /**
@@ -42,11 +43,7 @@ export async function runProbe(
     });
   });
   try {
-    const asked =
-      action.httpGet === undefined
-        ? connectOnce(action, target, abort.signal)
-        : getOnce(action.httpGet, target, abort.signal);
-    return await Promise.race([asked, timeout]);
+    return await Promise.race([ask(action, target, abort.signal), timeout]);
   } catch (error) {
     return { success: false, message: (error as Error).message };
   } finally {
@@ -54,7 +51,19 @@ export async function runProbe(
   }
 }
 
+function ask(
+  { httpGet, grpc, tcpSocket }: ProbeAction,
+  target: ProbeTarget,
+  signal: AbortSignal,
+): Promise<ProbeOutcome> {
+  if (httpGet !== undefined) return getOnce(httpGet, target, signal);
+  if (grpc !== undefined) return checkHealth(grpc, target, signal);
+  if (tcpSocket !== undefined) return connectOnce(tcpSocket, target, signal);
+  throw new Error("this kind of probe is not supported");
+}
+
 function timeoutText(action: ProbeAction): string {
+  if (action.grpc !== undefined) return "timeout: health rpc did not complete in time";
   return action.httpGet === undefined
     ? "i/o timeout"
     : "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
@@ -86,7 +95,7 @@ async function getOnce(
       ...(scheme === "https" ? { tls: { rejectUnauthorized: false } } : {}),
     });
   } catch (error) {
-    const why = (error as Error).message;
+    const why = dialFailure(error);
     return { success: false, message: `Get "${url}": dial tcp ${ip}:${port}: ${why}` };
   }
   void response.body?.cancel().catch(() => undefined);
@@ -95,12 +104,10 @@ async function getOnce(
 }
 
 async function connectOnce(
-  action: ProbeAction,
+  tcpSocket: TCPSocketAction,
   target: ProbeTarget,
   signal: AbortSignal,
 ): Promise<ProbeOutcome> {
-  const { tcpSocket } = action;
-  if (tcpSocket === undefined) throw new Error("this kind of probe is not supported");
   const port = portOf(tcpSocket.port, target.container);
   const hostname = tcpSocket.host ?? target.podIp;
   const unix = tcpSocket.host === undefined ? target.endpoint(hostname, port) : undefined;
@@ -113,9 +120,17 @@ async function connectOnce(
     socket.end();
     return signal.aborted ? { success: false, message: "i/o timeout" } : SUCCESS;
   } catch (error) {
-    const why = (error as Error).message;
-    return { success: false, message: `dial tcp ${hostname}:${port}: ${why}` };
+    return { success: false, message: `dial tcp ${hostname}:${port}: ${dialFailure(error)}` };
   }
+}
+
+/** A refused connection in the words that people look for; everything else as it was told. */
+function dialFailure(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  const refused = ["ConnectionRefused", "ECONNREFUSED", "ENOENT", "FailedToOpenSocket"];
+  // A socket file that is not there is a port on which nobody listens.
+  if (code !== undefined && refused.includes(code)) return "connect: connection refused";
+  return message;
 }
 
 function portOf(port: number | string, container: Container): number {
