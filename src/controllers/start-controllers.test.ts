@@ -6,7 +6,9 @@ import type {
   EndpointSlice,
   Node,
   Pod,
+  PodDisruptionBudget,
   ReplicaSet,
+  ResourceQuota,
   Service,
 } from "../api/index.ts";
 import {
@@ -16,8 +18,10 @@ import {
   ENDPOINTS,
   NAMESPACES,
   NODES,
+  POD_DISRUPTION_BUDGETS,
   PODS,
   REPLICA_SETS,
+  RESOURCE_QUOTAS,
   SERVICE_ACCOUNTS,
   SERVICES,
 } from "../client/index.ts";
@@ -373,6 +377,33 @@ describe("startControllers", () => {
     await cluster.run(90_000, 500);
     const nodes = cluster.all<Pod>(PODS).map(({ spec }) => spec?.nodeName);
     expect(nodes).toEqual(["n2", "n2", "n2", "n2"]);
+    cluster.stop();
+  });
+
+  test("startControllers: quotas and disruption budgets tell what there is", async () => {
+    const cluster = new ToyCluster();
+    const hard = { pods: "5", "count/deployments.apps": "2", services: "1" };
+    const metadata = { name: "x", namespace: "default" };
+    cluster.seed(RESOURCE_QUOTAS, { metadata, spec: { hard } });
+    const selector = { matchLabels: { app: "web" } };
+    cluster.seed(POD_DISRUPTION_BUDGETS, { metadata, spec: { maxUnavailable: 1, selector } });
+    cluster.seed(DEPLOYMENTS, deployment(3));
+    await cluster.run(5000);
+    expect(cluster.all<ResourceQuota>(RESOURCE_QUOTAS)[0]?.status).toEqual({
+      hard,
+      used: { "count/deployments.apps": "1", pods: "3", services: "0" },
+    });
+    const budget = () => cluster.all<PodDisruptionBudget>(POD_DISRUPTION_BUDGETS)[0]?.status;
+    const numbers = { expectedPods: 3, desiredHealthy: 2, currentHealthy: 3 };
+    expect(budget()).toMatchObject({ ...numbers, disruptionsAllowed: 1 });
+    const [stored] = cluster.all<Deployment>(DEPLOYMENTS);
+    if (stored === undefined) throw new Error("no Deployment");
+    cluster.api.change<Deployment>(DEPLOYMENTS, stored, ({ spec }) => {
+      if (spec !== undefined) spec.replicas = 1;
+    });
+    await cluster.run(5000);
+    expect(cluster.all<ResourceQuota>(RESOURCE_QUOTAS)[0]?.status?.used?.["pods"]).toBe("1");
+    expect(budget()).toMatchObject({ expectedPods: 1, desiredHealthy: 0, disruptionsAllowed: 1 });
     cluster.stop();
   });
 

@@ -14,7 +14,7 @@ import {
   tooManyRequests,
 } from "../../apimachinery/index.ts";
 import { assert } from "../../lib/index.ts";
-import type { ResourceRegistry } from "../../registry/index.ts";
+import type { DeleteRequest, ResourceRegistry } from "../../registry/index.ts";
 import { answerObject } from "../answer.ts";
 import type { ApiRequest } from "../api-request.ts";
 import { admittedDeletion, deleteRequestOf } from "../delete-handler.ts";
@@ -26,6 +26,7 @@ const EVICTION: SentKind = {
   typeName: "policy.v1.Eviction",
 };
 const CREATED = 201;
+const STALE_RETRY_SECONDS = 10;
 const CANNOT_EVICT = "Cannot evict pod as it would violate the pod's disruption budget.";
 
 /** POST of an Eviction: deletes a pod unless its disruption budget says no. */
@@ -39,7 +40,7 @@ export async function evictPod(api: ApiRequest): Promise<Response> {
   const request = await admittedDeletion(api, given);
   const stored = await api.resource.get(api.namespace, name);
   const pod = stored.object as Pod;
-  if (isBudgeted(pod)) await spendBudget(api, pod);
+  if (isBudgeted(pod)) await spendBudget(api, pod, request);
   await api.resource.delete(api.namespace, name, request);
   return answerObject(successStatus(), api.media, { status: CREATED });
 }
@@ -52,13 +53,14 @@ function isBudgeted({ metadata, status }: Pod): boolean {
   );
 }
 
-async function spendBudget(api: ApiRequest, pod: Pod): Promise<void> {
+async function spendBudget(api: ApiRequest, pod: Pod, request: DeleteRequest): Promise<void> {
   const definition = findResource("policy", "v1", "poddisruptionbudgets");
   assert(definition !== undefined, "poddisruptionbudgets are served");
   const budgets = api.context.registry.resource(definition);
   const list = await budgets.list({ namespace: api.namespace });
   const matching = list.items
     .map((item) => item.object as PodDisruptionBudget)
+    .filter(({ spec }) => spec?.selector !== undefined)
     .filter(({ spec }) => matchesLabels(labelSelectorFrom(spec?.selector), pod.metadata.labels));
   const [budget] = matching;
   if (budget === undefined) return;
@@ -68,7 +70,21 @@ async function spendBudget(api: ApiRequest, pod: Pod): Promise<void> {
         "which the eviction subresource does not support.",
     );
   }
-  await spendOne(api, budgets, budget, pod);
+  if (!isReady(pod) && isFree(budget)) return;
+  await spendOne(api, budgets, budget, pod, request);
+}
+
+function isReady({ status }: Pod): boolean {
+  return (status?.conditions ?? []).some(
+    (condition) => condition.type === "Ready" && condition.status === "True",
+  );
+}
+
+/** Whether a pod that is not ready may go without a disruption being drawn from the budget. */
+function isFree({ spec, status }: PodDisruptionBudget): boolean {
+  if (spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return true;
+  const { currentHealthy = 0, desiredHealthy = 0 } = status ?? {};
+  return desiredHealthy > 0 && currentHealthy >= desiredHealthy;
 }
 
 async function spendOne(
@@ -76,6 +92,7 @@ async function spendOne(
   budgets: ResourceRegistry,
   budget: PodDisruptionBudget,
   pod: Pod,
+  { dryRun }: DeleteRequest,
 ): Promise<void> {
   const podName = pod.metadata.name ?? "";
   const now = rfc3339(context.clock.now());
@@ -95,14 +112,30 @@ async function spendOne(
     };
   };
   const name = budget.metadata.name ?? "";
-  await budgets.update(namespace, name, change, { scope: "status", retryConflicts: true });
+  const options = { scope: "status", retryConflicts: true, dryRun: dryRun === true } as const;
+  await budgets.update(namespace, name, change, options);
 }
 
 function refusal({ metadata, status }: PodDisruptionBudget): Error {
-  const error = tooManyRequests(CANNOT_EVICT, 0);
-  const needs = `needs ${status?.desiredHealthy ?? 0} healthy pods`;
-  const has = `has ${status?.currentHealthy ?? 0} currently`;
-  const message = `The disruption budget ${metadata.name} ${needs} and ${has}`;
-  error.status.details = { causes: [{ reason: "DisruptionBudget", message }] };
+  const isStale = (status?.observedGeneration ?? 0) < (metadata.generation ?? 0);
+  const error = tooManyRequests(CANNOT_EVICT, isStale ? STALE_RETRY_SECONDS : 0);
+  const details = { causes: [{ reason: "DisruptionBudget", message: causeOf(metadata, status) }] };
+  error.status.details = { ...error.status.details, ...details };
   return error;
+}
+
+function causeOf(
+  { name, generation = 0 }: PodDisruptionBudget["metadata"],
+  status: PodDisruptionBudget["status"],
+): string {
+  if ((status?.observedGeneration ?? 0) < generation) {
+    return `The disruption budget ${name} is still being processed by the server.`;
+  }
+  const failed = status?.conditions?.find(({ reason }) => reason === "SyncFailed");
+  if (failed !== undefined) {
+    const why = `because it failed sync: ${failed.message}`;
+    return `The disruption budget ${name} does not allow evicting pods currently ${why}`;
+  }
+  const needs = `needs ${status?.desiredHealthy ?? 0} healthy pods`;
+  return `The disruption budget ${name} ${needs} and has ${status?.currentHealthy ?? 0} currently`;
 }

@@ -62,7 +62,10 @@ test("evictPod: obeys the disruption budget", async () => {
     ...podBody("p", { nodeName: "node-1" }),
     metadata: { name: "p", labels: { app: "x" } },
   });
-  await send("PATCH", `${PODS}/p/status`, { status: { phase: "Running" } }, MERGE);
+  const ready = (value: string) => ({
+    status: { phase: "Running", conditions: [{ type: "Ready", status: value }] },
+  });
+  await send("PATCH", `${PODS}/p/status`, ready("True"), MERGE);
   const budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
   const selector = { matchLabels: { app: "x" } };
   await send("POST", budgets, { metadata: { name: "b" }, spec: { minAvailable: 1, selector } });
@@ -72,6 +75,14 @@ test("evictPod: obeys the disruption budget", async () => {
     429,
     "Cannot evict pod as it would violate the pod's disruption budget.",
   ]);
+  expect(refused.json["details"]).toMatchObject({
+    causes: [
+      {
+        reason: "DisruptionBudget",
+        message: "The disruption budget b is still being processed by the server.",
+      },
+    ],
+  });
   const status = {
     observedGeneration: 1,
     disruptionsAllowed: 1,
@@ -80,9 +91,20 @@ test("evictPod: obeys the disruption budget", async () => {
     expectedPods: 2,
   };
   await send("PATCH", `${budgets}/b/status`, { status }, MERGE);
+  const budget = async () => (await send("GET", `${budgets}/b`)).json["status"];
+  // A rehearsal draws nothing; nor does a pod that is not ready, when enough others are.
+  const dryRun = { ...eviction, deleteOptions: { dryRun: ["All"] } };
+  expect((await send("POST", `${PODS}/p/eviction`, dryRun)).status).toBe(201);
+  expect(await budget()).toMatchObject({ disruptionsAllowed: 1 });
   expect((await send("POST", `${PODS}/p/eviction`, eviction)).status).toBe(201);
-  const after = await send("GET", `${budgets}/b`);
-  expect(after.json["status"]).toMatchObject({ disruptionsAllowed: 0 });
+  expect(await budget()).toMatchObject({ disruptionsAllowed: 0 });
+  await send("POST", PODS, {
+    ...podBody("q", { nodeName: "node-1" }),
+    metadata: { name: "q", labels: { app: "x" } },
+  });
+  await send("PATCH", `${PODS}/q/status`, ready("False"), MERGE);
+  const other = { ...eviction, metadata: { name: "q" } };
+  expect((await send("POST", `${PODS}/q/eviction`, other)).status).toBe(201);
 });
 
 test("podLog: streams what the node agent says, errors too", async () => {
