@@ -32,7 +32,8 @@ export function asTyped<T extends KubeObject>(value: unknown, sent: SentKind): T
   }
   const { kind = sent.kind, apiVersion = sent.apiVersion } = value;
   if (kind !== sent.kind) {
-    throw badRequest(`the object provided is a ${String(kind)}, expected a ${sent.kind}`);
+    const given = typeof kind === "string" ? kind : JSON.stringify(kind);
+    throw badRequest(`the object provided is a ${given}, expected a ${sent.kind}`);
   }
   try {
     decodeInto(schemaOf(sent.typeName), value);

@@ -13,7 +13,17 @@ export interface RandomRequest {
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"];
 const NAMES = ["a", "sample", "UPPER", "a..b", "%2e%2e", "a%2Fb", "é", "x".repeat(300), "-", "%00"];
-const NAMESPACES = ["default", "default", "default", "kube-system", "nope", "N_O", "%20"];
+const NAMESPACES = [
+  "default",
+  "default",
+  "default",
+  "default",
+  "default",
+  "default",
+  "nope",
+  "N_O",
+  "%20",
+];
 const SUBRESOURCES = ["status", "scale", "finalize", "eviction", "binding", "log", "nonsense", "%"];
 const PATCH_TYPES = ["json-patch", "merge-patch", "strategic-merge-patch"].map(
   (type) => `application/${type}+json`,
@@ -112,7 +122,7 @@ export class RandomRequests {
     const definition = this.#one(resourceDefinitions);
     const method = this.#one(this.#chance(0.9) ? METHODS.slice(0, 5) : METHODS);
     const headers: Record<string, string> = {};
-    if (this.#chance(0.4)) headers["accept"] = this.#one(ACCEPTS);
+    if (this.#chance(0.15)) headers["accept"] = this.#one(ACCEPTS);
     const type = this.#contentType(method);
     if (type !== "") headers["content-type"] = type;
     const path = this.#path(definition, method) + this.#query(method);
@@ -121,7 +131,7 @@ export class RandomRequests {
   }
 
   #contentType(method: string): string {
-    if (this.#chance(0.1)) return this.#one(TYPES);
+    if (this.#chance(0.06)) return this.#one(TYPES);
     if (method !== "PATCH") return "application/json";
     return this.#chance(0.3) ? "application/apply-patch+yaml" : this.#one(PATCH_TYPES);
   }
@@ -131,8 +141,9 @@ export class RandomRequests {
     const inNamespace = this.#chance(0.95) === namespaced;
     const collection = `${root}${inNamespace ? `/namespaces/${this.#one(NAMESPACES)}` : ""}/${resource}`;
     const needsName = method === "PUT" || method === "PATCH" || method === "DELETE";
-    if (this.#chance(needsName ? 0.05 : 0.6)) return collection;
-    const name = this.#chance(0.7) ? this.#one(["a", "sample"]) : this.#one(NAMES);
+    const isCollection = { GET: 0.4, POST: 0.85 }[method] ?? (needsName ? 0.03 : 0.5);
+    if (this.#chance(isCollection)) return collection;
+    const name = this.#chance(0.85) ? this.#one(["a", "sample"]) : this.#one(NAMES);
     if (this.#chance(0.8)) return `${collection}/${name}`;
     const rest = this.#chance(0.1) ? "/x/../y" : "";
     return `${collection}/${name}/${this.#one(SUBRESOURCES)}${rest}`;
@@ -140,7 +151,7 @@ export class RandomRequests {
 
   #query(method: string): string {
     const parameters = method === "PATCH" ? ["fieldManager=me"] : [];
-    while (this.#chance(0.4)) parameters.push(this.#one(PARAMETERS));
+    while (this.#chance(0.25)) parameters.push(this.#one(PARAMETERS));
     return parameters.length === 0 ? "" : `?${parameters.join("&")}`;
   }
 
@@ -159,8 +170,8 @@ export class RandomRequests {
     const metadata: Record<string, unknown> = { name };
     const object: Record<string, unknown> = { ...whole, metadata, ...sampleOf(definition) };
     const copy = cloneJson(object);
-    if (this.#chance(0.5)) this.#graft(copy, definition.schema);
-    const changes = this.#chance(0.25) ? 0 : 1 + randomInteger(this.#random, 3);
+    if (this.#chance(0.35)) this.#graft(copy, definition.schema);
+    const changes = this.#chance(0.45) ? 0 : 1 + randomInteger(this.#random, 3);
     for (let change = 0; change < changes; change++) this.#mutate(copy);
     return this.#chance(0.02) ? this.#one(STRANGE) : copy;
   }
