@@ -8,6 +8,7 @@ import type { Media } from "./media-type.ts";
 import type { AccessControl } from "./rbac/access-control.ts";
 import type { ResourceTarget } from "./request-target.ts";
 import type { PortForwarder } from "./subresources/port-forward.ts";
+import type { ProxyTransport } from "./subresources/proxy.ts";
 import type { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import type { User } from "./user.ts";
 
@@ -24,6 +25,8 @@ export interface ApiContext {
   readonly nodeStats: NodeStats;
   /** Absent where connections cannot be taken over. */
   readonly portForwarder?: PortForwarder;
+  /** Absent where there is no way into the cluster. */
+  readonly proxyTransport?: ProxyTransport;
   readonly access: AccessControl;
   readonly authenticator: Authenticator;
   /** Absent where tokens of ServiceAccounts are not issued. */

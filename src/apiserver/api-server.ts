@@ -3,6 +3,10 @@ import type { ResourceDefinition } from "../api/index.ts";
 import { internalError, StatusError, timeout, unauthorized } from "../apimachinery/index.ts";
 import { type Clock, type Logger, type Random, randomUuid, sleep } from "../lib/index.ts";
 import type { Registry } from "../registry/index.ts";
+import { OutsideAdmissions } from "./admission/outside-admission.ts";
+import { tellWarnings } from "./admission/tell-warnings.ts";
+import type { WebhookFetch } from "./admission/webhooks/webhook-client.ts";
+import { webhookFetch } from "./admission/webhooks/webhook-fetch.ts";
 import { answerError, answerObject, wantsPretty } from "./answer.ts";
 import type { ApiContext, ApiRequest, NodeConnector } from "./api-request.ts";
 import {
@@ -42,6 +46,7 @@ import {
 import { createAccessControl } from "./rbac/access-control.ts";
 import { ANONYMOUS, type User } from "./user.ts";
 import type { PortForwarder } from "./subresources/port-forward.ts";
+import type { ProxyTransport } from "./subresources/proxy.ts";
 import { answerIssuer } from "./tokens/issuer-discovery.ts";
 import type { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import { type Reading, ServerMetrics } from "./server-metrics.ts";
@@ -70,7 +75,11 @@ export interface ApiServerOptions {
   readonly nodeConnector: NodeConnector;
   /** Takes connections over for `kubectl port-forward`; not offered without it. */
   readonly portForwarder?: PortForwarder;
+  /** Takes requests to pods and Services; not offered without it. */
+  readonly proxyTransport?: ProxyTransport;
   readonly version: VersionInfo;
+  /** How webhooks are called; over the network unless given. */
+  readonly webhookFetch?: WebhookFetch;
   /** Further conditions of /readyz by name; each says whether it holds. */
   readonly readiness?: Checks;
   /** Gets a line for each request; none is made without it. */
@@ -132,6 +141,7 @@ class ApiServer {
   readonly #negotiator = new Negotiator();
   readonly #discovery: DiscoveryHandler;
   readonly #lines = new WatchLines();
+  readonly #outside: OutsideAdmissions;
   readonly #metrics: ServerMetrics;
   readonly #context: ApiContext;
   #inFlight = 0;
@@ -147,6 +157,10 @@ class ApiServer {
       },
       ...(options.readings ?? []),
     ]);
+    this.#outside = new OutsideAdmissions({
+      fetch: options.webhookFetch ?? webhookFetch,
+      random: options.random,
+    });
     this.#discovery = new DiscoveryHandler({
       version,
       negotiator: this.#negotiator,
@@ -154,7 +168,7 @@ class ApiServer {
       pause: () => sleep(options.clock, 0),
     });
     const { registry, clock, random, logger, nodeConnector, authenticator, authorizer } = options;
-    const { portForwarder, serviceAccountTokens } = options;
+    const { portForwarder, proxyTransport, serviceAccountTokens } = options;
     const roles = createAccessControl(registry);
     const access = authorizer === undefined ? roles : { ...roles, decide: authorizer.decide };
     this.#context = {
@@ -167,6 +181,7 @@ class ApiServer {
       access,
       authenticator,
       ...(portForwarder === undefined ? {} : { portForwarder }),
+      ...(proxyTransport === undefined ? {} : { proxyTransport }),
       ...(serviceAccountTokens === undefined ? {} : { serviceAccountTokens }),
     };
   }
@@ -234,7 +249,7 @@ class ApiServer {
       const query = queryOf(request.url);
       const verb = this.#authorize({ user, request, target, query }, note);
       if (target.type === "path") return await this.#answerPath(request, target, query);
-      if (!isLogText(target) && !isValueRead(target, request.method))
+      if (!isForeign(target) && !isValueRead(target, request.method))
         media = this.#negotiator.negotiate(request);
       return await this.#run({ context, request, target, query, user, media, note }, verb);
     } catch (error) {
@@ -294,12 +309,17 @@ class ApiServer {
     const namespace = definition.namespaced ? target.namespace : "";
     const scoped = target.namespace !== "" && definition.resource !== "namespaces";
     if (definition.namespaced ? namespace === "" && target.name !== "" : scoped) throw notServed();
-    const resource = context.registry.resource(definition);
-    const api: ApiRequest = { ...given, namespace, definition, resource, warnings: [] };
+    const warnings: string[] = [];
+    const { registry } = context;
+    const { subresource } = target;
+    const warn = tellWarnings({ warnings });
+    const write = { registry, definition, subresource, user: given.user, warn };
+    const resource = this.#outside.around(registry.resource(definition), write);
+    const api: ApiRequest = { ...given, namespace, definition, resource, warnings };
     const deprecation = deprecationOf(api);
     if (deprecation !== undefined) api.warnings.push(deprecation);
     const isForward = target.resource === "pods" && target.subresource === "portforward";
-    if (verb === "watch" || isForward || isLogText(target)) {
+    if (verb === "watch" || isForward || isForeign(target)) {
       return dispatch(api, verb, this.#lines);
     }
     return this.#bounded(() => dispatch(api, verb, this.#lines));
@@ -345,9 +365,10 @@ function auditId(request: Request, random: Random): string {
   return given !== null && /^[\w-]{1,64}$/.test(given) ? given : randomUuid(random);
 }
 
-/** Logs are text, whatever the client accepts. */
-function isLogText(target: ResourceTarget): boolean {
-  return target.resource === "pods" && target.subresource === "log";
+/** Logs and what others answer are as they are, whatever the client accepts, and take their time. */
+function isForeign({ group, resource, subresource }: ResourceTarget): boolean {
+  if (group !== "") return false;
+  return subresource === "proxy" || (resource === "pods" && subresource === "log");
 }
 
 function unknownResource(

@@ -10,6 +10,7 @@ export { bootstrap } from "./bootstrap.ts";
 export type { BootstrapOptions } from "./bootstrap.ts";
 export type { ServerEndpoint } from "./bootstrap-objects.ts";
 export type { PortForwarder } from "./subresources/port-forward.ts";
+export type { ProxyDestination, ProxyTransport } from "./subresources/proxy.ts";
 export { createForwarding } from "./forwarding.ts";
 export type { Forwarding, ForwardingOptions, PeerIdentity } from "./forwarding.ts";
 export { JoinLimiter } from "./joining/join-limiter.ts";

@@ -239,10 +239,7 @@ export function forbiddenError(user: string, attributes: Attributes, reason: str
   const full = subresource === "" ? resource : `${resource}/${subresource}`;
   const scope = namespace === "" ? "at the cluster scope" : `in the namespace "${namespace}"`;
   const why = `${who} resource "${full}" in API group "${group}" ${scope}${because}`;
-  const error = forbidden({ group, resource: full }, name, why);
-  // Details name the resource alone, the message the subresource too.
-  error.status.details = { ...error.status.details, kind: resource };
-  return error;
+  return forbidden({ group, resource }, name, why);
 }
 
 /** Kinds whose use Kubernetes warns about. */

@@ -16,6 +16,7 @@ import type {
   NodeConnector,
   PeerIdentity,
   PortForwarder,
+  ProxyTransport,
 } from "../apiserver/index.ts";
 import { CommandError } from "../cli/index.ts";
 import type { PortRange } from "../cli/index.ts";
@@ -52,6 +53,7 @@ export interface ControlPlaneOptions {
   readonly tokens: ComponentTokens;
   readonly nodeConnector: NodeConnector;
   readonly portForwarder: PortForwarder;
+  readonly proxyTransport: ProxyTransport;
   readonly clusterCidr: string;
   readonly serviceCidr: string;
   readonly nodePortRange: PortRange;
@@ -183,6 +185,7 @@ function createApi(
     ...(options.audit === undefined ? {} : { audit: options.audit }),
     nodeConnector: options.nodeConnector,
     portForwarder: options.portForwarder,
+    proxyTransport: options.proxyTransport,
     readings: serverReadings(store),
     readiness: { leader: () => store.leadership.leader !== undefined },
     version: {
