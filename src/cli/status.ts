@@ -1,13 +1,19 @@
 import type { Node, Pod } from "../api/index.ts";
 import { humanDuration, parseRfc3339 } from "../apimachinery/index.ts";
-import { NODES, PODS } from "../client/index.ts";
+import { DEPLOYMENTS, NODES, PODS } from "../client/index.ts";
 import type { ClusterConnection } from "./cluster-connection.ts";
+import { diagnose } from "./diagnosis.ts";
+import type { Problem } from "./diagnosis.ts";
 
-/** What `kubun status` prints: where the cluster is and how its nodes and pods are. */
+/** A screen's worth. */
+const MAX_PROBLEMS = 20;
+
+/** What `kubun status` prints: where the cluster is, how its nodes and pods are, what is wrong. */
 export async function describeStatus(cluster: ClusterConnection, nowMs: number): Promise<string> {
-  const [nodes, pods] = await Promise.all([
+  const [nodes, pods, deployments] = await Promise.all([
     cluster.client.resource(NODES).list(),
     cluster.client.resource(PODS).list(),
+    cluster.client.resource(DEPLOYMENTS).list(),
   ]);
   const age = humanDuration(nowMs - parseRfc3339(cluster.startedAt));
   const rows: [string, string][] = [
@@ -18,10 +24,14 @@ export async function describeStatus(cluster: ClusterConnection, nowMs: number):
     ["nodes", describeNodes(nodes.items)],
     ["pods", describePods(pods.items)],
   ];
-  const problems = pods.items.flatMap(describeProblem);
+  const problems = diagnose({
+    nodes: nodes.items,
+    pods: pods.items,
+    deployments: deployments.items,
+  });
   return [
     ...rows.map(([label, text]) => `${label.padEnd(11)} ${text}\n`),
-    ...problems.map((problem) => `  ! ${problem}\n`),
+    ...describeProblems(problems),
   ].join("");
 }
 
@@ -36,17 +46,13 @@ function describePods(pods: readonly Pod[]): string {
   return `${ready.length} of ${wanted.length} ready`;
 }
 
-function describeProblem(pod: Pod): string[] {
-  const name = `${pod.metadata.namespace}/${pod.metadata.name}`;
-  const waiting = (pod.status?.containerStatuses ?? []).flatMap((container) => {
-    const { reason, message } = container.state?.waiting ?? {};
-    if (reason === undefined || reason === "ContainerCreating") return [];
-    return [`${name}: ${reason}${message === undefined ? "" : `: ${message}`}`];
-  });
-  if (waiting.length > 0) return waiting;
-  const scheduled = pod.status?.conditions?.find((condition) => condition.type === "PodScheduled");
-  if (scheduled?.status === "False") return [`${name}: ${scheduled.reason}: ${scheduled.message}`];
-  return [];
+/** Each with what to do about it; of very many, the first. */
+function describeProblems(problems: readonly Problem[]): string[] {
+  const shown = problems
+    .slice(0, MAX_PROBLEMS)
+    .map(({ what, advice }) => `  ! ${what}\n      → ${advice}\n`);
+  const more = problems.length - shown.length;
+  return more === 0 ? shown : [...shown, `  ! and ${more} more\n`];
 }
 
 function conditionIs(
