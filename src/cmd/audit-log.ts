@@ -9,7 +9,7 @@ const MEBIBYTE = 1024 * 1024;
 const DEFAULT_MEBIBYTES = 100;
 const DEFAULT_FILES = 10;
 
-/** The log of who did what, if there is to be one. Throws a CommandError when it cannot be written. */
+/** The log of who did what, if there is to be one. Throws a CommandError when it cannot be. */
 export async function openAuditLog(
   flags: Pick<ServerFlags, "auditLogPath" | "auditLogMaxsize" | "auditLogMaxbackup">,
   { clock, logger }: Pick<Ground, "clock" | "logger">,

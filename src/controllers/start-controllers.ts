@@ -28,7 +28,7 @@ export interface ControllersOptions {
   readonly logger: Logger;
   /** The certificate (PEM) that pods trust the API server by, published to every namespace. */
   readonly rootCa?: string;
-  /** Signs what Secrets of type kubernetes.io/service-account-token hold; they stay empty without. */
+  /** Signs what Secrets of type kubernetes.io/service-account-token hold; else they stay empty. */
   readonly signAccountToken?: SignAccountToken;
   /** Issues client certificates that were approved; requests stay as they are without it. */
   readonly certificates?: CertificatesOptions;

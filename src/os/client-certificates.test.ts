@@ -14,7 +14,7 @@ async function issue(commonName: string) {
   return { ca: new X509Certificate(ca.certificate), certificate: new X509Certificate(pem) };
 }
 
-test("issueClientCertificate gives the subject and the key of the request a certificate", async () => {
+test("issueClientCertificate certifies the subject and the key of the request", async () => {
   const { ca, certificate } = await issue("jane");
   expect(certificate.subject).toBe("CN=jane");
   expect(certificate.verify(ca.publicKey)).toBe(true);
@@ -22,7 +22,7 @@ test("issueClientCertificate gives the subject and the key of the request a cert
   expect(certificate.ca).toBe(false);
 });
 
-test("issueClientCertificate makes nobody a machine of the cluster, and signs no junk", async () => {
+test("issueClientCertificate makes nobody a machine, and signs no junk", async () => {
   expect(issue("kubun:member:1")).rejects.toThrow("is a name of the cluster's machines");
   expect(issue("system:node:pi")).rejects.toThrow("is a name of the cluster's machines");
   const ca = await createCertificateAuthority(NOW);

@@ -8,7 +8,7 @@ import { EventLease } from "./event-lease.ts";
 import { definitionOf, type Lookup } from "./lookup.ts";
 import { NODE_LEASE_NAMESPACE, NodeLeaseOverlay } from "./node-lease-overlay.ts";
 import { namespacePrefix } from "./storage-key.ts";
-import { certificateSigningRequestStrategy } from "./strategies/certificate-signing-request-strategy.ts";
+import { signingRequestStrategy } from "./strategies/signing-request-strategy.ts";
 import { customResourceDefinitionStrategy } from "./strategies/custom-resource-definition-strategy.ts";
 import { jobStrategy } from "./strategies/job-strategy.ts";
 import { namespaceStrategy } from "./strategies/namespace-strategy.ts";
@@ -76,7 +76,7 @@ function strategiesOf(options: LeaderStateOptions): ReadonlyMap<string, Strategy
     ["secrets", secretStrategy],
     ["services", services],
     ["jobs.batch", jobStrategy],
-    ["certificatesigningrequests.certificates.k8s.io", certificateSigningRequestStrategy],
+    ["certificatesigningrequests.certificates.k8s.io", signingRequestStrategy],
     ["customresourcedefinitions.apiextensions.k8s.io", customResourceDefinitionStrategy],
   ]);
 }

@@ -72,7 +72,7 @@ describe("SecretCipher", () => {
     }
   });
 
-  test("SecretCipher: what was stored before there was a key is read, and encrypted when it changes", async () => {
+  test("SecretCipher: what was stored plain is read, and encrypted when it changes", async () => {
     const store = new MemoryStore();
     await createSecret(registryOver(store));
     expect(isSealed(store.get(KEY)?.value ?? new Uint8Array())).toBe(false);

@@ -75,7 +75,7 @@ export function holdsSecrets({ storage }: ResourceDefinition): boolean {
   return storage.group === SECRETS.group && storage.resource === SECRETS.resource;
 }
 
-/** Throws SealedError when the store's Secrets were written with another key: nothing would work. */
+/** Throws SealedError when the store's Secrets were written with another key. */
 export function assertReadable(store: Pick<Store, "list">, cipher: SecretCipher): void {
   for (const { key, value } of store.list(resourcePrefix(SECRETS), { limit: 1 })) {
     cipher.open(value, key);

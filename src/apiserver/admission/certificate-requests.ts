@@ -17,7 +17,7 @@ export interface CertificateAdmission {
   readonly user: User;
   readonly access: Authorizer;
   readonly nowMs: number;
-  /** The names that a request's subject claims as organizations; undefined when it is no request. */
+  /** The organizations that a request names; undefined when it is no request. */
   readonly organizationsOf: (pem: string) => readonly string[] | undefined;
 }
 

@@ -102,8 +102,8 @@ describe("TokenRequest", () => {
     const pod = { kind: "Pod", apiVersion: "v1", name: "one" };
     expect(await ask({ expirationSeconds: 5 })).toEqual([
       422,
-      'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: Invalid value: 5: ' +
-        "may not specify a duration less than 10 minutes",
+      'TokenRequest.authentication.k8s.io "" is invalid: spec.expirationSeconds: ' +
+        "Invalid value: 5: may not specify a duration less than 10 minutes",
     ]);
     expect(await ask({}, "none")).toEqual([404, 'serviceaccounts "none" not found']);
     expect(await ask({ boundObjectRef: { ...pod, name: "two" } })).toEqual([
@@ -189,7 +189,7 @@ describe("bootstrapTokenAuthenticator", () => {
 });
 
 describe("node's tokens", () => {
-  test("TokenRequest: a node gets tokens of its own pods, for what their volumes name", async () => {
+  test("TokenRequest: a node gets those of its own pods, for what volumes name", async () => {
     const api = await withAccount();
     const token = `kubun-node.node-1.${"ab".repeat(32)}`;
     const sha256 = createHash("sha256").update(token).digest("hex");

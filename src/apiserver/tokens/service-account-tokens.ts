@@ -90,7 +90,7 @@ export class ServiceAccountTokens implements Authenticator {
     return read;
   }
 
-  /** What may change at any time is looked at each time: the hour, and the objects it is bound to. */
+  /** What may change at any time is looked at each time: the hour, and what it is bound to. */
   #accept(
     token: string,
     claims: ServiceAccountClaims,

@@ -30,7 +30,7 @@ interface Keys {
   readonly published: JWK & { readonly kid: string };
 }
 
-/** Keys from an ECDSA P-256 private key (PKCS #8, PEM); the library is loaded with the first use. */
+/** Keys from an ECDSA P-256 private key (PEM); the library is loaded with the first use. */
 export function createTokenKeys(privateKey: string): TokenKeys {
   let keys: Promise<Keys> | undefined;
   const ready = (): Promise<Keys> => (keys ??= loadKeys(privateKey));

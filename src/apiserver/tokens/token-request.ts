@@ -98,7 +98,8 @@ function isForApi(audiences: readonly string[]): boolean {
 function assertNames({ target, namespace }: ApiRequest, { metadata }: TokenRequest): void {
   if ((metadata.name ?? target.name) !== target.name) {
     throw badRequest(
-      `the name of the object (${metadata.name}) does not match the name on the URL (${target.name})`,
+      `the name of the object (${metadata.name}) does not match ` +
+        `the name on the URL (${target.name})`,
     );
   }
   if ((metadata.namespace ?? namespace) !== namespace) {

@@ -59,7 +59,7 @@ test("admitServiceAccount: who does not want a token gets none, the pod's word f
   expect(admitted(own, {}).spec?.volumes).toBeUndefined();
 });
 
-test("admitServiceAccount: an account that is not there is an error, unless it is the default one", () => {
+test("admitServiceAccount: a missing account is an error, unless it is the default", () => {
   expect(() => admitted(podOf({ serviceAccountName: "none" }))).toThrow(
     'pods "web" is forbidden: error looking up service account default/none: ' +
       'serviceaccount "none" not found',

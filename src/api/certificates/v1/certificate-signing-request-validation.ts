@@ -20,7 +20,7 @@ const STATUS = FieldPath.root("status");
 const MIN_SECONDS = 600;
 const MAX_SIGNER_CHARACTERS = 571;
 const PEM =
-  /^-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----\s[A-Za-z0-9+/=\s]+-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/;
+  /^-----BEGIN (NEW )?CERTIFICATE REQUEST-----\s[\w+/=\s]+-----END \1?CERTIFICATE REQUEST-----$/;
 const LEGACY_SIGNER = "kubernetes.io/legacy-unknown";
 /** Names of RFC 5280, as Kubernetes spells them. */
 const USAGES = [

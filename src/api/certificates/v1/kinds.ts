@@ -23,7 +23,8 @@ const certificateSigningRequests: KindLogic<CertificateSigningRequest> = {
 
 /** What was sent may lack its specification: that is for validation to say. */
 function specOf({ spec }: CertificateSigningRequest): Partial<CertificateSigningRequestSpec> {
-  return (spec as CertificateSigningRequestSpec | undefined) ?? {};
+  const given: CertificateSigningRequestSpec | undefined = spec;
+  return given ?? {};
 }
 
 function durationText(request: CertificateSigningRequest): string {
