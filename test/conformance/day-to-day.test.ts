@@ -177,9 +177,27 @@ describe("kubectl, day to day", () => {
     await kubectl.ok("get", "pods", "--as=bob", "--as-group=system:masters");
   });
 
-  test("kubectl says clearly what is not there yet", async () => {
-    expect(await refused("create", "token", "default")).toContain("not supported");
-    const path = file("plain.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: plain}}");
-    expect(await refused("apply", "--server-side", "-f", path)).toContain("not available");
-  });
+  test(
+    "kubectl apply --server-side takes over from the client's side, and diff rehearses it",
+    async () => {
+      const map = (value: string): string =>
+        `{apiVersion: v1, kind: ConfigMap, metadata: {name: plain}, data: {key: ${value}}}`;
+      const path = file("plain.yaml", map("one"));
+      await kubectl.ok("apply", "-f", path);
+      expect(await kubectl.ok("apply", "--server-side", "-f", path)).toContain(
+        "serverside-applied",
+      );
+      const owners = "jsonpath={.metadata.managedFields[*].manager}";
+      expect(await kubectl.ok("get", "cm", "plain", "-o", owners)).not.toContain("client-side");
+      file("plain.yaml", map("two"));
+      const { exitCode, stdout } = await kubectl("diff", "--server-side", "-f", path);
+      expect(exitCode).toBe(1);
+      expect(stdout).toContain("+  key: two");
+      await kubectl.ok("apply", "--server-side", "--dry-run=server", "-f", path);
+      expect(await kubectl.ok("get", "cm", "plain", "-o", "jsonpath={.data.key}")).toBe("one");
+      await kubectl.ok("apply", "--server-side", "-f", path);
+      expect(await kubectl.ok("get", "cm", "plain", "-o", "jsonpath={.data.key}")).toBe("two");
+    },
+    TEST_TIMEOUT_MS,
+  );
 });
