@@ -40,7 +40,7 @@ function tokensWorld() {
   return { clock, asked, answers, tokens };
 }
 
-test("ServiceAccountPodTokens: asks once for a pod, and again when four fifths are over", async () => {
+test("ServiceAccountPodTokens: asks once a pod, and again when it is time", async () => {
   const { clock, asked, tokens } = tokensWorld();
   expect((await tokens.of(pod))(projection)).toBe("t1");
   expect((await tokens.of(pod))(projection)).toBe("t1");
@@ -73,7 +73,7 @@ test("ServiceAccountPodTokens: asks once for a pod, and again when four fifths a
   await running;
 });
 
-test("ServiceAccountPodTokens: waits for the account, and keeps a token while it lasts", async () => {
+test("ServiceAccountPodTokens: waits for accounts, keeps what lasts", async () => {
   const { clock, answers, tokens } = tokensWorld();
   answers.failing = 2;
   const early = tokens.of(pod);
