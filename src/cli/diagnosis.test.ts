@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Deployment, Node, Pod } from "../api/index.ts";
 import { diagnose } from "./diagnosis.ts";
 
+const APP = { name: "app", image: "app:v1", imageID: "", ready: false, restartCount: 1 };
 const healthy = { nodes: [], pods: [], deployments: [] };
 
 function pod(status: NonNullable<Pod["status"]>): Pod {
@@ -13,7 +14,7 @@ function node(conditions: object[], spec = {}): Node {
 }
 
 const waiting = (state: { reason: string; message?: string }): Pod =>
-  pod({ containerStatuses: [{ name: "app", state: { waiting: state } }] });
+  pod({ containerStatuses: [{ ...APP, state: { waiting: state } }] });
 
 describe("diagnose", () => {
   test("diagnose: a cluster in order has no problems", () => {
