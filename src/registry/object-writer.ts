@@ -42,7 +42,7 @@ import { refusalOf } from "./store-refusal.ts";
 import { objectKey } from "./storage-key.ts";
 import { initialStatus } from "./strategies/initial-status.ts";
 import type { Reservation, Strategy } from "./strategy.ts";
-import { applyScope, changesGeneration } from "./write-scope.ts";
+import { applyScope, changesGeneration, comparedWith } from "./write-scope.ts";
 
 export interface ObjectWriterOptions {
   readonly definition: ResourceDefinition;
@@ -339,8 +339,9 @@ export class ObjectWriter {
     if (counts && changesGeneration(next, old, this.#traits)) {
       next.metadata.generation = (old.metadata.generation ?? 0) + 1;
     }
-    if (scope === "object" || scope === "status") {
-      this.#refuse(next.metadata.name ?? "", this.#definition.validateUpdate(next, old));
+    if (scope === "object" || scope === "status" || scope === "ephemeralcontainers") {
+      const before = comparedWith(next, old, scope);
+      this.#refuse(next.metadata.name ?? "", this.#definition.validateUpdate(next, before));
     }
     return next;
   }

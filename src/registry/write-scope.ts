@@ -45,6 +45,16 @@ export function applyScope(
   }
 }
 
+/** What validation compares a write with: what its own endpoint may change counts as unchanged. */
+export function comparedWith(
+  next: Readonly<KubeObject>,
+  old: Readonly<KubeObject>,
+  scope: WriteScope,
+): Readonly<KubeObject> {
+  if (scope !== "ephemeralcontainers") return old;
+  return withSpec(old, { ephemeralContainers: part(next, "spec").ephemeralContainers });
+}
+
 /** Whether a change must count in metadata.generation. */
 export function changesGeneration(
   next: KubeObject,
