@@ -20,6 +20,7 @@ export type {
   Change,
   DeleteRequest,
   DeleteResult,
+  OutsideAdmission,
   Preconditions,
   PropagationPolicy,
   ReadOptions,

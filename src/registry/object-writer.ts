@@ -207,7 +207,7 @@ export class ObjectWriter {
 
   async #createNamed(
     object: KubeObject,
-    { dryRun, warn }: WriteOptions,
+    { dryRun, warn, admission }: WriteOptions,
     leader: LeaderState,
   ): Promise<StoredObject> {
     const { store, codec } = this.#options;
@@ -215,8 +215,10 @@ export class ObjectWriter {
     const { name = "", namespace = "" } = object.metadata;
     const write = this.#writeOf(object, { warn });
     await this.#asOfLatest(() => completeObject(write));
+    await admission?.mutate(object, undefined);
     strategy.prepareForCreate?.(object);
     this.#refuse(name, this.#definition.validate(object));
+    await admission?.validate(object, undefined);
     const key = objectKey(this.#definition, namespace, name);
     const reservation = await this.#asOfLatest(() => {
       judgeObject(write);
@@ -292,11 +294,13 @@ export class ObjectWriter {
     const current = beats?.view(kv) ?? codec.stored(kv);
     const old = current.object;
     const sent = change(beats === undefined ? codec.fresh(kv) : structuredClone(old));
+    if (options.admission !== undefined) await options.admission.mutate(sent, old);
     const conditional = this.#assertCurrent(kv, name, sent, options);
     const next = this.#nextState(sent, old, options, strategy);
     if (next === undefined) return current;
     const renewed = options.dryRun === true ? undefined : beats?.renew(kv, next);
     if (renewed !== undefined) return renewed;
+    if (options.admission !== undefined) await options.admission.validate(next, old);
     judgeObject(this.#writeOf(next, { ...options, old }));
     const reservation = this.#reserve(leader, next, old);
     try {
@@ -379,6 +383,7 @@ export class ObjectWriter {
     const current = codec.stored(kv);
     this.#assertPreconditions(current, name, request);
     strategy.assertDeletable?.(current.object);
+    await request.admission?.validate(undefined, current.object);
     const plan = planDeletion(codec.fresh(kv), request, strategy, clock.now());
     if (plan.action === "wait") return { stored: current, removed: false };
     if (request.dryRun === true) return { stored: current, removed: plan.action === "remove" };

@@ -15,8 +15,24 @@ export interface WriteOptions {
   readonly dryRun?: boolean;
   /** Writes only as the leader of this term; of the present one when absent. */
   readonly term?: Term;
+  /** Asked about the write besides the registry's own admission. */
+  readonly admission?: OutsideAdmission | undefined;
   /** Hears what admission has to say without refusing; may hear the same twice. */
   readonly warn?: ((text: string) => void) | undefined;
+}
+
+/**
+ * Admission by what the registry does not know: policies that users wrote, and webhooks. Both throw
+ * the StatusError of a refusal. They are asked again when another write comes between.
+ */
+export interface OutsideAdmission {
+  /** Changes the object in place. */
+  mutate(object: KubeObject, old: Readonly<KubeObject> | undefined): Promise<void>;
+  /** The object is undefined when it is to be deleted. */
+  validate(
+    object: Readonly<KubeObject> | undefined,
+    old: Readonly<KubeObject> | undefined,
+  ): Promise<void>;
 }
 
 /** Which part of an object a write may touch. */

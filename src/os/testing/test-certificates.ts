@@ -1,0 +1,2 @@
+/** Certificates for tests of other rooms that speak TLS. */
+export { createCertificateAuthority, issueServerCertificate } from "../certificates.ts";
