@@ -260,7 +260,7 @@ describe("tidy", () => {
   test("tidy: no default export, enum, empty catch, loosened check or unfinished work", () => {
     const rules: readonly [RegExp, string][] = [
       [/^export default\b/m, "has a default export"],
-      [/^\s*(export )?(const )?enum\b/m, "has an enum"],
+      [/^\s*(export )?(const )?enum\s+\w/m, "has an enum"],
       [/catch\s*(\([^)]*\))?\s*\{\s*\}/, "swallows an error"],
       [/@ts-(ignore|nocheck|expect-error)|oxlint-disable|eslint-disable/, "loosens a check"],
       [/\b(TODO|FIXME|XXX|HACK)\b/, "has unfinished work"],

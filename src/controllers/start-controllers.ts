@@ -4,7 +4,7 @@ import type { Clock, Logger, Random } from "../lib/index.ts";
 import { startCertificatesController } from "./certificates/controller.ts";
 import type { CertificatesOptions } from "./certificates/controller.ts";
 import type { ControllerContext } from "./controller-context.ts";
-import { startCustomResourceDefinitionController } from "./custom-resource-definition/controller.ts";
+import { startCustomResourceController } from "./custom-resource-definition/controller.ts";
 import { startDeploymentController } from "./deployment/controller.ts";
 import { startDisruptionController } from "./disruption/controller.ts";
 import { startEndpointSliceController } from "./endpoint-slice/controller.ts";
@@ -55,7 +55,7 @@ export function startControllers(options: ControllersOptions): void {
   startReplicaSetController(context);
   startEndpointSliceController(context);
   startNamespaceController(context);
-  startCustomResourceDefinitionController(context);
+  startCustomResourceController(context);
   if (clusterCidr !== undefined) startNodeIpamController(context, { clusterCidr });
   startNodeLifecycleController(context, nodeGraceMs === undefined ? {} : { graceMs: nodeGraceMs });
   startPodGc(context);

@@ -9,7 +9,7 @@ import { definitionOf, type Lookup } from "./lookup.ts";
 import { NODE_LEASE_NAMESPACE, NodeLeaseOverlay } from "./node-lease-overlay.ts";
 import { namespacePrefix } from "./storage-key.ts";
 import { signingRequestStrategy } from "./strategies/signing-request-strategy.ts";
-import { customResourceDefinitionStrategy } from "./strategies/custom-resource-definition-strategy.ts";
+import { crdStrategy } from "./strategies/crd-strategy.ts";
 import { jobStrategy } from "./strategies/job-strategy.ts";
 import { namespaceStrategy } from "./strategies/namespace-strategy.ts";
 import { podStrategy } from "./strategies/pod-strategy.ts";
@@ -77,6 +77,6 @@ function strategiesOf(options: LeaderStateOptions): ReadonlyMap<string, Strategy
     ["services", services],
     ["jobs.batch", jobStrategy],
     ["certificatesigningrequests.certificates.k8s.io", signingRequestStrategy],
-    ["customresourcedefinitions.apiextensions.k8s.io", customResourceDefinitionStrategy],
+    ["customresourcedefinitions.apiextensions.k8s.io", crdStrategy],
   ]);
 }

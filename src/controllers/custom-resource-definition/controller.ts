@@ -15,7 +15,7 @@ const FIRST_LOOK_MS = 50;
 const COUNT_LIMIT = 500;
 
 /** Gives definitions their names, and takes their objects away before they go themselves. */
-export function startCustomResourceDefinitionController(context: ControllerContext): void {
+export function startCustomResourceController(context: ControllerContext): void {
   new CustomResourceDefinitionController(context).start();
 }
 

@@ -95,9 +95,8 @@ interface MapKey {
 }
 
 function checkMapKey(errors: FieldError[], { at, items, key, schema }: MapKey): void {
-  const property = Object.hasOwn(schema.properties ?? {}, key)
-    ? schema.properties?.[key]
-    : undefined;
+  const properties = schema.properties ?? {};
+  const property = Object.hasOwn(properties, key) ? schema.properties?.[key] : undefined;
   if (property === undefined) {
     errors.push(invalidField(at, key, "entries must all be names of item properties"));
     return;
@@ -109,7 +108,8 @@ function checkMapKey(errors: FieldError[], { at, items, key, schema }: MapKey): 
   }
   const required = schema.required?.includes(key) === true;
   if (!required && property.default === undefined) {
-    const detail = `this property is in ${MAP_KEYS}, so it must have a default or be a required property`;
+    const detail =
+      `this property is in ${MAP_KEYS}, so it must have a default or ` + "be a required property";
     errors.push(requiredField(where.child("default"), detail));
   }
 }

@@ -53,7 +53,7 @@ describe("PolicyAdmission", () => {
     expect((await send("POST", MAPS, { metadata: { name: "m" } })).status).toBe(201);
   });
 
-  test("PolicyAdmission: messages, reasons, variables and conditions are the policy's own", async () => {
+  test("PolicyAdmission: messages, reasons and conditions are the policy's own", async () => {
     const { send } = await withPolicy({
       matchConditions: [{ name: "not-mine", expression: "object.metadata.name != 'mine'" }],
       variables: [{ name: "count", expression: "object.spec.replicas" }],
@@ -71,7 +71,7 @@ describe("PolicyAdmission", () => {
     expect((await send("POST", DEPLOYMENTS, deploymentBody("mine", 6))).status).toBe(201);
   });
 
-  test("PolicyAdmission: parameters come from objects, also of the request's namespace", async () => {
+  test("PolicyAdmission: parameters come from objects of the namespace", async () => {
     const { send } = await withPolicy(
       {
         paramKind: { apiVersion: "v1", kind: "ConfigMap" },
@@ -86,7 +86,7 @@ describe("PolicyAdmission", () => {
     expect((await send("POST", DEPLOYMENTS, deploymentBody("web", 3))).status).toBe(201);
   });
 
-  test("PolicyAdmission: warns where it must not deny, and passes over what it cannot say", async () => {
+  test("PolicyAdmission: warns instead of denying; what fails may be ignored", async () => {
     const { send } = await withPolicy(FEW, { validationActions: ["Warn"] });
     const warned = await send("POST", DEPLOYMENTS, deploymentBody("web", 6));
     expect(warned.status).toBe(201);

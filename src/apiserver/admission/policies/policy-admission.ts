@@ -181,7 +181,8 @@ function enforce(
   binding: Readonly<Binding>,
   attributes: AdmissionAttributes,
 ): void {
-  const who = `ValidatingAdmissionPolicy '${metadata.name}' with binding '${binding.metadata.name}'`;
+  const bound = `with binding '${binding.metadata.name}'`;
+  const who = `ValidatingAdmissionPolicy '${metadata.name}' ${bound}`;
   const { validationActions } = binding.spec;
   if (validationActions.includes("Deny"))
     throw refusal(`${who} denied request: `, denial, attributes);

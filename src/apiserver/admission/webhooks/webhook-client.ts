@@ -21,6 +21,9 @@ export type WebhookFetch = (request: WebhookRequest) => Promise<Response>;
 /** Answers larger than this are none. */
 export const MAX_REVIEW_BYTES = 3 * 1024 * 1024;
 
+const MAX_SHOWN = 200;
+const NOT_FOUND = 404;
+
 /** A webhook that gave no answer; the message says why. */
 export class WebhookError extends Error {
   override readonly name = "WebhookError";
@@ -68,10 +71,12 @@ export async function callWebhook(call: ReviewCall): Promise<JsonObject> {
     throw fail(signal.aborted ? "context deadline exceeded" : why);
   }
   if (!response.ok) {
-    const what = response.status === 404 ? "the server could not find the requested resource" : "";
-    throw new WebhookError(
-      `failed to call webhook: ${what || `an error on the server (${JSON.stringify(text.slice(0, 200))}) has prevented the request from succeeding`}`,
-    );
+    const said = JSON.stringify(text.slice(0, MAX_SHOWN));
+    const why =
+      response.status === NOT_FOUND
+        ? "the server could not find the requested resource"
+        : `an error on the server (${said}) has prevented the request from succeeding`;
+    throw new WebhookError(`failed to call webhook: ${why}`);
   }
   if (text.length > MAX_REVIEW_BYTES) throw fail("response is too large");
   return responseOf(text, review);
@@ -107,7 +112,7 @@ function responseOf(text: string, review: JsonObject): JsonObject {
   return response;
 }
 
-/** A Service is reached at its address, by the cluster's own proxy, under the name it has inside. */
+/** A Service is reached at its address, through the cluster's proxy, by the name it has inside. */
 function addressOf({ url, service }: ClientConfig, registry: Registry): Address {
   if (service === undefined) return { shown: url ?? "", url: url ?? "" };
   const { namespace, name, path = "/", port = 443 } = service;

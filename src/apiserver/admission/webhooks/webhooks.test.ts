@@ -134,7 +134,7 @@ describe("WebhookAdmission", () => {
     expect((await ignored.send("POST", MAPS, { metadata: { name: "a" } })).status).toBe(201);
   });
 
-  test("WebhookAdmission: a Service is called at its address, by the name it has inside", async () => {
+  test("WebhookAdmission: a Service is called at its address, by its own name", async () => {
     const calls: WebhookRequest[] = [];
     const fetch = answering((_request, call) => {
       calls.push(call);

@@ -10,7 +10,7 @@ export const CLEANUP_FINALIZER = "customresourcecleanup.apiextensions.k8s.io";
  * A definition remembers every version that objects were ever stored in, and goes after its
  * objects: the controller of custom resources deletes them and takes the finalizer out.
  */
-export const customResourceDefinitionStrategy: Strategy = {
+export const crdStrategy: Strategy = {
   prepareForCreate(object) {
     object["status"] = { acceptedNames: { plural: "", kind: "" }, storedVersions: [] };
     rememberStoredVersion(object);
