@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { drainMicrotasks, SeededRandom } from "../lib/index.ts";
+import { MemoryState, StateMachine } from "../mvcc/index.ts";
 import type { LeaseId, Revision } from "../mvcc/index.ts";
 import { MAX_VALUE_BYTES } from "./raft-store.ts";
 import { FaultyDisk } from "./testing/faulty-disk.ts";
@@ -132,6 +133,30 @@ describe("RaftStore", () => {
     expect(reopened.store.get("/a")?.version).toBe(1);
     if (reopened.store.get("/b") === undefined) await reopened.store.create("/b", value);
     await reopened.store.close();
+  });
+
+  test("RaftStore: a snapshot has what was acknowledged, a kill leaves it to the log", async () => {
+    const { store, storage, disk } = await openTestStore();
+    for (const key of ["/a", "/b"]) await store.create(key, value);
+    const countOf = (image: Buffer): number => {
+      const { db } = new MemoryState(image);
+      const machine = new StateMachine({ db });
+      db.close();
+      return machine.count("/");
+    };
+    const killed = storage.db.serialize();
+    expect(countOf(killed)).toBe(0);
+    const files = disk.afterCrash("kill");
+    const next = new FaultyDisk(new SeededRandom(2), {}, files);
+    const reopened = await openTestStore({ disk: next, image: killed });
+    expect(reopened.store.list("/").length).toBe(2);
+    await reopened.store.snapshot("/copy");
+    const copy = new Map(next.files()).get("/copy") ?? new Uint8Array();
+    expect(countOf(Buffer.from(copy))).toBe(2);
+    await reopened.store.create("/c", value);
+    await reopened.store.close();
+    // A stopped store has all of it in its file, and its log begins behind that.
+    expect(countOf(reopened.storage.image() ?? Buffer.alloc(0))).toBe(3);
   });
 
   test("RaftStore: an idle store changes nothing on the disk", async () => {
