@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { ContainerConfig, ContainerState, ExitReason, PodSandbox } from "../runtime.ts";
+import { PreparedModules } from "./prepared-modules.ts";
 import { readSmallFile, type WorkerAddress, type WorkerPlaces } from "./worker-process.ts";
 
 export interface SandboxRecord extends PodSandbox {
@@ -56,7 +57,7 @@ const BLOCK_BYTES = 4096;
 
 /**
  * The runtime's memory on disk: `sandboxes/<id>/state.json`, `containers/<id>/state.json`,
- * `workers/<id>/`, `components/<sha256>/`. Files are written as a whole; they need no fsync,
+ * `workers/<id>/`, `components/<sha256>/`, `modules/`. Files are written as a whole; they need no fsync,
  * because after a power cut no worker is left that they could describe.
  */
 export class StateDirectory implements WorkerPlaces {
@@ -64,6 +65,8 @@ export class StateDirectory implements WorkerPlaces {
   readonly controlDirectory: string;
   /** Translations of components, one directory an image. */
   readonly componentsDirectory: string;
+  /** Modules as they are compiled. */
+  readonly preparedModules: PreparedModules;
   readonly #root: string;
   readonly #socketRoot: string;
   #savedCursor: number | undefined;
@@ -74,6 +77,7 @@ export class StateDirectory implements WorkerPlaces {
     this.workersDirectory = join(this.#root, "workers");
     this.controlDirectory = join(this.#socketRoot, "w");
     this.componentsDirectory = join(this.#root, "components");
+    this.preparedModules = new PreparedModules(join(this.#root, "modules"));
     for (const directory of [
       join(this.#root, "sandboxes"),
       join(this.#root, "containers"),

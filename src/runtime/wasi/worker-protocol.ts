@@ -69,6 +69,8 @@ export interface SharedSeat {
 export interface WorkerSpec {
   readonly containerId: string;
   readonly modulePath: string;
+  /** Where the module stands as it is compiled, once a worker has left it there. */
+  readonly preparedPath?: string;
   /** The guest's argv, argv[0] included; empty means `["main.wasm"]`. */
   readonly args: readonly string[];
   readonly env: readonly (readonly [name: string, value: string])[];
@@ -268,10 +270,12 @@ function parseSpec(value: unknown): WorkerSpec {
   const memory = spec["memoryLimitBytes"];
   const wagi = spec["wagi"];
   const logRate = spec["logBytesPerSecond"];
+  const prepared = spec["preparedPath"];
   const style = oneOf(spec["style"], ["command", "wagi", "component"], "spec.style");
   return {
     containerId: text(spec["containerId"], "spec.containerId"),
     modulePath: text(spec["modulePath"], "spec.modulePath"),
+    ...(prepared === undefined ? {} : { preparedPath: text(prepared, "spec.preparedPath") }),
     args: list(spec["args"], "spec.args").map((arg) => text(arg, "spec.args[]")),
     env: list(spec["env"], "spec.env").map((pair) => {
       const [name, content] = list(pair, "spec.env[]");

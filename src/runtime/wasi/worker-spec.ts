@@ -25,9 +25,15 @@ export function workerSpec(
   const memoryLimitBytes =
     config.memoryLimitBytes ?? (seat === undefined ? undefined : SHARED_DEFAULT_MEMORY_BYTES);
   const component = componentOf(directory, sandbox, record);
+  const style =
+    component !== undefined ? "component" : sandbox.handler === "wagi" ? "wagi" : "command";
+  // Those of wagi get their memory from elsewhere.
+  const preparedPath =
+    style === "command" ? directory.preparedModules.pathFor(record, memoryLimitBytes) : undefined;
   return {
     containerId: record.id,
     modulePath: record.modulePath,
+    ...(preparedPath === undefined ? {} : { preparedPath }),
     args: record.argv,
     env: record.env,
     preopens: config.mounts,
@@ -36,7 +42,7 @@ export function workerSpec(
     logMaxBytes: LOG_MAX_BYTES,
     logBytesPerSecond: logBytesPerSecond(sandbox.annotations),
     ...(memoryLimitBytes === undefined ? {} : { memoryLimitBytes }),
-    style: component !== undefined ? "component" : sandbox.handler === "wagi" ? "wagi" : "command",
+    style,
     resultPath: directory.resultPath(record.id),
     ...(component === undefined ? {} : { component }),
     ...(component !== undefined || sandbox.handler !== "wagi" ? {} : { wagi: wagiOf(sandbox) }),

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { limitMemory } from "./limit-memory.ts";
+import { leavePrepared, readPrepared } from "./prepared-module.ts";
 import { importMemory, POOL_MODULE, type PooledMemoryType } from "./memory-pool.ts";
 import { trackGrowth } from "./track-growth.ts";
 import { notProvided, threadsOrWasix } from "./unwelcome-imports.ts";
@@ -20,12 +21,23 @@ export interface CompiledModule {
 export async function compileModule(options: {
   readonly path: string;
   readonly memoryLimitBytes: number | undefined;
+  /** Where the module may stand as it is compiled, or is left by the first who compiles it. */
+  readonly preparedPath?: string;
   /** `module.name` of every function there is. */
-  readonly provided: ReadonlySet<string>;
+  readonly provided: () => ReadonlySet<string>;
   /** Instances get their memory from a pool. */
   readonly poolMemory?: true;
 }): Promise<CompiledModule> {
-  return compileBytes(readFileSync(options.path), options);
+  const { path, preparedPath, ...rest } = options;
+  const known = preparedPath === undefined ? undefined : readPrepared(preparedPath);
+  // Checked by whoever left it; one that does not compile any more is prepared anew.
+  const module = known && (await compile(known.bytes).catch(() => undefined));
+  if (module !== undefined) return { module, maximumPages: known?.maximumPages };
+  return compileBytes(readFileSync(path), {
+    ...rest,
+    provided: options.provided(),
+    ...(preparedPath === undefined ? {} : { preparedPath }),
+  });
 }
 
 /** {@link compileModule}, of bytes that are in memory. */
@@ -34,6 +46,7 @@ export async function compileBytes(
   options: {
     readonly memoryLimitBytes: number | undefined;
     readonly provided: ReadonlySet<string>;
+    readonly preparedPath?: string;
     readonly poolMemory?: true;
   },
 ): Promise<CompiledModule> {
@@ -41,7 +54,8 @@ export async function compileBytes(
   if (unwelcome !== undefined) throw new ModuleRefused(unwelcome);
   const limited = limitMemory(bytes, options.memoryLimitBytes);
   const pooled = options.poolMemory ? importMemory(limited.bytes) : undefined;
-  const module = await compileTracked(pooled?.bytes ?? limited.bytes);
+  const compiled = withTrackedGrowth(pooled?.bytes ?? limited.bytes);
+  const module = await compile(compiled);
   const strangers = WebAssembly.Module.imports(module).filter(
     ({ kind, module, name }) =>
       (kind !== "function" || !options.provided.has(`${module}.${name}`)) && module !== POOL_MODULE,
@@ -55,16 +69,16 @@ export async function compileBytes(
     throw new ModuleRefused("the module exports no memory under the name memory");
   }
   const { maximumPages } = limited;
+  const { preparedPath } = options;
+  if (preparedPath !== undefined) leavePrepared(preparedPath, { bytes: compiled, maximumPages });
   return { module, maximumPages, ...(pooled === undefined ? {} : { memory: pooled.memory }) };
 }
 
 /** With refused growth tracked, where that gives a valid module. */
-async function compileTracked(bytes: Uint8Array): Promise<WebAssembly.Module> {
+function withTrackedGrowth(bytes: Uint8Array): Uint8Array {
   const tracked = trackGrowth(bytes);
-  if (tracked === undefined || !WebAssembly.validate(tracked as Uint8Array<ArrayBuffer>)) {
-    return compile(bytes);
-  }
-  return compile(tracked);
+  const isValid = tracked !== undefined && WebAssembly.validate(tracked as Uint8Array<ArrayBuffer>);
+  return isValid ? tracked : bytes;
 }
 
 async function compile(bytes: Uint8Array): Promise<WebAssembly.Module> {

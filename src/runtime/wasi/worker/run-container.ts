@@ -151,7 +151,8 @@ function compiledOf(spec: WorkerSpec, clock: SystemHostClock): Promise<CompiledM
   return compileModule({
     path: spec.modulePath,
     memoryLimitBytes: spec.memoryLimitBytes,
-    provided: providedFunctions(clock),
+    provided: () => providedFunctions(clock),
+    ...(spec.preparedPath === undefined ? {} : { preparedPath: spec.preparedPath }),
     ...(spec.style === "wagi" ? { poolMemory: true } : {}),
   });
 }
