@@ -29,20 +29,34 @@ export function writeAtomicDirectory(root: string, payload: Payload, now: number
   const current = currentVersion(root);
   if (current !== undefined && holds(join(root, current), payload)) return false;
   const version = freshName(root, now);
-  for (const [path, { content, mode }] of payload) {
-    const file = join(root, version, path);
-    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
-    writeFileSync(file, content);
-    chmodSync(file, mode);
+  writeFiles(join(root, version), payload);
+  if (current === undefined) {
+    // Nobody reads yet: every pod that starts comes by here, and each call counts then.
+    symlinkSync(version, join(root, DATA));
+  } else {
+    const temporary = join(root, "..data_tmp");
+    rmSync(temporary, { force: true });
+    symlinkSync(version, temporary);
+    renameSync(temporary, join(root, DATA));
   }
-  mkdirSync(join(root, version), { recursive: true, mode: 0o755 });
-  const temporary = join(root, "..data_tmp");
-  rmSync(temporary, { force: true });
-  symlinkSync(version, temporary);
-  renameSync(temporary, join(root, DATA));
   linkVisibleNames(root, payload);
   if (current !== undefined) rmSync(join(root, current), { recursive: true, force: true });
   return true;
+}
+
+function writeFiles(directory: string, payload: Payload): void {
+  const made = new Set<string>();
+  const make = (path: string): void => {
+    if (!made.has(path)) mkdirSync(path, { recursive: true, mode: 0o755 });
+    made.add(path);
+  };
+  make(directory);
+  for (const [path, { content, mode }] of payload) {
+    const file = join(directory, path);
+    make(dirname(file));
+    writeFileSync(file, content);
+    chmodSync(file, mode);
+  }
 }
 
 function currentVersion(root: string): string | undefined {

@@ -66,13 +66,7 @@ export class ContainerStarter {
     await puller.ensure(pod, container, { references, signal });
     const pulledMs = this.#options.clock.monotonic();
     const id = await this.#create(request);
-    events.container(
-      pod,
-      container.name,
-      "Normal",
-      "Created",
-      `Created container: ${container.name}`,
-    );
+    events.container(pod, container.name, "Normal", "Created", "Container created");
     const createdMs = this.#options.clock.monotonic();
     try {
       await runtime.startContainer(id);
@@ -80,13 +74,7 @@ export class ContainerStarter {
       throw this.#failure(request, "RunContainerError", error);
     }
     const startedMs = this.#options.clock.monotonic();
-    events.container(
-      pod,
-      container.name,
-      "Normal",
-      "Started",
-      `Started container ${container.name}`,
-    );
+    events.container(pod, container.name, "Normal", "Started", "Container started");
     for (const warning of (await runtime.containerStatus(id)).warnings) {
       events.container(pod, container.name, "Warning", "PortNotBound", warning);
     }

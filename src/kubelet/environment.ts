@@ -10,6 +10,7 @@ import type {
 import { ConfigError } from "./config-error.ts";
 import { expandVariables } from "./expansion.ts";
 import { type Allocatable, type PodAddresses, podField, resourceField } from "./pod-fields.ts";
+import { podContainers } from "./pod-runtime-state.ts";
 import { serviceEnvironment } from "./service-environment.ts";
 
 /** The objects a pod may refer to; undefined: there is none of that name. */
@@ -90,7 +91,7 @@ function envValue(
   }
   if (valueFrom.resourceFieldRef !== undefined) {
     const { containerName } = valueFrom.resourceFieldRef;
-    const target = (pod.spec?.containers ?? []).find(({ name }) => name === containerName);
+    const target = podContainers(pod).find(({ name }) => name === containerName);
     return resourceField(target ?? container, valueFrom.resourceFieldRef, allocatable);
   }
   const [kind, ref] =

@@ -45,7 +45,8 @@ export class ImagePuller {
     const policy = container.imagePullPolicy ?? "IfNotPresent";
     const present = await this.#present(pod, container, image);
     if (present !== undefined && policy !== "Always") {
-      const text = `Container image "${image}" already present on machine`;
+      const found = "already present on machine and can be accessed by the pod";
+      const text = `Container image "${image}" ${found}`;
       events.container(pod, container.name, "Normal", "Pulled", text);
       return present;
     }

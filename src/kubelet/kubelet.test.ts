@@ -128,9 +128,22 @@ describe("a node", () => {
             { name: "WORD", valueFrom: { configMapKeyRef: { name: "words", key: "word" } } },
             { name: "MY_IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } },
           ],
-          volumeMounts: [{ name: "config", mountPath: "/etc/config" }],
+          volumeMounts: [
+            { name: "config", mountPath: "/etc/config" },
+            { name: "about", mountPath: "/etc/about" },
+          ],
         },
-        spec: { volumes: [{ name: "config", configMap: { name: "words", optional: true } }] },
+        spec: {
+          volumes: [
+            { name: "config", configMap: { name: "words", optional: true } },
+            {
+              name: "about",
+              downwardAPI: {
+                items: [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }],
+              },
+            },
+          ],
+        },
       });
       const stuck = await node.pod(
         "web",
@@ -148,6 +161,13 @@ describe("a node", () => {
       await maps.patch("words", { data: { word: "changed" } }, { type: "merge" });
       await eventually(
         async () => (await node.fetch(pod, "/file?path=/etc/config/word")) === "changed",
+      );
+      const labels = { tier: "front" };
+      await node.client
+        .resource(PODS, "default")
+        .patch("web", { metadata: { labels } }, { type: "merge" });
+      await eventually(
+        async () => (await node.fetch(pod, "/file?path=/etc/about/labels")) === 'tier="front"',
       );
     });
 

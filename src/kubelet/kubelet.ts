@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
 import type { Pod, RuntimeClass, Service } from "../api/index.ts";
-import { parseRfc3339 } from "../apimachinery/index.ts";
+import { jsonEquals, parseRfc3339 } from "../apimachinery/index.ts";
 import {
   type Client,
   createEventRecorder,
@@ -230,6 +230,11 @@ class NodeAgent implements Kubelet {
     const stale = before.metadata.deletionTimestamp !== undefined;
     if (stale && pod.metadata.deletionTimestamp === undefined) return;
     worker.memory.pod = pod;
+    // Files of the downward API show them.
+    const { labels, annotations } = before.metadata;
+    const same =
+      jsonEquals(labels, pod.metadata.labels) && jsonEquals(annotations, pod.metadata.annotations);
+    if (!same) worker.memory.referencesChanged = true;
     if (pod.metadata.deletionTimestamp !== undefined) {
       worker.memory.interruption.abort();
       const grace = pod.metadata.deletionGracePeriodSeconds ?? 0;

@@ -1,5 +1,4 @@
 import type {
-  Container,
   DownwardAPIVolumeFile,
   KeyToPath,
   Pod,
@@ -9,6 +8,7 @@ import type {
 import { ConfigError } from "./config-error.ts";
 import type { PodReferences } from "./environment.ts";
 import { type Allocatable, type PodAddresses, podField, resourceField } from "./pod-fields.ts";
+import { podContainers } from "./pod-runtime-state.ts";
 import type { PodTokens } from "./service-account-token.ts";
 
 export interface PayloadFile {
@@ -130,9 +130,7 @@ function downwardValue(item: DownwardAPIVolumeFile, input: PayloadInput): string
   const { pod, addresses, allocatable } = input;
   if (item.fieldRef !== undefined) return podField(pod, item.fieldRef.fieldPath, addresses);
   const selector = item.resourceFieldRef;
-  const container: Container | undefined = (pod.spec?.containers ?? []).find(
-    ({ name }) => name === selector?.containerName,
-  );
+  const container = podContainers(pod).find(({ name }) => name === selector?.containerName);
   if (selector === undefined || container === undefined) {
     throw new ConfigError(`downward API file ${item.path}: names no field and no container`);
   }
