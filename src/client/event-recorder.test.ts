@@ -3,7 +3,12 @@ import { drainMicrotasks, ManualClock, silentLogger } from "../lib/index.ts";
 import type { Event, Pod } from "../api/index.ts";
 import { createClient } from "./client.ts";
 import { BURST_PER_OBJECT, SIMILAR_EVENTS_LIMIT } from "./event-correlator.ts";
-import { createEventRecorder, EVENT_BURST, MAX_PENDING_EVENTS } from "./event-recorder.ts";
+import {
+  createEventRecorder,
+  EVENT_BURST,
+  EVENT_INTERVAL_MS,
+  MAX_PENDING_EVENTS,
+} from "./event-recorder.ts";
 import type { EventRecorder } from "./event-recorder.ts";
 import { EVENTS } from "./resources.ts";
 import { failure, FakeApi } from "./testing/fake-api.ts";
@@ -93,7 +98,7 @@ describe("createEventRecorder", () => {
     for (let round = 0; round < MAX_PENDING_EVENTS + 10; round++) about(recorder, round);
     recorder.event({ metadata: {} }, "Normal", "R", "about nothing");
     const flushed = recorder.flushed().then(() => "done");
-    const later = (): Promise<string> => clock.advanceAsync(20).then(() => "later");
+    const later = (): Promise<string> => clock.advanceAsync(EVENT_INTERVAL_MS).then(() => "later");
     while ((await Promise.race([flushed, later()])) !== "done");
     expect(api.requests.length).toBe(MAX_PENDING_EVENTS);
   });
@@ -104,7 +109,7 @@ describe("createEventRecorder", () => {
     for (let round = 0; round < EVENT_BURST; round++) await drainMicrotasks();
     expect(api.requests.length).toBe(EVENT_BURST);
     await clock.advanceAsync(1000, 20);
-    expect(api.requests.length).toBe(EVENT_BURST + 50);
+    expect(api.requests.length).toBe(EVENT_BURST + 1000 / EVENT_INTERVAL_MS);
   });
 
   function about(recorder: EventRecorder, number: number): void {
