@@ -206,8 +206,9 @@ function addedNode(tracked: TrackedSchema, value: unknown, parent?: string): Fie
     case "fields":
       for (const name of namesOf(value as JsonObject, {}, parent)) {
         const child = fieldSchemaOf(tracked, name);
-        if (child === undefined) continue;
-        node[`f:${name}`] = addedNode(child, getField(value as JsonObject, name));
+        const held = getField(value as JsonObject, name);
+        if (child === undefined || held === undefined) continue;
+        node[`f:${name}`] = addedNode(child, held);
       }
       break;
     case "items": {
@@ -222,8 +223,7 @@ function addedNode(tracked: TrackedSchema, value: unknown, parent?: string): Fie
 }
 
 function namesOf(a: JsonObject, b: JsonObject, parent: string | undefined): string[] {
-  const names = Object.keys(a).filter((name) => a[name] !== undefined);
-  for (const name of Object.keys(b)) if (getField(a, name) === undefined) names.push(name);
-  if (parent === undefined) return names;
-  return names.filter((name) => isOwnable(parent, name));
+  const names = Object.keys(a);
+  for (const name of Object.keys(b)) if (!Object.hasOwn(a, name)) names.push(name);
+  return parent === undefined ? names : names.filter((name) => isOwnable(parent, name));
 }

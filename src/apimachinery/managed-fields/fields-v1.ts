@@ -104,20 +104,19 @@ export function nodeOf(children: FieldsV1, member: boolean): FieldsV1 | undefine
   return others;
 }
 
-/** "." first, then fields, items by key, by value and by index. */
+/** "." first, then by kind and text; the set itself when it is in order already. */
 export function inOrder(set: FieldsV1): FieldsV1 {
-  const elements = Object.keys(set);
-  const sorted = elements.toSorted(compareElements);
-  if (sorted.every((element, index) => element === elements[index])) return set;
-  return Object.fromEntries(sorted.map((element) => [element, set[element] ?? LEAF]));
+  let previous = "";
+  for (const element in set) {
+    if (element < previous) return sorted(set);
+    previous = element;
+  }
+  return set;
 }
 
-const ORDER = ".fkvi";
-
-function compareElements(a: string, b: string): number {
-  const kinds = ORDER.indexOf(a.charAt(0)) - ORDER.indexOf(b.charAt(0));
-  if (kinds !== 0) return kinds;
-  return a < b ? -1 : a > b ? 1 : 0;
+function sorted(set: FieldsV1): FieldsV1 {
+  const elements = Object.keys(set).sort();
+  return Object.fromEntries(elements.map((element) => [element, set[element] ?? LEAF]));
 }
 
 /** Whether two sets hold the same, in whatever order. */
