@@ -1,6 +1,11 @@
-import { type apiextensionsV1, CUSTOM_RESOURCE_DEFINITIONS } from "../../api/index.ts";
+import type { apiextensionsV1 } from "../../api/index.ts";
 import type { KubeObject } from "../../apimachinery/index.ts";
-import { type ApiResource, isConflict, isNotFound } from "../../client/index.ts";
+import {
+  type ApiResource,
+  CUSTOM_RESOURCE_DEFINITIONS,
+  isConflict,
+  isNotFound,
+} from "../../client/index.ts";
 import type { Informer, ReconcileResult, WorkQueue } from "../../client/index.ts";
 import type { ControllerContext } from "../controller-context.ts";
 import { runController } from "../run-controller.ts";

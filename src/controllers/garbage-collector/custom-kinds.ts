@@ -1,6 +1,5 @@
-import { CUSTOM_RESOURCE_DEFINITIONS } from "../../api/index.ts";
 import type { KubeObject } from "../../apimachinery/index.ts";
-import { createInformer } from "../../client/index.ts";
+import { createInformer, CUSTOM_RESOURCE_DEFINITIONS } from "../../client/index.ts";
 import type { DiscoveredResource, Informer } from "../../client/index.ts";
 import type { ControllerContext } from "../controller-context.ts";
 
