@@ -365,7 +365,7 @@ function auditId(request: Request, random: Random): string {
   return given !== null && /^[\w-]{1,64}$/.test(given) ? given : randomUuid(random);
 }
 
-/** Logs and what others answer are as they are, whatever the client accepts, and take their time. */
+/** Logs and what others answer are as they are, whatever the client accepts, and take long. */
 function isForeign({ group, resource, subresource }: ResourceTarget): boolean {
   if (group !== "") return false;
   return subresource === "proxy" || (resource === "pods" && subresource === "log");

@@ -97,7 +97,7 @@ describe("listenForDns", () => {
     return [flags & 15, data, zone].filter((part) => part !== "").join(" ");
   }
 
-  test("listenForDns answers with addresses, with nothing, and with the name's absence", async () => {
+  test("listenForDns answers with addresses, with nothing, and that there is no name", async () => {
     expect(shown(await ask("one.d.svc.cluster.local"))).toBe("0 127.43.0.5");
     expect(shown(await ask("one.d.svc.cluster.local", "AAAA"))).toBe("0 SOA");
     expect(shown(await ask("none.d.svc.cluster.local"))).toBe("3 SOA");

@@ -49,7 +49,7 @@ const DRAIN_POLL_MS = 20;
 
 export interface ProxyOptions {
   readonly client: Client;
-  /** As whom certificates of Ingresses are read: as the node, which may read those and few others. */
+  /** As whom certificates of Ingresses are read: the node, which may read those and few others. */
   readonly secrets?: Client;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -326,6 +326,24 @@ describe("EgressServer", () => {
     expect(await ask("localhost")).toBe('200 {"addresses":["127.0.0.1"]}');
     expect(await ask("nothing.example")).toBe("502 dns-error");
     expect(await ask("no.shop.svc.cluster.local")).toBe("502 dns-error");
+    serve("shop/out", { type: "ExternalName", externalName: "api.example.com" });
+    serve("shop/in", { type: "ExternalName", externalName: "web.shop.svc.cluster.local" });
+    expect(await ask("out")).toBe('200 {"addresses":["192.0.2.1"]}');
+    expect(await ask("in")).toBe('200 {"addresses":["127.43.0.5"]}');
+    expect(await ask("10-0-1-2.db")).toBe('200 {"addresses":["10.0.1.2"]}');
+    expect(await ask("10-0-1-9.db")).toBe("502 dns-error");
+  });
+
+  test("EgressServer: finds endpoints by name, and Services behind an ExternalName", async () => {
+    for (const ip of ["10.0.1.1", "10.0.1.2"]) backend(ip);
+    serve("shop/web", { clusterIP: "127.43.0.5", ports: [{ port: 80 }] }, "10.0.1.1");
+    serve("shop/db", { clusterIP: "None", ports: [{ port: 80 }] }, "10.0.1.1", "10.0.1.2");
+    serve("shop/in", { type: "ExternalName", externalName: "web.shop.svc.cluster.local" });
+    serve("shop/loop", { type: "ExternalName", externalName: "loop.shop.svc.cluster.local" });
+    expect(await get("10-0-1-2.db:8080")).toBe("200 from 10.0.1.2");
+    expect(await get("10-0-1-2.db.shop.svc.cluster.local:8080")).toBe("200 from 10.0.1.2");
+    expect(await get("in")).toBe("200 from 10.0.1.1");
+    expect(await get("loop")).toBe("502 dns-error");
   });
 
   test("EgressServer: requests before the first table wait for it", async () => {

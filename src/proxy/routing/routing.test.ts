@@ -11,6 +11,7 @@ import {
 import { replayTranscript } from "../testing/transcript.ts";
 import { routeRequest } from "./request-route.ts";
 import { RoutingBuilder } from "./routing-builder.ts";
+import { portFor } from "./way-in.ts";
 
 const testdata = join(import.meta.dir, "testdata");
 
@@ -160,5 +161,39 @@ describe("RoutingBuilder", () => {
     expect(after.ports.get("d/a:80")).toBe(before.ports.get("d/a:80"));
     builder.setEndpointSlice(slice("d/b", { port: 8080 }, { "127.42.0.2": "ready" }));
     expect(builder.build()).toBe(after);
+  });
+
+  test("RoutingBuilder keeps TCP and UDP of one number apart", () => {
+    const builder = new RoutingBuilder();
+    const ports = [
+      { name: "udp", port: 53, protocol: "UDP" },
+      { name: "tcp", port: 53, protocol: "TCP" },
+    ];
+    builder.setService(service("d/dns", { clusterIP: "127.43.0.1", ports }));
+    builder.setService(
+      service("d/only", { clusterIP: "127.43.0.2", ports: [{ port: 53, protocol: "UDP" }] }),
+    );
+    builder.setIngress(ingress("d/main", ["Prefix /x only:53"], { className: "kubun" }));
+    const table = builder.build();
+    expect([...table.ports.keys()].sort()).toEqual(["d/dns:53", "d/dns:53/UDP", "d/only:53/UDP"]);
+    expect(routeRequest(table, "", "/x").type).toBe("no-service");
+  });
+
+  test("RoutingBuilder tells which endpoints are on its node", () => {
+    const builder = new RoutingBuilder("here");
+    const spec = { clusterIP: "127.43.0.1", ports: [{ port: 80 }] };
+    builder.setService(service("d/web", { ...spec, internalTrafficPolicy: "Local" }));
+    const found = slice("d/web", { port: 80 }, { "127.42.0.1": "ready", "127.42.0.2": "ready" });
+    const [here, there] = found.endpoints ?? [];
+    if (here === undefined || there === undefined) throw new Error("no endpoints");
+    const endpoints = [
+      { ...here, nodeName: "here" },
+      { ...there, nodeName: "there" },
+    ];
+    builder.setEndpointSlice({ ...found, endpoints });
+    const port = builder.build().ports.get("d/web:80");
+    if (port === undefined) throw new Error("no port");
+    expect(portFor(port, "ClusterIP").endpoints.map(({ ip }) => ip)).toEqual(["127.42.0.1"]);
+    expect(portFor(port, "NodePort")).toBe(port);
   });
 });
