@@ -2,14 +2,21 @@
  * What a pod costs the control plane alone: API server, store, controllers, scheduler and node
  * agent in this process, over a runtime whose containers run at once and do nothing.
  *
- *     bun [--cpu-prof --cpu-prof-dir DIRECTORY] test/bench/hollow-pods-bench.ts [--pods 500]
+ *     bun [--cpu-prof --cpu-prof-dir DIRECTORY] test/bench/hollow-pods-bench.ts [--pods 500] [--no-tokens]
  */
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { bootstrap, createApiServer, tokenAuthenticator } from "../../src/apiserver/index.ts";
-import { ADMINISTRATORS } from "../../src/apiserver/index.ts";
+import {
+  ADMINISTRATORS,
+  bootstrap,
+  createApiServer,
+  createTokenKeys,
+  ServiceAccountTokens,
+  tokenAuthenticator,
+} from "../../src/apiserver/index.ts";
 import { createClient, DEPLOYMENTS, PODS, SERVICES } from "../../src/client/index.ts";
 import type { Client } from "../../src/client/index.ts";
 import { startControllers } from "../../src/controllers/index.ts";
@@ -25,7 +32,14 @@ import { printTable } from "./measure-process.ts";
 
 const NAME = "hollow";
 const TOKEN = "bench";
-const { values } = parseArgs({ options: { pods: { type: "string", default: "500" } } });
+const { values } = parseArgs({
+  allowNegative: true,
+  options: {
+    pods: { type: "string", default: "500" },
+    /** Whether each pod gets the volume with a token of its account, as in a cluster. */
+    tokens: { type: "boolean", default: true },
+  },
+});
 const pods = Number(values.pods);
 const directory = mkdtempSync(join(tmpdir(), "kubun-hollow-"));
 const stop = new AbortController();
@@ -44,12 +58,17 @@ async function startControlPlane(): Promise<Client> {
   const nodePortRange = { from: 30_000, to: 32_767 };
   const serviceCidr = "10.43.0.0/16";
   const common = { clock, random, logger };
-  const registry = createRegistry({ store, ...common, serviceCidr, nodePortRange });
+  const accountTokens = values.tokens ? { accountTokens: "mounted" as const } : {};
+  const ranges = { serviceCidr, nodePortRange };
+  const registry = createRegistry({ store, ...common, ...ranges, ...accountTokens });
   await bootstrap({ registry, logger, servers: [{ address: "127.0.0.1", port: 6443 }] });
   const admin = { name: "admin", groups: [ADMINISTRATORS] };
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const keys = createTokenKeys(privateKey.export({ type: "pkcs8", format: "pem" }));
   const app = createApiServer({
     registry,
     ...common,
+    serviceAccountTokens: new ServiceAccountTokens({ keys, present: registry.present, clock }),
     authenticator: tokenAuthenticator(new Map([[TOKEN, admin]])),
     nodeConnector: () => undefined,
     version: { major: "1", minor: "36", gitVersion: "v1.36.0", gitCommit: "", platform: "" },
@@ -99,7 +118,7 @@ async function untilGone(client: Client): Promise<void> {
 }
 
 const client = await startControlPlane();
-startControllers({ client, clock, random, logger, signal });
+startControllers({ client, clock, random, logger, signal, rootCa: "PEM" });
 startScheduler({ client, clock, random, logger, signal });
 await startNode(client);
 const labels = { app: NAME };
