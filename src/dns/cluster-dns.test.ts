@@ -92,7 +92,9 @@ describe("listenForDns", () => {
   }
 
   function shown({ flags = 0, answers = [], authorities = [] }: DecodedPacket): string {
-    const data = answers.map((each) => ("data" in each ? String(each.data) : "")).join(" ");
+    const data = answers
+      .map((each) => ("data" in each && typeof each.data === "string" ? each.data : each.type))
+      .join(" ");
     const zone = authorities.map(({ type }) => type).join(" ");
     return [flags & 15, data, zone].filter((part) => part !== "").join(" ");
   }
