@@ -187,7 +187,7 @@ test("applyObject: takes over what kubectl applied from the client's side", asyn
   expect(JSON.parse(said ?? "")).toMatchObject({ data: { x: "2" } });
 });
 
-test("ownersOfUpdate: an update and a patch own what they change, and can say who owns what", async () => {
+test("ownersOfUpdate: writes own what they change, and can say who owns what", async () => {
   const api = await apiFixture();
   await api.send("POST", `${MAPS}?fieldManager=creator`, map("a", { x: "1", y: "1" }));
   api.clock.advance(5000);

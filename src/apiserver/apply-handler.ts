@@ -245,7 +245,9 @@ function assertMayCreate(api: ApiRequest, configuration: JsonObject): void {
   const metadata = configuration["metadata"];
   const uid = isJsonObject(metadata) ? metadata["uid"] : undefined;
   if (typeof uid === "string" && uid !== "") {
-    const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+    const why =
+      `uid mismatch: the provided object specified uid ${uid}, ` +
+      "and no existing object was found";
     throw conflict(api.definition, api.target.name, why);
   }
 }

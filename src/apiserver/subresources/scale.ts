@@ -60,7 +60,7 @@ export async function patchScale(api: ApiRequest): Promise<Response> {
   return writeScale(api, change, { dryRun, retryConflicts: true });
 }
 
-/** Applies a Scale: whoever does owns the number of replicas, and conflicts are about nothing else. */
+/** Applies a Scale: it owns the number of replicas, and conflicts are about nothing else. */
 async function applyScale(api: ApiRequest): Promise<Response> {
   const query = applyQueryOf(api.query);
   const value = await readConfiguration(api, query);

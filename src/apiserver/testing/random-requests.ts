@@ -139,7 +139,8 @@ export class RandomRequests {
   #path({ group, version, resource, namespaced }: ResourceDefinition, method: string): string {
     const root = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
     const inNamespace = this.#chance(0.95) === namespaced;
-    const collection = `${root}${inNamespace ? `/namespaces/${this.#one(NAMESPACES)}` : ""}/${resource}`;
+    const scope = inNamespace ? `/namespaces/${this.#one(NAMESPACES)}` : "";
+    const collection = `${root}${scope}/${resource}`;
     const needsName = method === "PUT" || method === "PATCH" || method === "DELETE";
     const isCollection = { GET: 0.4, POST: 0.85 }[method] ?? (needsName ? 0.03 : 0.5);
     if (this.#chance(isCollection)) return collection;
