@@ -218,10 +218,11 @@ describe("a node", () => {
       expect(debuggerOf(added)?.restartCount).toBe(0);
       expect(added.status?.phase).toBe("Running");
       const logs = await node.kubelet.app.request("/containerLogs/default/web/debugger");
-      expect(logs.status).toBe(200);
+      expect([logs.status, typeof (await logs.text())]).toEqual([200, "string"]);
       const withPorts = { ...debugging, name: "other", ports: [{ containerPort: 9090 }] };
       const refused = pods.patch("web", { spec: { ephemeralContainers: [withPorts] } }, options);
-      expect(String(await refused.catch(String))).toContain("cannot be set for an Ephemeral");
+      const why = await refused.catch((error: unknown) => (error as Error).message);
+      expect(why).toContain("cannot be set for an Ephemeral Container");
     });
 
     test("createKubelet: an image that is not there backs off, with its reason", async () => {
