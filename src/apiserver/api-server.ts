@@ -130,6 +130,8 @@ function answerVersion(version: VersionInfo): Promise<Response> {
   return answerObject(value, JSON_MEDIA, { pretty: true });
 }
 
+const READING: ReadonlySet<string> = new Set(["get", "list", "watch"]);
+
 /** A request whose user may make it. */
 type Authorized = Pick<
   ApiRequest,
@@ -314,7 +316,8 @@ class ApiServer {
     const { subresource } = target;
     const warn = tellWarnings({ warnings });
     const write = { registry, definition, subresource, user: given.user, warn };
-    const resource = this.#outside.around(registry.resource(definition), write);
+    const plain = registry.resource(definition);
+    const resource = READING.has(verb) ? plain : this.#outside.around(plain, write);
     const api: ApiRequest = { ...given, namespace, definition, resource, warnings };
     const deprecation = deprecationOf(api);
     if (deprecation !== undefined) api.warnings.push(deprecation);

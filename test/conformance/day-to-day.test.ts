@@ -49,6 +49,65 @@ describe("kubectl, day to day", () => {
     expect(older).toMatch(/DESCRIPTION:\n {5}\S/);
   });
 
+  test("kubectl works with kinds of one's own, and their rules, columns and owners", async () => {
+    const definition = file(
+      "definition.yaml",
+      `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: { name: crontabs.stable.example.com }
+spec:
+  group: stable.example.com
+  scope: Namespaced
+  names: { plural: crontabs, singular: crontab, kind: CronTab, shortNames: [ct] }
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      additionalPrinterColumns: [{ name: Spec, type: string, jsonPath: .spec.cronSpec }]
+      schema:
+        openAPIV3Schema:
+          type: object
+          properties:
+            spec:
+              type: object
+              x-kubernetes-validations: [{ rule: "self.replicas <= 5", message: "too many" }]
+              properties:
+                cronSpec: { type: string, description: "When it runs." }
+                replicas: { type: integer, default: 1 }
+`,
+    );
+    const tab = (replicas: number): string =>
+      file(
+        "tab.yaml",
+        `apiVersion: stable.example.com/v1
+kind: CronTab
+metadata: { name: mine }
+spec: { cronSpec: "0 * * * *", replicas: ${replicas} }
+`,
+      );
+    await kubectl.ok("apply", "-f", definition);
+    await kubectl.ok(
+      "wait",
+      "--for=condition=Established",
+      WAIT,
+      "crd/crontabs.stable.example.com",
+    );
+    expect(await kubectl.ok("apply", "-f", tab(2))).toContain("crontab.stable.example.com/mine");
+    // A second time, kubectl sends a patch of the kind that OpenAPI says is taken.
+    expect(await kubectl.ok("apply", "-f", tab(3))).toContain("configured");
+    expect(await refused("apply", "-f", tab(6))).toContain("spec: Invalid value: ");
+    expect(await kubectl.ok("get", "ct")).toMatch(/NAME +SPEC\nmine +0 \* \* \* \*/);
+    expect(await kubectl.ok("explain", "crontab.spec.cronSpec")).toContain("When it runs.");
+    const uid = await kubectl.ok("get", "ct", "mine", "-o", "jsonpath={.metadata.uid}");
+    await kubectl.ok("create", "configmap", "owned");
+    const owner = { apiVersion: "stable.example.com/v1", kind: "CronTab", name: "mine", uid };
+    const patch = JSON.stringify({ metadata: { ownerReferences: [owner] } });
+    await kubectl.ok("patch", "configmap", "owned", "--type=merge", "-p", patch);
+    await kubectl.ok("delete", "crd", "crontabs.stable.example.com", WAIT);
+    await kubectl.ok("wait", "--for=delete", WAIT, "configmap/owned");
+    expect(await refused("get", "crontabs")).toMatch(/could not find|resource type/);
+  });
+
   test("kubectl edit sends what the editor saved", async () => {
     await kubectl.ok("create", "configmap", "edited", "--from-literal=key=before");
     const editor = file("editor.sh", "#!/bin/sh\nsed -i 's/key: before/key: after/' \"$1\"\n");
