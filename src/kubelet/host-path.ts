@@ -4,8 +4,8 @@ import { ConfigError } from "./config-error.ts";
 
 /**
  * Sees to it that a hostPath volume is what its type says, and makes it where the type allows. A
- * path without a type is a directory that is made when nothing is there. Links are followed: who may
- * name a path of the node may name any. Throws {@link ConfigError} with Kubernetes' words.
+ * path without a type is a directory that is made when nothing is there. Links are followed: who
+ * may name a path of the node may name any. Throws {@link ConfigError} with Kubernetes' words.
  */
 export function prepareHostPath({ path, type = "" }: HostPathVolumeSource): void {
   const found = statusOf(path);

@@ -82,7 +82,7 @@ describe("volumes of a pod", () => {
       }
     });
 
-    test("PodVolumes: a hostPath is mounted itself, a part of it or one file, but no device", () => {
+    test("PodVolumes: a hostPath is mounted itself, a part or one file of it, but no device", () => {
       const volumes = new PodVolumes(join(root, "kubelet"));
       writeFileSync(join(root, "one"), "1");
       mkdirSync(join(root, "part"));
@@ -90,7 +90,8 @@ describe("volumes of a pod", () => {
       const mounted = (path: string, mount: object) => {
         const spec = { containers: [], volumes: [{ name: "v", hostPath: { path } }] };
         const pod: Pod = { metadata: { uid: "u" }, spec };
-        const container = { name: "c", volumeMounts: [{ name: "v", mountPath: "/x/y", ...mount }] };
+        const volumeMounts = [{ name: "v", mountPath: "/x/y", ...mount }];
+        const container = { name: "c", volumeMounts };
         return volumes.mounts(pod, container, new Map())[0];
       };
       const own = { guestPath: "/x/y", hostPath: root, readOnly: false };

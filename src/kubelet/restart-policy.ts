@@ -3,7 +3,8 @@ import { isSidecar } from "./pod-runtime-state.ts";
 
 /**
  * Whether a container that ended so begins anew: by a rule of its own that knows the exit code,
- * else by its own policy, else by the pod's. Init containers that succeeded do not, whatever the policy.
+ * else by its own policy, else by the pod's. Init containers that succeeded do not, whatever the
+ * policy.
  */
 export function restartsAfter(pod: Pod, container: Container, exitCode: number): boolean {
   const isInit = (pod.spec?.initContainers ?? []).includes(container);
