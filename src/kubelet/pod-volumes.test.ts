@@ -82,7 +82,7 @@ describe("volumes of a pod", () => {
       }
     });
 
-    test("PodVolumes: a hostPath is mounted itself, a part or one file of it, but no device", () => {
+    test("PodVolumes: a hostPath is mounted itself, a part or a file of it, but no device", () => {
       const volumes = new PodVolumes(join(root, "kubelet"));
       writeFileSync(join(root, "one"), "1");
       mkdirSync(join(root, "part"));
