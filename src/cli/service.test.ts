@@ -40,6 +40,17 @@ describe("listServiceRoutes", () => {
     ]);
   });
 
+  test("listServiceRoutes prefers the load balancer to all", () => {
+    const balanced: Service = {
+      ...service({ type: "LoadBalancer", ports: [{ port: 80, nodePort: 30_080 }] }),
+      status: { loadBalancer: { ingress: [{ ip: "192.0.2.7" }] } },
+    };
+    expect(listServiceRoutes(balanced, [], INGRESS_URL)).toEqual([
+      { via: "LoadBalancer", url: "http://192.0.2.7:80" },
+      { via: "NodePort", url: "http://127.0.0.1:30080" },
+    ]);
+  });
+
   test("listServiceRoutes tells the host and path an Ingress rule asks for", () => {
     const routes = listServiceRoutes(
       service({ clusterIP: "None", ports: [{ port: 80 }] }),

@@ -5,7 +5,7 @@ import { CommandError } from "./usage-error.ts";
 
 /** One way to reach a Service from this machine. */
 export interface ServiceRoute {
-  readonly via: "NodePort" | "Ingress" | "ClusterIP";
+  readonly via: "LoadBalancer" | "NodePort" | "Ingress" | "ClusterIP";
   readonly url: string;
   /** Sent as the Host header, when an Ingress rule asks for one. */
   readonly host?: string;
@@ -76,13 +76,19 @@ export function listServiceRoutes(
       ? []
       : [{ via: "NodePort", url: `http://${machine}:${port.nodePort}` }],
   );
+  const balanced = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) =>
+    ports.map(({ port }): ServiceRoute => {
+      return { via: "LoadBalancer", url: `http://${ip ?? hostname}:${port}` };
+    }),
+  );
   const clusterIp = service.spec?.clusterIP;
   const clusterPorts = ports.flatMap((port): ServiceRoute[] =>
     clusterIp === undefined || clusterIp === "None" || clusterIp === ""
       ? []
       : [{ via: "ClusterIP", url: `http://${clusterIp}:${port.port}` }],
   );
-  return [...nodePorts, ...ingressRoutes(service, ingresses, ingressUrl), ...clusterPorts];
+  const ruled = ingressRoutes(service, ingresses, ingressUrl);
+  return [...balanced, ...nodePorts, ...ruled, ...clusterPorts];
 }
 
 function ingressRoutes(
@@ -110,7 +116,7 @@ export function describeServiceRoutes(routes: readonly ServiceRoute[]): string {
   return routes
     .map((route) => {
       const host = route.host === undefined ? "" : `  (Host: ${route.host})`;
-      return `${route.via.padEnd(9)}  ${route.url}${host}\n`;
+      return `${route.via.padEnd(12)}  ${route.url}${host}\n`;
     })
     .join("");
 }

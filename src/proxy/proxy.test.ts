@@ -112,6 +112,47 @@ describe("proxy", () => {
       holder.stop(true);
     });
 
+    test("createProxy is the load balancer of Services, where their port is free", async () => {
+      const held = Bun.listen({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: { data: () => undefined },
+      });
+      const free = Bun.listen({
+        hostname: "127.0.0.1",
+        port: 0,
+        socket: { data: () => undefined },
+      });
+      const { port } = free;
+      free.stop(true);
+      backend("10.0.0.1");
+      for (const [name, number] of [
+        ["web", port],
+        ["late", held.port],
+      ] as const) {
+        const spec = { type: "LoadBalancer", clusterIP: "None", ports: [{ port: number }] };
+        api.seed(SERVICES, service(`d/${name}`, spec));
+        api.seed(ENDPOINT_SLICES, slice(`d/${name}`, { port: 8080 }, { "10.0.0.1": "ready" }));
+      }
+      await proxy.start(stop.signal);
+      const shown = async (name: string): Promise<unknown> => {
+        const found = await client.resource(SERVICES, "d").get(name);
+        return found.status?.loadBalancer?.ingress;
+      };
+      const want = [{ ip: "127.0.0.1", ipMode: "VIP" }];
+      expect(await eventually(() => shown("web"))).toEqual(want);
+      expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe("from 10.0.0.1");
+      const event = await eventually(async () => {
+        const { items } = await client.resource(EVENTS, "d").list();
+        return items.find((each) => each.involvedObject.name === "late");
+      });
+      expect(event.message).toBe(
+        `LoadBalancer 127.0.0.1:${held.port} cannot be listened on: another process has it`,
+      );
+      expect(await shown("late")).toBeUndefined();
+      held.stop(true);
+    });
+
     test("createProxy lets requests under way finish when it is stopped", async () => {
       const slow = new RawServer(join(directory, "10.0.0.1.sock"), {});
       servers.push(slow);
