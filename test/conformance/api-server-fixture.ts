@@ -5,13 +5,16 @@ import {
   ADMINISTRATORS,
   bootstrap,
   createApiServer,
+  createTokenKeys,
+  firstAuthenticator,
+  ServiceAccountTokens,
   tokenAuthenticator,
 } from "../../src/apiserver/index.ts";
 import { writeKubeconfig } from "../../src/cmd/kubeconfig.ts";
 import { silentLogger } from "../../src/lib/index.ts";
 import { createCertificateAuthority, issueServerCertificate } from "../../src/os/certificates.ts";
-import { createDisk, systemClock, systemRandom } from "../../src/os/index.ts";
-import { createRegistry } from "../../src/registry/index.ts";
+import { createDisk, deriveClusterKeys, systemClock, systemRandom } from "../../src/os/index.ts";
+import { createRegistry, SecretCipher } from "../../src/registry/index.ts";
 import { openStore } from "../../src/store/index.ts";
 import { type Kubectl, kubectlWith } from "../harness/real-kubectl.ts";
 
@@ -40,22 +43,29 @@ export async function startApi(): Promise<ApiFixture> {
     random,
     logger,
   });
+  const ca = await createCertificateAuthority(Date.now());
+  const { tokenKey, secretsKey } = deriveClusterKeys(ca.privateKey);
   const registry = createRegistry({
     store,
     clock,
     random,
     logger,
+    secretCipher: new SecretCipher(secretsKey, random),
     serviceCidr: "127.43.0.0/16",
     nodePortRange: { from: 30_000, to: 32_767 },
   });
+  const keys = createTokenKeys(tokenKey);
+  const accounts = new ServiceAccountTokens({ keys, present: registry.present, clock });
   const app = createApiServer({
     registry,
     clock,
     random,
     logger,
-    authenticator: tokenAuthenticator(
-      new Map([[TOKEN, { name: "kubun-admin", groups: [ADMINISTRATORS] }]]),
+    authenticator: firstAuthenticator(
+      tokenAuthenticator(new Map([[TOKEN, { name: "kubun-admin", groups: [ADMINISTRATORS] }]])),
+      accounts,
     ),
+    serviceAccountTokens: accounts,
     nodeConnector: (name) =>
       name === "node-1" ? () => Promise.resolve(new Response(NODE_LOG)) : undefined,
     version: {
@@ -66,7 +76,6 @@ export async function startApi(): Promise<ApiFixture> {
       platform: "linux/amd64",
     },
   });
-  const ca = await createCertificateAuthority(Date.now());
   const names = ["127.0.0.1"];
   const server = await issueServerCertificate({ ca, names, nowMs: Date.now() });
   const listener = Bun.serve({

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createCertificateRequest, createPrivateKey } from "../../src/os/certificate-requests.ts";
 import { type ApiFixture, startApi } from "./api-server-fixture.ts";
 
 /** What the real kubectl says about roles, and who may what. */
@@ -100,6 +101,40 @@ describe("kubectl and RBAC", () => {
     expect(await feed()).toContain("role.rbac.authorization.k8s.io/writer reconciled");
     expect(await canI("create", "configmaps", "--as=bob")).toBe("yes");
     await feed();
+  });
+
+  test("kubectl create token: makes requests as the account, bound to what it names", async () => {
+    await ok("create", "serviceaccount", "robot");
+    await ok("create", "secret", "generic", "anchor");
+    const token = (await ok("create", "token", "robot", "--duration=20m")).trim();
+    expect(await ok("auth", "whoami", `--token=${token}`)).toMatch(
+      /^Username\s+system:serviceaccount:default:robot$/m,
+    );
+    const bound = ["--bound-object-kind=Secret", "--bound-object-name=anchor"];
+    const anchored = (await ok("create", "token", "robot", ...bound)).trim();
+    expect((await run("auth", "whoami", `--token=${anchored}`)).exitCode).toBe(0);
+    await ok("delete", "secret", "anchor");
+    const gone = await run("auth", "whoami", `--token=${anchored}`);
+    expect(gone.stderr).toContain("You must be logged in to the server");
+    const short = await run("create", "token", "robot", "--duration=1m");
+    expect(short.stderr).toContain("may not specify a duration less than 10 minutes");
+  });
+
+  test("kubectl certificate: approves and denies", async () => {
+    const pem = await createCertificateRequest(await createPrivateKey(), { commonName: "jane" });
+    const request = Buffer.from(pem).toString("base64");
+    const signerName = "kubernetes.io/kube-apiserver-client";
+    for (const name of ["jane", "joe"]) {
+      const spec = { request, signerName, usages: ["client auth"] };
+      const kind = "CertificateSigningRequest";
+      const object = { apiVersion: "certificates.k8s.io/v1", kind, metadata: { name }, spec };
+      await started.api?.kubectl.feed(JSON.stringify(object), "create", "-f", "-");
+    }
+    await ok("certificate", "approve", "jane");
+    await ok("certificate", "deny", "joe");
+    const table = await ok("get", "csr");
+    expect(table).toMatch(/^jane\s+\S+\s+\S+client\s+kubun-admin\s+<none>\s+Approved$/m);
+    expect(table).toMatch(/^joe\s.*Denied$/m);
   });
 
   test("kubectl: nobody gives what he does not have", async () => {
