@@ -1,5 +1,6 @@
 import type { Node, Pod } from "../api/index.ts";
-import type { NodeInfo, PodInfo } from "./plugin.ts";
+import { affinitiesOf } from "./affinity-term.ts";
+import type { ClusterView, HostPort, NodeInfo, Nomination, PodInfo } from "./plugin.ts";
 import { add, podRequests, podScoringRequests, resourcesOf, subtract } from "./resources.ts";
 import type { Resources } from "./resources.ts";
 
@@ -8,7 +9,7 @@ class CachedNode implements NodeInfo {
   allocatable: Resources;
   readonly requested = new Map<string, number>();
   readonly scoringRequested = new Map<string, number>();
-  readonly pods = new Set<string>();
+  readonly byUid = new Map<string, PodInfo>();
   /** False for a node that is gone, or not known yet, while pods still name it. */
   known: boolean;
 
@@ -19,13 +20,53 @@ class CachedNode implements NodeInfo {
   }
 
   get podCount(): number {
-    return this.pods.size;
+    return this.byUid.size;
   }
+
+  pods(): Iterable<PodInfo> {
+    return this.byUid.values();
+  }
+}
+
+/** A node as it would be with exactly these pods. */
+export function nodeWithPods(present: NodeInfo, pods: readonly PodInfo[]): NodeInfo {
+  const requested = new Map<string, number>();
+  const scoringRequested = new Map<string, number>();
+  for (const info of pods) {
+    add(requested, info.requests);
+    add(scoringRequested, info.scoringRequests);
+  }
+  const { node, allocatable } = present;
+  const podCount = pods.length;
+  return { node, allocatable, requested, scoringRequested, podCount, pods: () => pods };
 }
 
 /** What the plugins need of a pod, worked out once a scheduling attempt. */
 export function podInfoOf(pod: Pod): PodInfo {
-  return { pod, requests: podRequests(pod), scoringRequests: podScoringRequests(pod) };
+  return {
+    pod,
+    requests: podRequests(pod),
+    scoringRequests: podScoringRequests(pod),
+    affinities: affinitiesOf(pod),
+    hostPorts: hostPortsOf(pod),
+  };
+}
+
+const NO_PORTS: readonly HostPort[] = [];
+
+function hostPortsOf({ spec }: Pod): readonly HostPort[] {
+  let found = NO_PORTS;
+  const sidecars = spec?.initContainers?.filter(({ restartPolicy }) => restartPolicy === "Always");
+  for (const containers of [spec?.containers, sidecars]) {
+    for (const { ports } of containers ?? []) {
+      for (const { hostPort, hostIP, protocol } of ports ?? []) {
+        if (!hostPort) continue;
+        const port = { protocol: protocol || "TCP", ip: hostIP || "0.0.0.0", port: hostPort };
+        found = [...found, port];
+      }
+    }
+  }
+  return found;
 }
 
 /**
@@ -37,9 +78,41 @@ export class ClusterCache {
   readonly #nodes = new Map<string, CachedNode>();
   readonly #pods = new Map<string, { readonly info: PodInfo; readonly nodeName: string }>();
 
+  readonly #namespaces = new Map<string, Readonly<Record<string, string>>>();
+  readonly #nominations = new Map<string, Nomination>();
+  #affinityCount = 0;
+
   /** Nodes that exist, in the order in which they came. */
   nodes(): readonly NodeInfo[] {
     return [...this.#nodes.values()].filter(({ known }) => known);
+  }
+
+  /** Everything that a decision depends on, as of now. */
+  view(): ClusterView {
+    return {
+      nodes: this.nodes(),
+      nominations: this.#nominations.size === 0 ? NO_NOMINATIONS : [...this.#nominations.values()],
+      hasAffinities: this.#affinityCount > 0,
+      labelsOfNamespace: (name) => this.#namespaces.get(name),
+    };
+  }
+
+  setNamespace(name: string, labels: Readonly<Record<string, string>>): void {
+    this.#namespaces.set(name, labels);
+  }
+
+  deleteNamespace(name: string): void {
+    this.#namespaces.delete(name);
+  }
+
+  /** Keeps what victims leave behind on a node for the pod they leave for. */
+  nominate(info: PodInfo, nodeName: string): void {
+    this.#nominations.set(info.pod.metadata.uid ?? "", { info, nodeName });
+  }
+
+  /** True when there was a nomination to forget. */
+  withdraw(uid: string): boolean {
+    return this.#nominations.delete(uid);
   }
 
   setNode(node: Node): void {
@@ -57,18 +130,19 @@ export class ClusterCache {
     const cached = this.#nodes.get(name);
     if (cached === undefined) return;
     cached.known = false;
-    if (cached.pods.size === 0) this.#nodes.delete(name);
+    if (cached.byUid.size === 0) this.#nodes.delete(name);
   }
 
   /** Counts a pod on a node; one counted already is moved or replaced. */
-  setPod(pod: Pod, nodeName: string): void {
+  setPod(pod: Pod, nodeName: string, info: PodInfo = podInfoOf(pod)): void {
     const uid = pod.metadata.uid ?? "";
     this.deletePod(uid);
-    const info = podInfoOf(pod);
+    this.#nominations.delete(uid);
+    if (info.affinities !== undefined) this.#affinityCount++;
     const node =
       this.#nodes.get(nodeName) ?? new CachedNode({ metadata: { name: nodeName } }, false);
     this.#nodes.set(nodeName, node);
-    node.pods.add(uid);
+    node.byUid.set(uid, info);
     add(node.requested, info.requests);
     add(node.scoringRequested, info.scoringRequests);
     this.#pods.set(uid, { info, nodeName });
@@ -84,12 +158,15 @@ export class ClusterCache {
     const counted = this.#pods.get(uid);
     if (counted === undefined) return false;
     this.#pods.delete(uid);
+    if (counted.info.affinities !== undefined) this.#affinityCount--;
     const node = this.#nodes.get(counted.nodeName);
     if (node === undefined) return true;
-    node.pods.delete(uid);
+    node.byUid.delete(uid);
     subtract(node.requested, counted.info.requests);
     subtract(node.scoringRequested, counted.info.scoringRequests);
-    if (!node.known && node.pods.size === 0) this.#nodes.delete(counted.nodeName);
+    if (!node.known && node.byUid.size === 0) this.#nodes.delete(counted.nodeName);
     return true;
   }
 }
+
+const NO_NOMINATIONS: readonly Nomination[] = [];

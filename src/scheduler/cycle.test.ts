@@ -30,7 +30,7 @@ function decide(
   const cache = new ClusterCache();
   for (const one of nodes) cache.setNode(one);
   for (const [one, nodeName] of placed) cache.setPod(one, nodeName);
-  const decision = schedule(podInfoOf(wanted), cache.nodes(), random);
+  const decision = schedule(podInfoOf(wanted), cache.view(), random);
   return decision.type === "bind" ? decision.nodeName : decision.message;
 }
 

@@ -54,7 +54,9 @@ describe("startScheduler", () => {
     expect(events()).toEqual(["FailedScheduling no nodes available to schedule pods"]);
     api.seed(NODES, node("small"));
     await clock.advanceAsync(200, 10);
-    const message = "0/1 nodes are available: 1 Insufficient cpu.";
+    const message =
+      "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: " +
+      "1 Preemption is not helpful for scheduling.";
     const [condition] = api.all<Pod>(PODS)[0]?.status?.conditions ?? [];
     expect(condition).toMatchObject({ type: "PodScheduled", reason: "Unschedulable", message });
     api.seed(NODES, node("large", "4"));
@@ -102,6 +104,31 @@ describe("startScheduler", () => {
     await start();
     await clock.advanceAsync(5000, 50);
     expect(placed()).toEqual({ a: "n1" });
+    stop.abort();
+  });
+
+  test("startScheduler: evicts less important pods, and keeps their place", async () => {
+    const { clock, api, start, placed, events, stop } = await setUp();
+    api.seed(NODES, node("n1", "1"));
+    api.seed(PODS, pod("low", "600m", { nodeName: "n1", priority: 1 }));
+    api.seed(PODS, pod("other", "400m", { nodeName: "n1", priority: 9 }));
+    await start();
+    const high = api.seed(PODS, pod("high", "500m", { priority: 5 }));
+    await clock.advanceAsync(100, 10);
+    const stored = () => api.all<Pod>(PODS).find(({ metadata }) => metadata.name === "high");
+    expect(stored()?.status?.nominatedNodeName).toBe("n1");
+    const low = api.all<Pod>(PODS).find(({ metadata }) => metadata.name === "low");
+    expect(low?.metadata.deletionTimestamp).toBeDefined();
+    expect(low?.status?.conditions?.[0]).toMatchObject({
+      type: "DisruptionTarget",
+      reason: "PreemptionByScheduler",
+    });
+    expect(events()).toContain(`Preempted Preempted by pod ${high.metadata.uid} on node n1`);
+    // What the victim leaves is not for whoever comes first.
+    api.seed(PODS, pod("late", "500m", { priority: 4 }));
+    if (low !== undefined) api.remove(PODS, low);
+    await clock.advanceAsync(5000, 50);
+    expect(placed()).toEqual({ high: "n1", late: undefined, other: "n1" });
     stop.abort();
   });
 

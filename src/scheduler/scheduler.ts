@@ -1,9 +1,10 @@
-import type { Node, Pod } from "../api/index.ts";
+import type { Namespace, Node, Pod } from "../api/index.ts";
 import {
   createEventRecorder,
   createInformer,
   isConflict,
   isNotFound,
+  NAMESPACES,
   NODES,
   PODS,
 } from "../client/index.ts";
@@ -12,7 +13,9 @@ import { rfc3339 } from "../apimachinery/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import { ClusterCache, podInfoOf } from "./cluster-cache.ts";
 import { schedule } from "./cycle.ts";
-import type { Decision } from "./cycle.ts";
+import type { Decision, Unschedulable } from "./cycle.ts";
+import type { PodInfo } from "./plugin.ts";
+import { Preemptor } from "./preemptor.ts";
 import { SchedulingQueue } from "./scheduling-queue.ts";
 
 export const DEFAULT_SCHEDULER_NAME = "default-scheduler";
@@ -40,9 +43,11 @@ class Scheduler {
   readonly #schedulerName: string;
   readonly #nodes: Informer<Node>;
   readonly #pods: Informer<Pod>;
+  readonly #namespaces: Informer<Namespace>;
   readonly #cache = new ClusterCache();
   readonly #queue: SchedulingQueue;
   readonly #recorder: EventRecorder;
+  readonly #preemptor: Preemptor;
   #inFlight = 0;
   #awake = false;
   #ready = false;
@@ -54,8 +59,12 @@ class Scheduler {
     this.#schedulerName = options.schedulerName ?? DEFAULT_SCHEDULER_NAME;
     this.#nodes = createInformer(options.client, NODES, options);
     this.#pods = createInformer(options.client, PODS, options);
+    this.#namespaces = createInformer(options.client, NAMESPACES, options);
     this.#queue = new SchedulingQueue(options.clock, () => this.#wakeUp());
     this.#recorder = createEventRecorder({ ...options, component: this.#schedulerName });
+    const recorder = this.#recorder;
+    const schedulerName = this.#schedulerName;
+    this.#preemptor = new Preemptor({ ...options, schedulerName, recorder, cache: this.#cache });
   }
 
   start(): void {
@@ -70,11 +79,17 @@ class Scheduler {
       onUpdate: (old, pod) => this.#podChanged(old, pod),
       onDelete: (pod) => this.#podGone(pod),
     });
+    this.#namespaces.addHandler({
+      onAdd: (namespace) => this.#namespaceChanged(namespace),
+      onUpdate: (_, namespace) => this.#namespaceChanged(namespace),
+      onDelete: ({ metadata }) => this.#cache.deleteNamespace(metadata.name ?? ""),
+    });
     this.#nodes.start(signal);
     this.#pods.start(signal);
+    this.#namespaces.start(signal);
     signal.addEventListener("abort", () => this.#queue.close(), { once: true });
     // No decision before everything is known: half the pods would look like free nodes.
-    Promise.all([this.#nodes.synced(), this.#pods.synced()])
+    Promise.all([this.#nodes.synced(), this.#pods.synced(), this.#namespaces.synced()])
       .then(() => {
         this.#ready = true;
         this.#wakeUp();
@@ -87,6 +102,10 @@ class Scheduler {
     if (old === undefined || matters(old) !== matters(node)) this.#queue.wake("node-changed");
   }
 
+  #namespaceChanged({ metadata }: Namespace): void {
+    this.#cache.setNamespace(metadata.name ?? "", metadata.labels ?? {});
+  }
+
   #podChanged(old: Pod | undefined, pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
     const { nodeName } = pod.spec ?? {};
@@ -95,12 +114,18 @@ class Scheduler {
     } else if (nodeName !== undefined && nodeName !== "") {
       this.#queue.delete(uid);
       this.#cache.setPod(pod, nodeName);
+      // A pod near which others want to be, or whose labels changed.
+      this.#queue.wake("pod-placed");
     } else if (this.#cache.nodeOf(uid) !== undefined) {
       // From before a binding that is on its way, or whose own event is.
       this.#queue.refresh(pod);
     } else if (!this.#isOurs(pod)) {
       this.#queue.delete(uid);
+      this.#cache.withdraw(uid);
     } else if (old === undefined || demands(old) !== demands(pod)) {
+      const { nominatedNodeName } = pod.status ?? {};
+      // Of another leader's decision; victims may have gone for it already.
+      if (nominatedNodeName) this.#cache.nominate(podInfoOf(pod), nominatedNodeName);
       this.#overflowed = !this.#queue.add(pod) || this.#overflowed;
     } else {
       this.#queue.refresh(pod);
@@ -110,7 +135,8 @@ class Scheduler {
   #podGone(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
     this.#queue.delete(uid);
-    if (this.#cache.deletePod(uid)) this.#queue.wake("pod-freed");
+    const kept = this.#cache.withdraw(uid);
+    if (this.#cache.deletePod(uid) || kept) this.#queue.wake("pod-freed");
   }
 
   #isOurs(pod: Pod): boolean {
@@ -139,9 +165,10 @@ class Scheduler {
         this.#refill();
         return;
       }
-      const decision = schedule(podInfoOf(pod), this.#cache.nodes(), this.#options.random);
+      const info = podInfoOf(pod);
+      const decision = schedule(info, this.#cache.view(), this.#options.random);
       this.#inFlight++;
-      void this.#carryOut(pod, decision).finally(() => {
+      void this.#carryOut(info, decision).finally(() => {
         this.#inFlight--;
         this.#wakeUp();
       });
@@ -161,12 +188,13 @@ class Scheduler {
     }
   }
 
-  async #carryOut(pod: Pod, decision: Decision): Promise<void> {
+  async #carryOut(info: PodInfo, decision: Decision): Promise<void> {
     const { logger } = this.#options;
+    const { pod } = info;
     const uid = pod.metadata.uid ?? "";
     try {
-      if (decision.type === "bind") await this.#bind(pod, decision.nodeName);
-      else await this.#refuse(pod, decision);
+      if (decision.type === "bind") await this.#bind(info, decision.nodeName);
+      else await this.#refuse(info, decision);
     } catch (error) {
       if (isNotFound(error)) {
         this.#podGone(pod);
@@ -178,9 +206,10 @@ class Scheduler {
     }
   }
 
-  async #bind(pod: Pod, nodeName: string): Promise<void> {
+  async #bind(info: PodInfo, nodeName: string): Promise<void> {
+    const { pod } = info;
     const { namespace = "", name = "", uid = "" } = pod.metadata;
-    this.#cache.setPod(pod, nodeName);
+    this.#cache.setPod(pod, nodeName, info);
     try {
       await this.#options.client.resource(PODS, namespace).createSubresource(name, "binding", {
         apiVersion: "v1",
@@ -206,22 +235,26 @@ class Scheduler {
     return now?.metadata.uid === uid && Boolean(now?.spec?.nodeName);
   }
 
-  async #refuse(
-    pod: Pod,
-    { message, wakesOn }: Extract<Decision, { type: "unschedulable" }>,
-  ): Promise<void> {
-    const { uid = "" } = pod.metadata;
-    this.#queue.refused(uid, wakesOn);
+  async #refuse(info: PodInfo, refusal: Unschedulable): Promise<void> {
+    const { pod } = info;
+    this.#queue.refused(pod.metadata.uid ?? "", refusal.wakesOn);
+    const preemption = await this.#preemptor.plan(info, refusal);
+    const why = preemption?.type === "none" ? ` ${preemption.message}` : "";
+    const message = refusal.message + why;
     this.#recorder.event(typed(pod), "Warning", "FailedScheduling", message);
-    await this.#tellStatus(pod, message);
+    const nodeName = preemption?.type === "evict" ? preemption.nodeName : undefined;
+    await this.#tellStatus(pod, message, nodeName);
+    if (preemption?.type === "evict") await this.#preemptor.evict(info, preemption);
   }
 
-  async #tellStatus(pod: Pod, message: string): Promise<void> {
+  async #tellStatus(pod: Pod, message: string, nodeName: string | undefined): Promise<void> {
     const { client, clock, logger } = this.#options;
     const { namespace = "", name = "", uid = "" } = pod.metadata;
     const known = pod.status?.conditions?.find(({ type }) => type === "PodScheduled");
     const same = known?.status === "False" && known.reason === "Unschedulable";
-    if (same && known.message === message) return;
+    const nominated = pod.status?.nominatedNodeName;
+    const isNominated = nodeName === undefined || nodeName === nominated;
+    if (same && known.message === message && isNominated) return;
     const now = rfc3339(clock.now());
     const lastTransitionTime = known?.status === "False" ? (known.lastTransitionTime ?? now) : now;
     const condition = {
@@ -231,7 +264,8 @@ class Scheduler {
       message,
       lastTransitionTime,
     };
-    const patch = { metadata: { uid }, status: { conditions: [condition] } };
+    const nomination = nodeName === undefined ? {} : { nominatedNodeName: nodeName };
+    const patch = { metadata: { uid }, status: { conditions: [condition], ...nomination } };
     const options = { type: "strategic", subresource: "status" } as const;
     try {
       await client.resource(PODS, namespace).patch(name, patch, options);

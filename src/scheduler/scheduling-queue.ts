@@ -37,6 +37,8 @@ export class SchedulingQueue {
   readonly #entries = new Map<string, Entry>();
   readonly #active = new ActiveHeap();
   #order = 0;
+  /** Whether any pod has waited for others to be placed: most never do, and pods are many. */
+  #awaitsPlacement = false;
 
   /** `onActive` is called when {@link pop} has something to give. */
   constructor(clock: Clock, onActive: () => void) {
@@ -97,6 +99,7 @@ export class SchedulingQueue {
   refused(uid: string, wakesOn: ReadonlySet<ClusterChange>): void {
     const entry = this.#entries.get(uid);
     if (entry?.state.type !== "in-flight") return;
+    if (wakesOn.has("pod-placed")) this.#awaitsPlacement = true;
     entry.notBeforeMs = this.#clock.monotonic() + this.#backoffMs(entry);
     const missed = [...entry.state.changes].some((change) => wakesOn.has(change));
     const cancel = this.#clock.after(UNSCHEDULABLE_LIMIT_MS, () => this.#wake(entry));
@@ -114,6 +117,7 @@ export class SchedulingQueue {
 
   /** Something changed in the cluster: what waited for that is tried again. */
   wake(change: ClusterChange): void {
+    if (change === "pod-placed" && !this.#awaitsPlacement) return;
     for (const entry of this.#entries.values()) {
       if (entry.state.type === "in-flight") entry.state.changes.add(change);
       else if (entry.state.type === "unschedulable" && entry.state.wakesOn.has(change)) {

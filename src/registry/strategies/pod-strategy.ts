@@ -5,10 +5,20 @@ import type { Strategy } from "../strategy.ts";
 /** What the node agent cannot do in less. */
 const MIN_GRACE_SECONDS = 1;
 
+/** Why the scheduler does not even look at a pod. */
+const GATED = {
+  type: "PodScheduled",
+  status: "False",
+  reason: "SchedulingGated",
+  message: "Scheduling is blocked due to non-empty scheduling gates",
+};
+
 /** Pods end gracefully: the node agent has the last word, by deleting with a grace period of 0. */
 export const podStrategy: Strategy = {
   prepareForCreate(object) {
-    object["status"] = { phase: "Pending", qosClass: qosClass(object) };
+    const isGated = ((object as Pod).spec?.schedulingGates ?? []).length > 0;
+    const conditions = isGated ? { conditions: [GATED] } : {};
+    object["status"] = { phase: "Pending", qosClass: qosClass(object), ...conditions };
   },
   prepareForUpdate(next, old) {
     const qos = (old as Pod).status?.qosClass;

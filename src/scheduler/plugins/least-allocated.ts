@@ -7,7 +7,7 @@ const RESOURCES = ["cpu", "memory"];
 export const leastAllocated: ScorePlugin = {
   name: "NodeResourcesFit",
   weight: 1,
-  score: (pod, node) => {
+  prepare: (pod) => (node) => {
     const shares = RESOURCES.map((name) => freeShare(name, pod, node));
     return (MAX_SCORE * shares.reduce((sum, share) => sum + share, 0)) / RESOURCES.length;
   },

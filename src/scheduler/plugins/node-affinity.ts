@@ -1,34 +1,40 @@
-import type { Node, NodeSelectorRequirement, NodeSelectorTerm } from "../../api/index.ts";
+import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from "../../api/index.ts";
 import type { FilterPlugin, ScorePlugin } from "../plugin.ts";
 
 /** Holds pods to their nodeSelector and to the required part of their node affinity. */
 export const nodeAffinity: FilterPlugin = {
   name: "NodeAffinity",
   wakesOn: ["node-changed"],
-  filter: ({ pod }, { node }) => {
-    const labels = node.metadata.labels ?? {};
-    const selector = Object.entries(pod.spec?.nodeSelector ?? {});
-    const terms =
-      pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution
-        ?.nodeSelectorTerms;
-    const fits =
-      selector.every(([key, value]) => labels[key] === value) &&
-      (terms === undefined || terms.some((term) => matchesTerm(term, node)));
-    return fits ? [] : ["node(s) didn't match Pod's node affinity/selector"];
-  },
+  resolvable: "never",
+  filter: ({ pod }, { node }) =>
+    isWanted(pod, node) ? [] : ["node(s) didn't match Pod's node affinity/selector"],
 };
+
+/** Whether a pod's nodeSelector and required node affinity let it run on a node. */
+export function isWanted({ spec }: Pod, node: Node): boolean {
+  const labels = node.metadata.labels ?? {};
+  const selector = Object.entries(spec?.nodeSelector ?? {});
+  const terms =
+    spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  return (
+    selector.every(([key, value]) => labels[key] === value) &&
+    (terms === undefined || terms.some((term) => matchesTerm(term, node)))
+  );
+}
 
 /** Prefers nodes by the weights of the preferred part of the node affinity. */
 export const preferAffinity: ScorePlugin = {
   name: "NodeAffinity",
   weight: 2,
   normalize: "higher",
-  score: ({ pod }, { node }) => {
+  prepare: ({ pod }) => {
     const preferred =
       pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
-    return preferred
-      .filter(({ preference }) => matchesTerm(preference, node))
-      .reduce((sum, { weight }) => sum + weight, 0);
+    if (preferred.length === 0) return undefined;
+    return ({ node }) =>
+      preferred
+        .filter(({ preference }) => matchesTerm(preference, node))
+        .reduce((sum, { weight }) => sum + weight, 0);
   },
 };
 

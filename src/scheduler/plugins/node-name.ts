@@ -4,6 +4,7 @@ import type { FilterPlugin } from "../plugin.ts";
 export const nodeName: FilterPlugin = {
   name: "NodeName",
   wakesOn: ["node-changed"],
+  resolvable: "never",
   filter: ({ pod }, { node }) => {
     const wanted = pod.spec?.nodeName;
     const fits = wanted === undefined || wanted === "" || wanted === node.metadata.name;

@@ -7,6 +7,7 @@ const TAINT = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" } 
 export const nodeUnschedulable: FilterPlugin = {
   name: "NodeUnschedulable",
   wakesOn: ["node-changed"],
+  resolvable: "never",
   filter: ({ pod }, { node }) => {
     if (node.spec?.unschedulable !== true) return [];
     const fits = (pod.spec?.tolerations ?? []).some((toleration) => tolerates(toleration, TAINT));

@@ -4,6 +4,11 @@ import type { FilterPlugin } from "../plugin.ts";
 export const resourceFit: FilterPlugin = {
   name: "NodeResourcesFit",
   wakesOn: ["node-changed", "pod-freed"],
+  // What asks for more than the whole node has never fits, whoever leaves it.
+  resolvable: ({ requests }, { allocatable }) =>
+    [...requests].some(([name, amount]) => amount > (allocatable.get(name) ?? 0))
+      ? "never"
+      : "by-eviction",
   filter: (pod, node) => {
     const reasons: string[] = [];
     const maxPods = node.allocatable.get("pods");

@@ -15,7 +15,8 @@ export function tolerates(toleration: Toleration, taint: Taint): boolean {
   }
 }
 
-function untolerated(
+/** The taints of these effects that no toleration covers. */
+export function untolerated(
   taints: readonly Taint[] | undefined,
   tolerations: readonly Toleration[] | undefined,
   effects: readonly string[],
@@ -31,6 +32,7 @@ function untolerated(
 export const taintToleration: FilterPlugin = {
   name: "TaintToleration",
   wakesOn: ["node-changed"],
+  resolvable: "never",
   filter: ({ pod }, { node }) => {
     const effects = ["NoSchedule", "NoExecute"];
     const [first] = untolerated(node.spec?.taints, pod.spec?.tolerations, effects);
@@ -44,6 +46,8 @@ export const preferUntainted: ScorePlugin = {
   name: "TaintToleration",
   weight: 3,
   normalize: "lower",
-  score: ({ pod }, { node }) =>
-    untolerated(node.spec?.taints, pod.spec?.tolerations, ["PreferNoSchedule"]).length,
+  prepare:
+    ({ pod }) =>
+    ({ node }) =>
+      untolerated(node.spec?.taints, pod.spec?.tolerations, ["PreferNoSchedule"]).length,
 };
