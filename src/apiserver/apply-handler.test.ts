@@ -226,3 +226,39 @@ test("ownCreated: what the cluster's own parts create has no owners", async () =
   const { object } = await registry.resource(maps).get("default", "a");
   expect(object.metadata.managedFields).toBeUndefined();
 });
+
+test("applyObject: custom resources are owned by the lists and maps of their schema", async () => {
+  const api = await apiFixture();
+  const hosts = {
+    type: "array",
+    items: { type: "object", properties: { name: { type: "string" }, w: { type: "integer" } } },
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+  };
+  (hosts.items as Record<string, unknown>)["required"] = ["name"];
+  const spec = { type: "object", properties: { hosts } };
+  const openAPIV3Schema = { type: "object", properties: { spec } };
+  const names = { plural: "things", singular: "thing", kind: "Thing", listKind: "ThingList" };
+  const versions = [{ name: "v1", served: true, storage: true, schema: { openAPIV3Schema } }];
+  const definition = {
+    metadata: { name: "things.example.com" },
+    spec: { group: "example.com", scope: "Namespaced", names, versions },
+  };
+  const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  expect((await api.send("POST", definitions, definition)).status).toBe(201);
+  const conditions = [{ type: "Established", status: "True", reason: "Free", message: "" }];
+  const status = { acceptedNames: names, conditions };
+  await api.send("PATCH", `${definitions}/things.example.com/status`, { status }, MERGE);
+  const send = (manager: string, items: unknown): Promise<Reply> => {
+    const type = { apiVersion: "example.com/v1", kind: "Thing", metadata: { name: "t" } };
+    const path = `/apis/example.com/v1/namespaces/default/things/t?fieldManager=${manager}`;
+    return api.send("PATCH", path, JSON.stringify({ ...type, spec: { hosts: items } }), APPLY);
+  };
+  expect((await send("a", [{ name: "x", w: 1 }])).status).toBe(201);
+  expect((await send("b", [{ name: "y" }])).json["spec"]).toEqual({
+    hosts: [{ name: "x", w: 1 }, { name: "y" }],
+  });
+  expect((await send("b", [{ name: "x", w: 2 }])).json["message"]).toBe(
+    'Apply failed with 1 conflict: conflict with "a": .spec.hosts[name="x"].w',
+  );
+});

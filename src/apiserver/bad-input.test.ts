@@ -65,3 +65,31 @@ test(
   },
   60_000 + REQUESTS,
 );
+
+test("createApiServer: credentials that are none are refused", async () => {
+  const api = await apiFixture();
+  const unsigned = `${btoa('{"alg":"none"}')}.${btoa('{"sub":"system:admin"}')}.`;
+  const tokens = [
+    "Bearer",
+    "Bearer  ",
+    "Bearer nonsense",
+    `Bearer ${ADMIN_TOKEN} more`,
+    `Bearer ${ADMIN_TOKEN.toUpperCase()}`,
+    `Bearer ${"a".repeat(20_000)}`,
+    `Bearer ${unsigned}`,
+    "Bearer a.b.c",
+    "Bearer kubun-node.node-1.secret",
+    "Bearer abcdef.0123456789abcdef",
+    `Basic ${btoa(`admin:${ADMIN_TOKEN}`)}`,
+    "Negotiate",
+    "\u00ff\u00fe",
+  ];
+  for (const authorization of tokens) {
+    const { status, json } = await api.send("GET", "/api/v1/secrets", undefined, { authorization });
+    expect([authorization.slice(0, 40), status, json["reason"]]).toEqual([
+      authorization.slice(0, 40),
+      401,
+      "Unauthorized",
+    ]);
+  }
+});
