@@ -53,3 +53,17 @@ test("warningsOf: old names of node labels, and nothing for other kinds", () => 
   ]);
   expect(warningsOf({ kind: "ConfigMap", metadata: {} })).toEqual([]);
 });
+
+test("warningsOf: kinds of other groups are not taken for pods", () => {
+  const job = { kind: "Job", apiVersion: "batch.example.com/v1", metadata: { name: "j" } };
+  expect(warningsOf({ ...job, spec: { template: { spec: { containers: "x" } } } })).toEqual([]);
+});
+
+test("warningsOf: conversion by webhooks is not silently another one", () => {
+  const crd = { kind: "CustomResourceDefinition", apiVersion: "apiextensions.k8s.io/v1" };
+  const versions = [{ name: "v1" }, { name: "v2" }];
+  const spec = { conversion: { strategy: "Webhook" }, versions };
+  expect(warningsOf({ ...crd, metadata: {}, spec })[0]).toContain("spec.conversion.strategy");
+  const none = { conversion: { strategy: "None" }, versions };
+  expect(warningsOf({ ...crd, metadata: {}, spec: none })).toEqual([]);
+});

@@ -1,4 +1,5 @@
 import { FieldPath, type KubeObject } from "../apimachinery/index.ts";
+import type { CustomResourceDefinition } from "./apiextensions/v1/types.ts";
 import type { CronJob } from "./batch/v1/types.ts";
 import type { Container, ContainerPort, Pod, PodSpec, PodTemplateSpec } from "./core/v1/types.ts";
 
@@ -10,6 +11,8 @@ const RENAMED_NODE_LABELS: Readonly<Record<string, readonly [since: string, now:
   "failure-domain.beta.kubernetes.io/region": ["v1.17", "topology.kubernetes.io/region"],
   "failure-domain.beta.kubernetes.io/zone": ["v1.17", "topology.kubernetes.io/zone"],
 };
+
+const POD_GROUPS: ReadonlySet<string> = new Set(["v1", "apps/v1", "batch/v1"]);
 
 interface PlacedSpec {
   readonly path: FieldPath;
@@ -23,9 +26,23 @@ interface PlacedContainer {
 
 /** What is allowed in an object but hardly meant, in Kubernetes' words: its Warning headers. */
 export function warningsOf(object: KubeObject): string[] {
+  // Kinds of other groups may have the names of these, and look different.
+  if (object.apiVersion === "apiextensions.k8s.io/v1") return conversionWarnings(object);
+  if (!POD_GROUPS.has(object.apiVersion ?? "v1")) return [];
   const placed = podSpecOf(object);
   if (placed === undefined) return [];
   return [...selectorWarnings(placed), ...envWarnings(placed), ...portWarnings(placed)];
+}
+
+/** This server asks no webhooks to convert: it says so rather than convert wrongly in silence. */
+function conversionWarnings(object: KubeObject): string[] {
+  const { spec } = object as CustomResourceDefinition;
+  const isNeeded = (spec?.versions ?? []).length > 1;
+  if (spec?.conversion?.strategy !== "Webhook" || !isNeeded) return [];
+  return [
+    "spec.conversion.strategy: webhooks are not asked to convert on this server; objects of all " +
+      "versions differ in apiVersion only",
+  ];
 }
 
 function podSpecOf(object: KubeObject): PlacedSpec | undefined {
