@@ -4,9 +4,15 @@
  * adopts them, and the time until nothing is left of them.
  *
  *     bun test/bench/many-pods-bench.ts [--pods 500] [--apply] [--annotation key=value]… \
- *         [--profile DIRECTORY] [--only-start]
+ *         [--requests cpu=1m,memory=1Mi] [--profile DIRECTORY] [--only-start]
  *
  * Without `--apply` a Deployment of one replica is scaled; with it one of all replicas is created.
+ * `--requests` replaces what each pod asks of the node, so that more of them fit; the node takes as
+ * many as there are to be. 2,000 pods that share processes:
+ *
+ *     bun test/bench/many-pods-bench.ts --pods 2000 --requests cpu=1m,memory=1Mi \
+ *         --annotation kubun.dev/share-worker=true --only-start
+ *
  * `--profile` has Bun write a CPU profile (.cpuprofile) of the first server to the directory.
  */
 import { readFileSync } from "node:fs";
@@ -31,6 +37,7 @@ const { values } = parseArgs({
     pods: { type: "string", default: "500" },
     apply: { type: "boolean", default: false },
     annotation: { type: "string", multiple: true, default: [] },
+    requests: { type: "string" },
     profile: { type: "string" },
     "only-start": { type: "boolean", default: false },
   },
@@ -50,9 +57,19 @@ function deployment(replicas: number): Deployment {
   const { spec } = object;
   if (spec === undefined) throw new Error(`${path} has no spec`);
   spec.replicas = replicas;
-  const annotations = Object.fromEntries(values.annotation.map((text) => text.split(/=(.*)/s)));
+  const annotations = pairsOf(values.annotation);
+  const { requests } = values;
+  for (const container of spec.template.spec?.containers ?? []) {
+    if (requests === undefined) continue;
+    container.resources = { ...container.resources, requests: pairsOf(requests.split(",")) };
+  }
   spec.template.metadata = { ...spec.template.metadata, annotations };
   return object;
+}
+
+/** Of texts `key=value`. */
+function pairsOf(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(texts.map((text) => text.split(/=(.*)/s)));
 }
 
 async function create(server: SpawnedServer, replicas: number): Promise<void> {
@@ -161,7 +178,7 @@ async function benchAdoption(server: SpawnedServer): Promise<SpawnedServer> {
   const before = new Set(workersOf(server.dataDir));
   await server.end("SIGTERM");
   const startedMs = performance.now();
-  const next = await spawnServer({ dataDir: server.dataDir });
+  const next = await spawnServer({ dataDir: server.dataDir, args });
   row("server ready again", (performance.now() - startedMs) / 1000, "s");
   await untilReady(next, pods);
   row("all pods adopted and ready", (performance.now() - startedMs) / 1000, "s");
@@ -187,7 +204,9 @@ const { profile } = values;
 const bun = ["--cpu-prof", "--cpu-prof-dir", profile ?? ""];
 const command = (cmd: readonly string[]): string[] =>
   profile === undefined ? [...cmd] : [process.execPath, ...bun, `${KUBUN}.ts`, ...cmd.slice(1)];
-const first = await spawnServer({ command });
+/** Some more than are wanted: the pod that is there before counts. */
+const args = ["--max-pods", `${pods + 10}`];
+const first = await spawnServer({ command, args });
 let server = first;
 try {
   await benchStart(server);
