@@ -103,9 +103,10 @@ function groupKeyOf(event: Event): string {
 const COMBINED = /^\(combined from similar events\)/;
 
 function eventKeyOf(event: Event): string {
-  const { message = "" } = event;
-  // A combined event stays one, whatever its latest message is.
-  return [groupKeyOf(event), COMBINED.test(message) ? "combined" : message].join("\0");
+  const { message = "", involvedObject } = event;
+  // A combined event stays one, whatever its latest message is and which container it is about.
+  const told = COMBINED.test(message) ? "combined" : `${involvedObject.fieldPath ?? ""} ${message}`;
+  return [groupKeyOf(event), told].join("\0");
 }
 
 /** A map that forgets what was set or read least recently. */

@@ -64,6 +64,20 @@ describe("createEventRecorder", () => {
     ]);
   });
 
+  test("createEventRecorder: the same of two containers are two events", async () => {
+    const { recorder, events } = setUp();
+    for (const name of ["app", "web"]) {
+      const container = { kind: "Pod", namespace: "default", name: "a", uid: "u1" };
+      const about = { ...container, fieldPath: `spec.containers{${name}}` };
+      recorder.event(about, "Normal", "Created", "Container created");
+    }
+    await recorder.flushed();
+    expect(events().map(({ involvedObject, count }) => [involvedObject.fieldPath, count])).toEqual([
+      ["spec.containers{app}", 1],
+      ["spec.containers{web}", 1],
+    ]);
+  });
+
   test("createEventRecorder: an event that expired in the store is made anew", async () => {
     const { api, recorder, events } = setUp();
     recorder.event(pod, "Normal", "Pulled", "x");

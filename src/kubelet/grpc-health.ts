@@ -1,6 +1,7 @@
 import { connect as connectHttp2 } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import type { GRPCAction } from "../api/index.ts";
+import { dialFailure } from "./dial-failure.ts";
 import type { ProbeOutcome, ProbeTarget } from "./probe-action.ts";
 
 const PATH = "/grpc.health.v1.Health/Check";
@@ -31,8 +32,8 @@ export function checkHealth(
     };
     const fail = (why: string): void => finish({ success: false, message: why });
     const address = `${podIp}:${port}`;
-    session.on("error", ({ message }: Error) =>
-      fail(`error: health rpc probe failed: dial tcp ${address}: ${message}`),
+    session.on("error", (error: Error) =>
+      fail(`error: health rpc probe failed: dial tcp ${address}: ${dialFailure(error)}`),
     );
     signal.addEventListener("abort", () => fail("timeout: health rpc did not complete in time"), {
       once: true,

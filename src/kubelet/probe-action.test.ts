@@ -90,6 +90,9 @@ describe("runProbe of kind grpc", () => {
       success: false,
       message: `Get "http://127.0.0.1:${port}/": ${refused}`,
     });
-    expect(await runProbe({ grpc: { port } }, target, limits)).toMatchObject({ success: false });
+    expect(await runProbe({ grpc: { port } }, target, limits)).toEqual({
+      success: false,
+      message: `error: health rpc probe failed: ${refused}`,
+    });
   });
 });

@@ -1,5 +1,6 @@
 import type { Container, HTTPGetAction, Probe, TCPSocketAction } from "../api/index.ts";
 import type { Clock } from "../lib/index.ts";
+import { dialFailure } from "./dial-failure.ts";
 import { checkHealth } from "./grpc-health.ts";
 
 export interface ProbeTarget {
@@ -122,15 +123,6 @@ async function connectOnce(
   } catch (error) {
     return { success: false, message: `dial tcp ${hostname}:${port}: ${dialFailure(error)}` };
   }
-}
-
-/** A refused connection in the words that people look for; everything else as it was told. */
-function dialFailure(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  const refused = ["ConnectionRefused", "ECONNREFUSED", "ENOENT", "FailedToOpenSocket"];
-  // A socket file that is not there is a port on which nobody listens.
-  if (code !== undefined && refused.includes(code)) return "connect: connection refused";
-  return message;
 }
 
 function portOf(port: number | string, container: Container): number {
