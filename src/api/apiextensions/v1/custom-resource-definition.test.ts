@@ -36,7 +36,8 @@ describe("CustomResourceDefinition", () => {
       'metadata.name: Invalid value: "x": must be spec.names.plural+"."+spec.group',
     ]);
     expect(complaints(CRD, crd({ version: { storage: false } }))).toEqual([
-      'spec.versions: Invalid value: ["v1"]: must have exactly one version marked as storage version',
+      'spec.versions: Invalid value: ["v1"]: must have exactly one version marked as ' +
+        "storage version",
     ]);
     const kind = { plural: "tabs", kind: "Tab", listKind: "Tab" };
     expect(complaints(CRD, crd({ spec: { names: kind } }))).toEqual([

@@ -108,8 +108,8 @@ function checkMapKey(errors: FieldError[], { at, items, key, schema }: MapKey): 
   }
   const required = schema.required?.includes(key) === true;
   if (!required && property.default === undefined) {
-    const detail =
-      `this property is in ${MAP_KEYS}, so it must have a default or ` + "be a required property";
+    const why = "so it must have a default or be a required property";
+    const detail = `this property is in ${MAP_KEYS}, ${why}`;
     errors.push(requiredField(where.child("default"), detail));
   }
 }
