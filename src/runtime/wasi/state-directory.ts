@@ -57,8 +57,8 @@ const BLOCK_BYTES = 4096;
 
 /**
  * The runtime's memory on disk: `sandboxes/<id>/state.json`, `containers/<id>/state.json`,
- * `workers/<id>/`, `components/<sha256>/`, `modules/`. Files are written as a whole; they need no fsync,
- * because after a power cut no worker is left that they could describe.
+ * `workers/<id>/`, `components/<sha256>/`, `modules/`. Files are written as a whole; they need no
+ * fsync, because after a power cut no worker is left that they could describe.
  */
 export class StateDirectory implements WorkerPlaces {
   readonly workersDirectory: string;

@@ -8,7 +8,7 @@ export interface LikelyComponent {
 
 /** So many are loaded by each worker that waits. */
 export const MAX_LIKELY_COMPONENTS = 4;
-/** Code and modules together; a larger one would cost each waiting worker more than it saves one. */
+/** Code and modules together; a larger one costs each waiting worker more than it saves one. */
 export const MAX_LIKELY_BYTES = 1024 * 1024;
 
 /**

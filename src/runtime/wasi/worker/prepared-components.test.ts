@@ -17,7 +17,7 @@ describe("PreparedComponents", () => {
     expect(await prepared.take(directory, 1 << 20)).not.toBe(code);
   });
 
-  test("PreparedComponents: another limit, and what cannot be loaded, are loaded anew", async () => {
+  test("PreparedComponents: another limit, and what cannot be loaded, is loaded anew", async () => {
     const directory = await translated.directory(COMPONENTS.service);
     const prepared = new PreparedComponents();
     await prepared.prepare([{ directory }, { directory: "/nonexistent" }], whileWanted);
