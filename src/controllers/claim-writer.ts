@@ -51,7 +51,9 @@ function setOwners<T extends KubeObject>(
   ownerReferences: readonly OwnerReference[],
 ): Promise<T> {
   const { namespace, name = "", resourceVersion, uid } = object.metadata;
-  const patch = { metadata: { uid, resourceVersion, ownerReferences } };
+  // A merge takes out what is null: what nobody owns has no list at all.
+  const owners = ownerReferences.length === 0 ? null : ownerReferences;
+  const patch = { metadata: { uid, resourceVersion, ownerReferences: owners } };
   return client.resource(resource, namespace).patch(name, patch, { type: "merge" });
 }
 
