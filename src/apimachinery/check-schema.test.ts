@@ -12,6 +12,15 @@ function errorsOf(openApi: JsonObject, value: unknown): string[] {
 }
 
 describe("checkSchema", () => {
+  test("checkSchema: an embedded object says what it is", () => {
+    const embedded = { type: "object", "x-kubernetes-embedded-resource": true };
+    expect(errorsOf(embedded, { metadata: {} })).toEqual([
+      "spec.apiVersion: Required value: must not be empty",
+      "spec.kind: Required value: must not be empty",
+    ]);
+    expect(errorsOf(embedded, { apiVersion: "v1", kind: "Pod" })).toEqual([]);
+  });
+
   test("checkSchema: names the type that is wanted and the one that is there", () => {
     const cases: readonly (readonly [type: string, value: unknown, shown: string])[] = [
       ["integer", "3", "string"],

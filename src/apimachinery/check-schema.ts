@@ -42,6 +42,12 @@ function checkObject(
   path: FieldPath,
   errors: FieldError[],
 ): void {
+  if (schema.embeddedResource) {
+    for (const name of ["apiVersion", "kind"]) {
+      if (getField(object, name)) continue;
+      errors.push(requiredField(path.child(name), "must not be empty"));
+    }
+  }
   for (const name of schema.required) {
     if (getField(object, name) === undefined) errors.push(requiredField(path.child(name)));
   }

@@ -211,6 +211,34 @@ describe("custom resources", () => {
     expect(pruned.json["spec"]).toEqual({ cronSpec: "*", image: "busybox" });
   });
 
+  test("custom resources: rules compare with what was, and spare what stays", async () => {
+    const rules = [
+      { rule: "self.replicas >= oldSelf.replicas", message: "only grows", fieldPath: ".replicas" },
+    ];
+    const { spec, status } = SCHEMA.properties;
+    const ruled = { ...spec, "x-kubernetes-validations": rules };
+    const schema = { openAPIV3Schema: { type: "object", properties: { spec: ruled, status } } };
+    const { send } = await withCrontabs(crd({ schema }));
+    expect((await send("POST", TABS, tab())).status).toBe(201);
+    const shrink = { spec: { replicas: 1 } };
+    expect((await send("PATCH", `${TABS}/one`, shrink, MERGE)).json).toMatchObject({
+      code: 422,
+      message:
+        'CronTab.stable.example.com "one" is invalid: spec.replicas: Invalid value: "object": ' +
+        "only grows",
+    });
+    const path = `${CRDS}/crontabs.stable.example.com`;
+    const present = (await send("GET", path)).json;
+    const properties = { ...spec.properties, replicas: { type: "integer", minimum: 3 } };
+    const stricter = { type: "object", properties: { spec: { ...spec, properties }, status } };
+    const changed = crd({ schema: { openAPIV3Schema: stricter } });
+    await send("PUT", path, { ...present, spec: changed.spec });
+    // Two replicas were right when they were written.
+    const labels = { metadata: { labels: { more: "x" } } };
+    expect((await send("PATCH", `${TABS}/one`, labels, MERGE)).status).toBe(200);
+    expect((await send("PATCH", `${TABS}/one`, shrink, MERGE)).status).toBe(422);
+  });
+
   test("custom resources: OpenAPI has them as their definition says", async () => {
     const { send } = await withCrontabs();
     const { json } = await send("GET", "/openapi/v3/apis/stable.example.com/v1");
