@@ -30,6 +30,7 @@ import { answerStored } from "./read-handler.ts";
 import { readBody } from "./request-body.ts";
 import { attributesOf } from "./request-target.ts";
 import { forbiddenError } from "./resource-dispatch.ts";
+import { assertEphemeralContainersStay } from "./subresources/ephemeral-containers.ts";
 import { parseYaml, YamlTextError } from "./yaml-text.ts";
 
 const CREATED = 201;
@@ -65,6 +66,7 @@ export async function applyObject(api: ApiRequest, scope: WriteScope): Promise<R
     api.target.name,
     (current) => {
       const next = apply(current);
+      if (scope === "ephemeralcontainers") assertEphemeralContainersStay(api, next, current);
       admitUpdate(api, next, current);
       return next;
     },

@@ -27,6 +27,7 @@ import { complete, foreignKind } from "./object-intake.ts";
 import { type WriteQuery, writeQueryOf } from "./query-options.ts";
 import { answerStored } from "./read-handler.ts";
 import { readBody } from "./request-body.ts";
+import { assertEphemeralContainersStay } from "./subresources/ephemeral-containers.ts";
 import { warnOfChange } from "./write-handler.ts";
 
 /** Changes a document; the document stays as it is. */
@@ -69,6 +70,7 @@ export async function patchObject(
       ({ generation } = current.metadata);
       const next = patched(api, current, patch, query);
       if (scope === "object") hardlyMeant = warningsOf(next);
+      if (scope === "ephemeralcontainers") assertEphemeralContainersStay(api, next, current);
       admitUpdate(api, next, current);
       return next;
     },

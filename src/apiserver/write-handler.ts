@@ -9,6 +9,7 @@ import { intake } from "./object-intake.ts";
 import { type WriteQuery, writeQueryOf } from "./query-options.ts";
 import { answerStored } from "./read-handler.ts";
 import { decodeBody } from "./request-body.ts";
+import { assertEphemeralContainersStay } from "./subresources/ephemeral-containers.ts";
 
 const CREATED = 201;
 
@@ -66,6 +67,7 @@ export async function replaceObject(
     (current) => {
       ({ generation } = current.metadata);
       const taken = take();
+      if (scope === "ephemeralcontainers") assertEphemeralContainersStay(api, taken, current);
       admitUpdate(api, taken, current);
       return taken;
     },

@@ -18,6 +18,7 @@ import type { DeleteRequest, ResourceRegistry } from "../../registry/index.ts";
 import { answerObject } from "../answer.ts";
 import type { ApiRequest } from "../api-request.ts";
 import { admittedDeletion, deleteRequestOf } from "../delete-handler.ts";
+import { writeQueryOf } from "../query-options.ts";
 import { readTyped, type SentKind } from "../typed-body.ts";
 
 const EVICTION: SentKind = {
@@ -36,8 +37,11 @@ export async function evictPod(api: ApiRequest): Promise<Response> {
   if ((eviction.metadata.name ?? name) !== name) {
     throw badRequest("name in URL does not match name in Eviction object");
   }
+  const { dryRun } = writeQueryOf(api.query, "CreateOptions");
   const given = deleteRequestOf(eviction.deleteOptions ?? {});
-  const request = await admittedDeletion(api, given);
+  // Either place can say that it is a rehearsal.
+  const rehearsed = { ...given, dryRun: dryRun || given.dryRun === true };
+  const request = await admittedDeletion(api, rehearsed);
   const stored = await api.resource.get(api.namespace, name);
   const pod = stored.object as Pod;
   if (isBudgeted(pod)) await spendBudget(api, pod, request);

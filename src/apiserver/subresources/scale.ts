@@ -45,18 +45,20 @@ export async function getScale(api: ApiRequest): Promise<Response> {
 
 /** PUT …/scale */
 export async function replaceScale(api: ApiRequest): Promise<Response> {
-  const { dryRun } = writeQueryOf(api.query, "UpdateOptions");
-  const scale = await readTyped<Scale>(api.request, SCALE);
+  const { dryRun, fieldValidation } = writeQueryOf(api.query, "UpdateOptions");
+  const { warnings } = api;
+  const scale = await readTyped<Scale>(api.request, SCALE, { fieldValidation, warnings });
   return writeScale(api, () => scale, { dryRun });
 }
 
 /** PATCH …/scale: the patch changes the Scale, and that changes the workload. */
 export async function patchScale(api: ApiRequest): Promise<Response> {
   if (isApply(api.request)) return applyScale(api);
-  const { dryRun } = writeQueryOf(api.query, "PatchOptions");
+  const { dryRun, fieldValidation } = writeQueryOf(api.query, "PatchOptions");
+  const unknownFields = { fieldValidation, warnings: api.warnings };
   const patch = await readPatch(api.request);
   const change = (current: Scale): Scale =>
-    asTyped<Scale>(patch.apply(schemaOf(SCALE.typeName), current), SCALE);
+    asTyped<Scale>(patch.apply(schemaOf(SCALE.typeName), current), SCALE, unknownFields);
   return writeScale(api, change, { dryRun, retryConflicts: true });
 }
 
@@ -149,7 +151,8 @@ function assertMayScale(
 
 function answerScale(api: ApiRequest, stored: StoredObject): Promise<Response> {
   const pretty = wantsPretty(api.request, api.query);
-  return answerObject(scaleOf(stored.object, mappingOf(api)), api.media, { pretty });
+  const { warnings, media } = api;
+  return answerObject(scaleOf(stored.object, mappingOf(api)), media, { pretty, warnings });
 }
 
 function mappingOf({ definition, target }: ApiRequest): ScaleMapping {

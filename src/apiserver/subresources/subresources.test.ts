@@ -187,3 +187,56 @@ test("podLog: wants to know which container", async () => {
   expect((await send("GET", `${PODS}/p/log?container=a`)).text).toBe("");
   expect((await send("GET", `${PODS}/nope/log`)).status).toBe(404);
 });
+
+test("scale: fields that a Scale does not have are refused or warned about", async () => {
+  const { send } = await apiFixture();
+  await send("POST", DEPLOYMENTS, deploymentBody("d"));
+  const merge = { "content-type": "application/merge-patch+json" };
+  const body = { metadata: { name: "d" }, spec: { replicas: 1 }, foo: 1 };
+  for (const method of ["PUT", "PATCH"]) {
+    const headers = method === "PATCH" ? merge : {};
+    const path = `${DEPLOYMENTS}/d/scale`;
+    const strict = await send(method, `${path}?fieldValidation=Strict`, body, headers);
+    expect([strict.status, strict.json["message"]]).toEqual([
+      400,
+      'Scale in version "v1" cannot be handled as a Scale: ' +
+        'strict decoding error: unknown field "foo"',
+    ]);
+    const warned = await send(method, path, body, headers);
+    expect(warned.headers.get("warning")).toBe('299 - "unknown field \\"foo\\""');
+  }
+});
+
+test("evictPod: a dry run evicts nobody, wherever it is asked for", async () => {
+  const { send } = await apiFixture();
+  await send("POST", PODS, podBody("p"));
+  const eviction = { metadata: { name: "p" } };
+  const inBody = { ...eviction, deleteOptions: { dryRun: ["All"] } };
+  expect((await send("POST", `${PODS}/p/eviction?dryRun=All`, eviction)).status).toBe(201);
+  expect((await send("POST", `${PODS}/p/eviction`, inBody)).status).toBe(201);
+  expect((await send("GET", `${PODS}/p`)).status).toBe(200);
+});
+
+test("assertEphemeralContainersStay: they come and stay as they came", async () => {
+  const { send } = await apiFixture();
+  await send("POST", PODS, podBody("p"));
+  const path = `${PODS}/p/ephemeralcontainers`;
+  const strategic = { "content-type": "application/strategic-merge-patch+json" };
+  const change = async (ephemeralContainers: unknown): Promise<unknown[]> => {
+    const { status, json } = await send(
+      "PATCH",
+      path,
+      { spec: { ephemeralContainers } },
+      strategic,
+    );
+    return [status, json["message"]];
+  };
+  expect(await change([{ name: "debug", image: "x" }])).toEqual([200, undefined]);
+  const refused = (what: string): unknown[] => [
+    422,
+    'Pod "p" is invalid: spec.ephemeralContainers: Forbidden: ' +
+      `existing ephemeral containers "debug" may not be ${what}`,
+  ];
+  expect(await change([{ name: "debug", image: "y" }])).toEqual(refused("changed"));
+  expect(await change(null)).toEqual(refused("removed"));
+});
