@@ -228,9 +228,11 @@ export class ClientConnection {
       this.cut();
       return;
     }
+    // Once it is given up nobody knows who it was.
+    const message = `${exchange.respondent} did not answer within ${timeouts.responseMs / 1000} s`;
     exchange.abort();
     this.#keepAlive = false;
-    this.answer(504, "the endpoint did not answer in time", "http-response-timeout");
+    this.answer(504, message, "http-response-timeout");
   }
 
   #continue(): void {

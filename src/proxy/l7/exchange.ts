@@ -80,6 +80,11 @@ export class Exchange implements UpstreamUser, Waiting {
     return this.#answered;
   }
 
+  /** Who is to answer, for messages. */
+  get respondent(): string {
+    return describe(this.#target, this.#endpoint);
+  }
+
   start(): void {
     this.#goToFound(this.#client.router.route(this.#head));
   }
@@ -158,6 +163,7 @@ export class Exchange implements UpstreamUser, Waiting {
   }
 
   onUpstreamClose(): void {
+    const target = this.#target;
     const upstream = this.#detach();
     if (this.#tunnel) {
       this.#client.endTunnel();
@@ -182,7 +188,7 @@ export class Exchange implements UpstreamUser, Waiting {
     // ends a new one may be the request itself, which must not end one endpoint after another.
     const tooOld = (upstream?.uses ?? 0) > 1 && !this.#freshOnly;
     if (this.#bodyStreamed || !this.#idempotent || !tooOld) {
-      const message = "the endpoint closed the connection without an answer";
+      const message = `${describe(target, endpoint)} closed the connection without an answer`;
       this.#client.answer(502, message, "connection-terminated");
       return;
     }
@@ -327,8 +333,9 @@ export class Exchange implements UpstreamUser, Waiting {
       if (next === NEED_MORE) return;
       if (next < 0) {
         const large = next === HEAD_TOO_LARGE;
+        const fault = large ? "too large" : "malformed";
         this.#refuseEndpoint(
-          `the head of the endpoint's response is ${large ? "too large" : "malformed"}`,
+          `the response of ${this.respondent} has a head that is ${fault}`,
           large ? "http-response-header-section-size" : "http-protocol-error",
         );
         return;
@@ -336,7 +343,8 @@ export class Exchange implements UpstreamUser, Waiting {
       const { bytes, start, end } = reader;
       const head = parseResponseHead(bytes, start, end, this.#head.method, this.#side);
       if (isFault(head)) {
-        this.#refuseEndpoint(`the endpoint's response cannot be read: ${head.message}`);
+        const who = this.respondent;
+        this.#refuseEndpoint(`the response of ${who} cannot be read: ${head.message}`);
         return;
       }
       if (head.status === 101) {
@@ -358,7 +366,7 @@ export class Exchange implements UpstreamUser, Waiting {
 
   #upgrade(relay: ResponseRelay, chunk: Buffer, from: number): void {
     if (this.#head.upgrade === "") {
-      this.#refuseEndpoint("the endpoint switched protocols without being asked");
+      this.#refuseEndpoint(`${this.respondent} switched protocols without being asked`);
       return;
     }
     this.#answered = true;
@@ -417,4 +425,14 @@ export class Exchange implements UpstreamUser, Waiting {
     this.#upstream = undefined;
     return upstream;
   }
+}
+
+/** "endpoint 127.42.0.2:8080 of Service default/web", or a target outside by its name. */
+function describe(target: PortTarget | undefined, state: EndpointState | undefined): string {
+  if (target === undefined) return "the endpoint";
+  const { namespace, service } = target.port;
+  if (target.fixed === true) return service;
+  const { ip, port } = state?.endpoint ?? {};
+  const endpoint = ip === undefined ? "an endpoint" : `endpoint ${ip}:${port}`;
+  return `${endpoint} of Service ${namespace}/${service}`;
 }

@@ -475,6 +475,9 @@ describe("l7", () => {
         return slow.closed;
       });
       expect(waiting.text).toStartWith("HTTP/1.1 504 ");
+      expect(waiting.text).toContain(
+        "endpoint 10.0.0.1:8080 of Service d/web did not answer within 60 s",
+      );
       await eventually(() => web.open === 0);
     });
   });

@@ -95,7 +95,7 @@ describe("repeating requests", () => {
     const one = await client();
     one.write(GET);
     await one.sees("HTTP/1.1 502 Bad Gateway");
-    await one.sees("closed the connection without an answer");
+    await one.sees("of Service d/web closed the connection without an answer");
     expect(replicas.reduce((sum, { connections }) => sum + connections.length, 0)).toBe(1);
   });
 
