@@ -10,7 +10,6 @@ import {
   isStatusError,
   jsonEquals,
   type KubeObject,
-  type ManagedFieldsEntry,
   notFound,
   rfc3339,
   serverTimeout,
@@ -41,8 +40,8 @@ import type {
 import { refusalOf } from "./store-refusal.ts";
 import { objectKey } from "./storage-key.ts";
 import { initialStatus } from "./strategies/initial-status.ts";
-import type { Reservation, Strategy } from "./strategy.ts";
-import { applyScope, changesGeneration, comparedWith } from "./write-scope.ts";
+import { bothOf, type Reservation, type Strategy } from "./strategy.ts";
+import { applyScope, changesGeneration, comparedWith, setOwners } from "./write-scope.ts";
 
 export interface ObjectWriterOptions {
   readonly definition: ResourceDefinition;
@@ -215,15 +214,17 @@ export class ObjectWriter {
     const { name = "", namespace = "" } = object.metadata;
     const write = this.#writeOf(object, { warn });
     await this.#asOfLatest(() => completeObject(write));
-    await admission?.mutate(object, undefined);
+    if (admission !== undefined) {
+      await admission.mutate(object, undefined);
+      // What was put in from outside, such as a container, is completed like the rest.
+      await this.#asOfLatest(() => completeObject(write));
+    }
     strategy.prepareForCreate?.(object);
     this.#refuse(name, this.#definition.validate(object));
+    await this.#asOfLatest(() => judgeObject(write));
     await admission?.validate(object, undefined);
     const key = objectKey(this.#definition, namespace, name);
-    const reservation = await this.#asOfLatest(() => {
-      judgeObject(write);
-      return this.#reserve(leader, object, undefined);
-    });
+    const reservation = await this.#asOfLatest(() => this.#reserve(leader, object, undefined));
     try {
       if (dryRun === true) {
         if (store.get(key) !== undefined) throw alreadyExists(this.#definition, name);
@@ -300,8 +301,8 @@ export class ObjectWriter {
     if (next === undefined) return current;
     const renewed = options.dryRun === true ? undefined : beats?.renew(kv, next);
     if (renewed !== undefined) return renewed;
-    if (options.admission !== undefined) await options.admission.validate(next, old);
     judgeObject(this.#writeOf(next, { ...options, old }));
+    if (options.admission !== undefined) await options.admission.validate(next, old);
     const reservation = this.#reserve(leader, next, old);
     try {
       if (options.dryRun === true) {
@@ -333,8 +334,7 @@ export class ObjectWriter {
   ): KubeObject | undefined {
     const scope = options.scope ?? "object";
     const next = applyScope(sent, old, scope, this.#traits);
-    const owners = options.trackOwners?.(next, old);
-    setOwners(next, options.trackOwners === undefined ? old.metadata.managedFields : owners);
+    setOwners(next, old, options.trackOwners);
     strategy.prepareForUpdate?.(next, old, scope);
     next.metadata.resourceVersion = old.metadata.resourceVersion ?? "";
     if (jsonEquals(next, old) && !isDoneDeleting(next, strategy)) return undefined;
@@ -464,11 +464,6 @@ export class ObjectWriter {
   }
 }
 
-function setOwners({ metadata }: KubeObject, owners: ManagedFieldsEntry[] | undefined): void {
-  if (owners === undefined) delete metadata.managedFields;
-  else metadata.managedFields = owners;
-}
-
 /** Another write came first. */
 function isOvertaken(error: unknown): boolean {
   if (!(error instanceof StoreError)) return false;
@@ -478,19 +473,6 @@ function isOvertaken(error: unknown): boolean {
 /** It was decided not to write; other errors leave that open, or say nothing of the object. */
 function isRefusal(error: unknown): boolean {
   return isStatusError(error) && error.code < 500 && error.code !== 429;
-}
-
-function bothOf(first: Reservation, second: Reservation): Reservation {
-  return {
-    commit: () => {
-      first.commit();
-      second.commit();
-    },
-    rollback: () => {
-      second.rollback();
-      first.rollback();
-    },
-  };
 }
 
 /** What may have been written after all stays reserved: the next term counts anew. */

@@ -1,7 +1,7 @@
 import { jsonEquals, type KubeObject } from "../apimachinery/index.ts";
 import { unreachable } from "../lib/index.ts";
 import type { KindTraits } from "./kind-traits.ts";
-import type { WriteScope } from "./resource-registry.ts";
+import type { UpdateOptions, WriteScope } from "./resource-registry.ts";
 import { part } from "./strategy.ts";
 
 /** What the server alone writes into metadata after the creation. */
@@ -53,6 +53,17 @@ export function comparedWith(
 ): Readonly<KubeObject> {
   if (scope !== "ephemeralcontainers") return old;
   return withSpec(old, { ephemeralContainers: part(next, "spec").ephemeralContainers });
+}
+
+/** Says who owns the fields of the result; who owned them before, where nobody keeps account. */
+export function setOwners(
+  next: KubeObject,
+  old: Readonly<KubeObject>,
+  track: UpdateOptions["trackOwners"],
+): void {
+  const owners = track === undefined ? old.metadata.managedFields : track(next, old);
+  if (owners === undefined) delete next.metadata.managedFields;
+  else next.metadata.managedFields = owners;
 }
 
 /** Whether a change must count in metadata.generation. */
