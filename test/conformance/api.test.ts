@@ -186,6 +186,8 @@ describe("kubectl and the API", () => {
     }
     const cpu = await kubectl("get", "quota", "made", "-o", "jsonpath={.spec.hard.cpu}");
     expect(cpu).toBe("1500m");
+    // From here on pods of this namespace would have to say how much of a processor they want.
+    expect(await kubectl("delete", "quota", "made")).toContain("deleted");
     const budget = ["get", "pdb", "made", "-o", "jsonpath={.spec.minAvailable}"];
     expect(await kubectl(...budget)).toBe("50%");
     expect(await kubectl("expose", "deploy", "made", "--name=made-exposed")).toContain("exposed");
