@@ -12,6 +12,20 @@ export interface Reservation {
   rollback(): void;
 }
 
+/** Two that stand or fall together. */
+export function bothOf(first: Reservation, second: Reservation): Reservation {
+  return {
+    commit: () => {
+      first.commit();
+      second.commit();
+    },
+    rollback: () => {
+      second.rollback();
+      first.rollback();
+    },
+  };
+}
+
 /** What one kind does differently from all others when it is written. All parts are optional. */
 export interface Strategy {
   /** After defaults and generic metadata, before admission and validation; mutates. */

@@ -56,7 +56,9 @@ function completePod(pod: Pod, { spec }: Readonly<LimitRange>): void {
     }
   }
   if (notes.length === 0) return;
-  const text = `LimitRanger plugin set: ${notes.join("; ")}`;
+  const before = pod.metadata.annotations?.[ANNOTATION];
+  const told = before === undefined ? "LimitRanger plugin set: " : `${before}; `;
+  const text = told + notes.join("; ");
   pod.metadata.annotations = { ...pod.metadata.annotations, [ANNOTATION]: text };
 }
 
