@@ -82,7 +82,7 @@ describe("podAffinity", () => {
     );
   });
 
-  test("podAffinity: the first of a group that wants to be together does not wait for itself", () => {
+  test("podAffinity: the first of a group that wants to be together does not wait", () => {
     const affinity = { podAffinity: required(term("web", HOST)) };
     expect(["a", "b", "c"]).toContain(decide(pod("p", { app: "web" }, { affinity }), []));
     expect(decide(pod("q", { app: "web" }, { affinity }), [[pod("p", { app: "web" }), "b"]])).toBe(

@@ -45,7 +45,7 @@ const createPod = ({ resource }: RegistryFixture, wanted: KubeObject, options = 
   resource(PODS).create("default", wanted, options);
 
 describe("ResourceQuota", () => {
-  test("ResourceQuota: refuses in Kubernetes' words what exceeds it or leaves amounts out", async () => {
+  test("ResourceQuota: refuses what exceeds it or leaves amounts out", async () => {
     await using fixture = await memoryRegistry();
     const quotas = fixture.resource(RESOURCE_QUOTAS);
     const hard = { pods: "3", "requests.cpu": "1", "limits.memory": "1Gi" };
@@ -152,7 +152,7 @@ describe("LimitRanger", () => {
   const range = (...limits: object[]): KubeObject =>
     object("LimitRange", "r", { spec: { limits } });
 
-  test("LimitRanger: gives containers the namespace's limits, and their class with it", async () => {
+  test("LimitRanger: gives containers the namespace's limits, and their class", async () => {
     await using fixture = await memoryRegistry();
     const limits = {
       default: { cpu: "1", memory: "1Gi" },
@@ -228,7 +228,7 @@ describe("Priority", () => {
     );
     const policy = { preemptionPolicy: "PreemptLowerPriority" };
     expect(await refusal(createPod(fixture, pod("c", policy)))).toContain(
-      "the string value of PreemptionPolicy (PreemptLowerPriority) must not be provided in pod spec",
+      "string value of PreemptionPolicy (PreemptLowerPriority) must not be provided in pod spec",
     );
     expect(await refusal(createPod(fixture, pod("d", { priorityClassName: "x" })))).toBe(
       'pods "d" is forbidden: no PriorityClass with name x was found',
@@ -273,7 +273,7 @@ describe("PodSecurity", () => {
     expect(await refusal(createPod(fixture, good))).toBe("admitted");
   });
 
-  test("PodSecurity: baseline refuses what reaches the node, and warns before it enforces", async () => {
+  test("PodSecurity: baseline refuses what reaches the node, and warns of it first", async () => {
     await using fixture = await memoryRegistry();
     const privileged = container("c", {});
     const wanted = (name: string): KubeObject =>
@@ -294,7 +294,8 @@ describe("PodSecurity", () => {
     await createPod(fixture, wanted("a"), { warn: (one: string) => void warnings.push(one) });
     expect(warnings).toEqual([`would violate PodSecurity "baseline:latest": ${text}`]);
     expect(await label(fixture, { [LEVEL]: "baseline", [`${LEVEL}-version`]: "v1.30" })).toEqual([
-      'existing pods in namespace "default" violate the new PodSecurity enforce level "baseline:v1.30"',
+      'existing pods in namespace "default" violate the new PodSecurity enforce level ' +
+        '"baseline:v1.30"',
       "a: non-default capabilities, host namespaces, hostPath volumes, privileged",
     ]);
     expect(await refusal(createPod(fixture, wanted("b")))).toBe(
