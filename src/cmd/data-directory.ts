@@ -1,5 +1,15 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  statfsSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
@@ -27,9 +37,15 @@ export interface DataDirectory {
   readonly workerCode: string;
   /** A short path for Unix sockets, whose names hold 107 bytes at most. */
   readonly sockets: string;
+  /** For tokens of pods: in memory where the machine offers that, else below {@link kubelet}. */
+  readonly memory: string;
 }
 
 const SOCKET_DIRECTORY_HASH_LENGTH = 10;
+const SHARED_MEMORY = "/dev/shm";
+/** TMPFS_MAGIC of linux/magic.h. */
+const TMPFS = 0x01021994;
+const MIN_SHARED_BYTES = 256 * 1024 * 1024;
 
 export function defaultDataDirectory(): string {
   return process.env["KUBUN_DATA_DIR"] ?? join(homedir(), ".kubun");
@@ -53,6 +69,7 @@ export function locateDataDirectory(given: string): DataDirectory {
     podLogs: join(path, "pod-logs"),
     workerCode: join(path, "worker-code"),
     sockets: socketDirectory(path),
+    memory: memoryDirectory(path),
   };
 }
 
@@ -94,12 +111,39 @@ export function partsOf(directory: DataDirectory): readonly string[] {
   return Object.values(directory).filter((part) => part !== directory.path);
 }
 
-function socketDirectory(path: string): string {
+/**
+ * Files in memory are never on a disk, and cost a hundredth of what they cost there: each pod that
+ * starts has some. A small one, as containers are given, is left for those who ask for it.
+ */
+function memoryDirectory(path: string): string {
+  const user = process.getuid?.() ?? 0;
+  const parent = join(SHARED_MEMORY, `kubun-${user}`);
+  const isOurs = !existsSync(parent) || lstatSync(parent).uid === user;
+  return isOurs && hasRoom(SHARED_MEMORY)
+    ? join(parent, hashOf(path))
+    : join(path, "kubelet", "memory");
+}
+
+function hasRoom(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    const { type, bsize, blocks } = statfsSync(path);
+    return type === TMPFS && bsize * blocks >= MIN_SHARED_BYTES;
+  } catch {
+    return false; // There is none on this machine.
+  }
+}
+
+function hashOf(path: string): string {
   const hash = createHash("sha256").update(path).digest("hex");
+  return hash.slice(0, SOCKET_DIRECTORY_HASH_LENGTH);
+}
+
+function socketDirectory(path: string): string {
   const base = process.env["XDG_RUNTIME_DIR"];
   const usable = base !== undefined && existsSync(base) ? base : tmpdir();
   const user = process.getuid?.() ?? 0;
-  return join(usable, `kubun-${user}`, hash.slice(0, SOCKET_DIRECTORY_HASH_LENGTH));
+  return join(usable, `kubun-${user}`, hashOf(path));
 }
 
 const portSchema = z.int().min(1).max(65_535);

@@ -68,6 +68,7 @@ export function createLocalNode(options: NodeOptions): LocalNode {
     random,
     logger: logger.child({ room: "kubelet" }),
     rootDirectory: directory.kubelet,
+    memoryDirectory: directory.memory,
     logDirectory: directory.podLogs,
     nodeAddress: options.nodeAddress,
     peerAddress: options.peerAddress,

@@ -20,6 +20,8 @@ export interface KubeletOptions {
   readonly logger: Logger;
   /** Volumes live under `<rootDirectory>/pods/<uid>/volumes`. */
   readonly rootDirectory: string;
+  /** Volumes with tokens live here instead, in memory where there is such a place. */
+  readonly memoryDirectory?: string;
   /** Logs live under `<logDirectory>/<namespace>_<pod>_<uid>/<container>/<attempt>.log`. */
   readonly logDirectory: string;
   /** InternalIP of the node. */

@@ -93,7 +93,7 @@ class NodeAgent implements Kubelet {
     this.#runtimeClasses = createInformer(client, RUNTIME_CLASSES, informed);
     const source = { component: "kubelet", host: nodeName };
     this.#events = new PodEvents(createEventRecorder({ client, ...informed, ...source }));
-    this.#volumes = new PodVolumes(options.rootDirectory);
+    this.#volumes = new PodVolumes(options.rootDirectory, options.memoryDirectory);
     this.#statuses = new StatusWriter({ client, clock, logger });
     this.#references = new ReferenceCache({
       client,

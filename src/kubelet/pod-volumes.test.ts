@@ -82,6 +82,26 @@ describe("volumes of a pod", () => {
       }
     });
 
+    test("PodVolumes: tokens are kept in memory, closed to others, and go with their pod", () => {
+      const memory = join(root, "memory", "cluster");
+      const volumes = new PodVolumes(join(root, "kubelet"), memory);
+      const sources = [{ serviceAccountToken: { path: "token" } }];
+      const spec = { containers: [], volumes: [{ name: "access", projected: { sources } }] };
+      const pod: Pod = { metadata: { uid: "u" }, spec };
+      const references = { configMap: () => undefined, secret: () => undefined };
+      const allocatable = { cpuMillis: 1, memoryBytes: 1, ephemeralStorageBytes: 1 };
+      const addresses = { podIp: "127.42.0.2", hostIp: "127.0.0.1" };
+      volumes.prepare({ pod, addresses, allocatable, references, tokens: () => "t1" }, 1);
+      const path = volumes.path(pod, "access");
+      expect(path).toStartWith(memory);
+      expect(readFileSync(join(path, "token"), "utf8")).toBe("t1");
+      const modes = [memory, join(root, "memory")].map((made) => statSync(made).mode & 0o777);
+      expect(modes).toEqual([0o700, 0o700]);
+      expect(volumes.list()).toEqual(["u"]);
+      volumes.remove("u");
+      expect(volumes.list()).toEqual([]);
+    });
+
     test("PodVolumes: a hostPath is mounted itself, a part or a file of it, but no device", () => {
       const volumes = new PodVolumes(join(root, "kubelet"));
       writeFileSync(join(root, "one"), "1");

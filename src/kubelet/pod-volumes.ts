@@ -26,9 +26,12 @@ export class VolumeError extends Error {
 /** The volumes of pods as directories under `<root>/pods/<uid>/volumes/<name>`. */
 export class PodVolumes {
   readonly #root: string;
+  readonly #memory: string;
 
-  constructor(rootDirectory: string) {
+  /** Volumes with tokens of accounts are below `memoryDirectory`, if that is another one. */
+  constructor(rootDirectory: string, memoryDirectory = rootDirectory) {
     this.#root = rootDirectory;
+    this.#memory = memoryDirectory;
   }
 
   /** Makes or brings up to date every volume. Throws {@link VolumeError}. */
@@ -51,8 +54,8 @@ export class PodVolumes {
 
   /** The uids of pods that have something here. */
   list(): string[] {
-    const directory = join(this.#root, "pods");
-    return exists(directory) ? readdirSync(directory) : [];
+    const directories = [this.#root, this.#memory].map((root) => join(root, "pods"));
+    return [...new Set(directories.filter(exists).flatMap((path) => readdirSync(path)))];
   }
 
   /** Where a volume of a pod is, or will be. */
@@ -65,14 +68,17 @@ export class PodVolumes {
     const directory = this.#podDirectory(uid);
     unmountBelow(directory);
     rmSync(directory, { recursive: true, force: true });
+    rmSync(this.#podDirectory(uid, this.#memory), { recursive: true, force: true });
   }
 
-  #podDirectory(uid: string): string {
-    return join(this.#root, "pods", safeName("pod uid", uid));
+  #podDirectory(uid: string, root = this.#root): string {
+    return join(root, "pods", safeName("pod uid", uid));
   }
 
   #volumeDirectory(pod: Pod, name: string): string {
-    const directory = join(this.#podDirectory(pod.metadata.uid ?? ""), "volumes");
+    const volume = (pod.spec?.volumes ?? []).find((one) => one.name === name);
+    const root = volume !== undefined && holdsToken(volume) ? this.#memory : this.#root;
+    const directory = join(this.#podDirectory(pod.metadata.uid ?? "", root), "volumes");
     return join(directory, safeName("volume", name));
   }
 
@@ -96,6 +102,8 @@ export class PodVolumes {
       const kind = Object.keys(volume).find((key) => key !== "name") ?? "unknown";
       throw new VolumeError(`volume "${volume.name}": ${kind} is not supported on this node`);
     }
+    // Closed to other users, wherever it is; the first pod makes it.
+    if (holdsToken(volume)) mkdirSync(this.#memory, { recursive: true, mode: 0o700 });
     writeAtomicDirectory(directory, payload, now);
   }
 
@@ -143,6 +151,11 @@ export class PodVolumes {
     copyFileSync(file, join(staged, basename(guestPath)));
     return { guestPath: parent, hostPath: staged, readOnly: true };
   }
+}
+
+function holdsToken({ projected }: Volume): boolean {
+  const sources = projected?.sources ?? [];
+  return sources.some(({ serviceAccountToken }) => serviceAccountToken !== undefined);
 }
 
 /** The API server allows no other names; a path is made of them only after another look. */

@@ -42,6 +42,8 @@ const { values } = parseArgs({
 });
 const pods = Number(values.pods);
 const directory = mkdtempSync(join(tmpdir(), "kubun-hollow-"));
+/** As on a machine that has it. */
+const memory = mkdtempSync("/dev/shm/kubun-hollow-");
 const stop = new AbortController();
 const { signal } = stop;
 const rows: string[][] = [];
@@ -86,6 +88,7 @@ async function startNode(client: Client): Promise<void> {
     random,
     logger,
     rootDirectory: join(directory, "kubelet"),
+    memoryDirectory: join(memory, "kubelet"),
     logDirectory: join(directory, "logs"),
     nodeAddress: "127.0.0.1",
     podCidr: "10.42.0.0/16",
@@ -138,5 +141,5 @@ await deployments.delete(NAME, {});
 await measure(`${pods} pods gone`, untilGone(client));
 printTable(["hollow pods", "time", "processor time a pod"], rows);
 stop.abort();
-rmSync(directory, { recursive: true, force: true });
+for (const path of [directory, memory]) rmSync(path, { recursive: true, force: true });
 process.exit();
