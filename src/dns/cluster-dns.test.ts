@@ -5,6 +5,7 @@ import { ManualClock, SeededRandom, silentLogger } from "../lib/index.ts";
 import { eventually } from "../lib/testing/eventually.ts";
 import { listenForDns } from "./cluster-dns.ts";
 import type { ClusterDns } from "./cluster-dns.ts";
+import { TCP_IDLE_MS } from "./dns-server.ts";
 import { UPSTREAM_TIMEOUT_MS } from "./forwarder.ts";
 import type { Upstream } from "./forwarder.ts";
 import { parseResolvers } from "./machine-resolvers.ts";
@@ -113,6 +114,17 @@ describe("listenForDns", () => {
     expect([short.flag_tc, short.answers?.length]).toEqual([true, 0]);
     const whole = await ask("many.d.svc.cluster.local", "A", exchangeOverTcp);
     expect([whole.flag_tc, whole.answers?.length]).toEqual([false, MANY]);
+  });
+
+  test("listenForDns cuts who says nothing over TCP", async () => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const socket = { data: () => undefined, close: () => resolve("cut") };
+    const taken = await Bun.connect({ ...dns.address, socket });
+    // An answer tells that the connection before it was taken.
+    await ask("one.d.svc.cluster.local", "A", exchangeOverTcp);
+    clock.advance(2 * TCP_IDLE_MS);
+    expect(await promise).toBe("cut");
+    taken.terminate();
   });
 
   test("listenForDns asks other resolvers for other names, once for a while", async () => {

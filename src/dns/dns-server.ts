@@ -55,7 +55,6 @@ export class DnsServer {
       throw error;
     }
     this.#tcp = tcp;
-    this.#sweepLater();
     return tcp.port;
   }
 
@@ -87,6 +86,7 @@ export class DnsServer {
         socket.data = client;
         if (this.#clients.size >= MAX_TCP_CLIENTS) client.cut();
         else this.#clients.add(client);
+        this.#sweepLater();
       },
       data: (socket, chunk) => socket.data.received(chunk),
       drain: (socket) => socket.data.drained(),
@@ -95,9 +95,12 @@ export class DnsServer {
     };
   }
 
+  /** Only while somebody is there: a server that rests wakes nobody up. */
   #sweepLater(): void {
     const { clock } = this.#options;
+    if (this.#cancelSweep !== undefined || this.#clients.size === 0) return;
     this.#cancelSweep = clock.after(SWEEP_INTERVAL_MS, () => {
+      this.#cancelSweep = undefined;
       const untilMs = clock.monotonic() - TCP_IDLE_MS;
       for (const client of this.#clients) if (client.lastMs < untilMs) client.cut();
       this.#sweepLater();

@@ -87,7 +87,6 @@ export class DatagramListeners {
       if (flow.endpoint.retired || !this.#leadsTo(flow)) this.#endFlow(key, flow);
     }
     for (const spec of desired.values()) if (!this.#bound.has(spec.key)) this.#bind(spec);
-    this.#sweepLater();
   }
 
   close(): void {
@@ -203,6 +202,7 @@ export class DatagramListeners {
     const flow: Flow = { bound, endpoint, lastMs: 0, socket: undefined, waiting: [] };
     states.begin(endpoint);
     this.#flows.set(flowKey, flow);
+    this.#sweepLater();
     void this.#connect(flowKey, flow, (data) => bound.socket?.send(data, port, address));
     return flow;
   }
@@ -249,7 +249,7 @@ export class DatagramListeners {
   }
 
   #sweepLater(): void {
-    if (this.#cancelSweep !== undefined || this.#bound.size === 0) return;
+    if (this.#cancelSweep !== undefined || this.#flows.size === 0) return;
     this.#cancelSweep = this.#options.clock.after(SWEEP_INTERVAL_MS, () => {
       this.#cancelSweep = undefined;
       const untilMs = this.#options.clock.monotonic() - FLOW_IDLE_MS;
