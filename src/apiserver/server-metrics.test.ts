@@ -4,7 +4,7 @@ import { ServerMetrics } from "./server-metrics.ts";
 const pods = { group: "", resource: "pods", subresource: "" };
 
 describe("ServerMetrics", () => {
-  test("ServerMetrics: counts requests by verb, resource and code, and how long they took", async () => {
+  test("ServerMetrics: counts requests by verb, resource and code, and their time", async () => {
     const metrics = new ServerMetrics([]);
     metrics.served({ verb: "list", of: pods, code: 200, seconds: 0.03, stream: false });
     metrics.served({ verb: "list", of: pods, code: 200, seconds: 0.3, stream: false });

@@ -49,7 +49,8 @@ export class ServerMetrics {
   /** As many series are kept as there are verbs and resources: both are known ones. */
   served({ verb, code, seconds, of = NOTHING, stream }: ServedRequest): void {
     const { group, resource, subresource } = of;
-    const labels = `verb="${verb}",group="${group}",resource="${resource}",subresource="${subresource}"`;
+    const kind = `group="${group}",resource="${resource}",subresource="${subresource}"`;
+    const labels = `verb="${verb}",${kind}`;
     const series = this.#series.get(labels) ?? newSeries();
     this.#series.set(labels, series);
     series.counts.set(code, (series.counts.get(code) ?? 0) + 1);

@@ -22,7 +22,7 @@ interface Condition {
 /** What says that a container is on its way. */
 const STARTING: ReadonlySet<string> = new Set(["ContainerCreating", "PodInitializing"]);
 
-/** What is wrong in a cluster as its objects tell it: nodes first, because pods suffer from them. */
+/** What is wrong as the cluster's objects tell it: nodes first, because pods suffer from them. */
 export function diagnose({ nodes, pods, deployments }: ClusterView): Problem[] {
   return [
     ...nodes.flatMap(nodeProblems),

@@ -70,7 +70,7 @@ describe("openStore", () => {
     await reopened.close();
   });
 
-  test("openStore: what waits in the write-ahead log reaches the file before it is full", async () => {
+  test("openStore: what waits in the write-ahead log reaches the file in time", async () => {
     const store = await open("a", { moveBytes: 64 * 1_024 });
     await createMany(store, 1_000, 512);
     const file = join(directory, "a", "state.db");
