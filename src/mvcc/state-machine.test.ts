@@ -107,7 +107,7 @@ describe("StateMachine", () => {
           expect(stateHash(left)).toBe(hashes.get(left.appliedIndex) ?? "");
       };
       let refusals = 0;
-      for (let round = 0; round < 400; round++) {
+      for (let round = 0; round < 150; round++) {
         const count = 1 + randomInteger(random, 5);
         const commands = Array.from({ length: count }, () => randomCommand(random, machine));
         // Rows of their own pages, so that every transaction that changes something needs space.
@@ -136,7 +136,7 @@ describe("StateMachine", () => {
       machine.flush();
       expect(stateHash(machine)).toBe(stateHash(twin));
       expect(stateHash(new StateMachine({ db: storage.db }))).toBe(stateHash(machine));
-      expect(refusals).toBeGreaterThan(40);
+      expect(refusals).toBeGreaterThan(12);
     });
   }
 
