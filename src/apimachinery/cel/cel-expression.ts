@@ -1,6 +1,7 @@
-import { Environment } from "@marcbachmann/cel-js";
+import type { Environment } from "@marcbachmann/cel-js";
 import { LinearPattern, PatternError } from "../linear-pattern.ts";
 import { CelBudgetError, CelError, celErrorOf } from "./cel-error.ts";
+import { celLibrary } from "./cel-library.ts";
 import { registerKubernetesLibrary } from "./kubernetes-library.ts";
 
 /** Steps of one evaluation. A step takes about a tenth of a microsecond. */
@@ -53,7 +54,8 @@ export class CelCompiler {
   readonly #environment: Environment;
 
   constructor(variables: readonly string[]) {
-    const environment = new Environment({
+    const library = celLibrary();
+    const environment = new library.Environment({
       enableOptionalTypes: true,
       homogeneousAggregateLiterals: false,
       unlistedVariablesAreDyn: false,
