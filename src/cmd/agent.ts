@@ -20,7 +20,7 @@ import { ensureIngressCertificate } from "./ingress-certificate.ts";
 import { joinAsAgent } from "./join-cluster.ts";
 import type { JoinedAgent } from "./join-cluster.ts";
 import { ISSUERS_PATH, issuersSchema } from "./join-wire.ts";
-import { chooseFreePort } from "./listeners.ts";
+import { wishedPortOrAny } from "./listeners.ts";
 import type { PortChoice } from "./listeners.ts";
 import { admitKnownPeers, knownToAgent } from "./known-peers.ts";
 import { keepMachineCertificate } from "./machine-certificate.ts";
@@ -262,9 +262,9 @@ function createParts(
     endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),
     remote: { nodeName, dialer: tunnelsOver(link) },
     nodePortAddress: flags.bindAddress,
-    ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, ports.http) },
+    ingress: { hostname: flags.bindAddress, port: wishedPortOrAny(flags.bindAddress, ports.http) },
     ingressTls: {
-      port: chooseFreePort(flags.bindAddress, ports.ingressHttps),
+      port: wishedPortOrAny(flags.bindAddress, ports.ingressHttps),
       fallback: certificate,
     },
     ingressAddress: ground.advertiseAddress,

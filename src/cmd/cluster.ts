@@ -27,7 +27,7 @@ import { ensureIngressCertificate } from "./ingress-certificate.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
 import { RemovedError } from "./removed-error.ts";
-import { chooseFreePort } from "./listeners.ts";
+import { wishedPortOrAny } from "./listeners.ts";
 import { admitKnownPeers, knownToServer } from "./known-peers.ts";
 import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
@@ -282,9 +282,9 @@ function createParts(
     endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),
     remote: { nodeName, dialer: tunnelsOver(doors.peers) },
     nodePortAddress: flags.bindAddress,
-    ingress: { hostname: flags.bindAddress, port: chooseFreePort(flags.bindAddress, http) },
+    ingress: { hostname: flags.bindAddress, port: wishedPortOrAny(flags.bindAddress, http) },
     ingressTls: {
-      port: chooseFreePort(flags.bindAddress, ingressHttps),
+      port: wishedPortOrAny(flags.bindAddress, ingressHttps),
       fallback: certificate,
     },
     ingressAddress: advertiseAddress,

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { connect } from "node:tls";
 import { createCertificateAuthority, issueServerCertificate } from "../os/certificates.ts";
-import { listenForApi } from "./listeners.ts";
+import { listenForApi, wishedPortOrAny } from "./listeners.ts";
 
 /** With Bun's own options, which the type of browsers lacks. */
 const BunWebSocket = WebSocket as unknown as new (
@@ -78,5 +78,19 @@ describe("listenForApi", () => {
         () => "ended",
       ),
     ).toBe("ended");
+  });
+});
+
+describe("wishedPortOrAny", () => {
+  test("wishedPortOrAny: a taken port is any port where it was a wish, and an error where given", () => {
+    const hostname = "127.0.0.1";
+    const taken = Bun.listen({ hostname, port: 0, socket: { data: () => undefined } });
+    const { port } = taken;
+    expect(wishedPortOrAny(hostname, { type: "preferred", port })).toBe(0);
+    expect(wishedPortOrAny(hostname, { type: "preferred", port: 0 })).toBe(0);
+    const given = { type: "given", port, flag: "--http-port" } as const;
+    expect(() => wishedPortOrAny(hostname, given)).toThrow(`--http-port ${port} is in use`);
+    taken.stop(true);
+    expect(wishedPortOrAny(hostname, given)).toBe(port);
   });
 });

@@ -140,6 +140,14 @@ export function chooseFreePort(hostname: string, choice: PortChoice): number {
   });
 }
 
+/**
+ * The port to ask for later: the wished one while it is free, else 0 for any. A free one that is
+ * picked now may be somebody else's by then. Throws a UsageError when a given one is taken.
+ */
+export function wishedPortOrAny(hostname: string, choice: PortChoice): number {
+  return chooseFreePort(hostname, choice) === choice.port ? choice.port : 0;
+}
+
 /** Listens where it is wished. Throws a UsageError when a given port cannot be had. */
 export function withChosenPort<T>(
   hostname: string,
