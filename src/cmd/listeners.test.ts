@@ -82,7 +82,7 @@ describe("listenForApi", () => {
 });
 
 describe("wishedPortOrAny", () => {
-  test("wishedPortOrAny: a taken port is any port where it was a wish, and an error where given", () => {
+  test("wishedPortOrAny: a taken port is any port when wished, and an error when given", () => {
     const hostname = "127.0.0.1";
     const taken = Bun.listen({ hostname, port: 0, socket: { data: () => undefined } });
     const { port } = taken;
