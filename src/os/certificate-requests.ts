@@ -144,7 +144,8 @@ function peerOptions(
   };
 }
 
-async function requestedKey(request: string): Promise<x509.PublicKey> {
+/** What was asked for, by who has the key. Throws {@link CertificateRequestError}. */
+export async function genuineRequest(request: string): Promise<x509.Pkcs10CertificateRequest> {
   if (request.length > MAX_REQUEST_CHARACTERS) {
     throw new CertificateRequestError(
       `the request has ${request.length} characters, at most ${MAX_REQUEST_CHARACTERS} are taken`,
@@ -159,6 +160,11 @@ async function requestedKey(request: string): Promise<x509.PublicKey> {
     throw new CertificateRequestError(`not a certificate request: ${String(error)}`);
   }
   if (!genuine) throw new CertificateRequestError("the request is not signed by its own key");
+  return parsed;
+}
+
+async function requestedKey(request: string): Promise<x509.PublicKey> {
+  const parsed = await genuineRequest(request);
   const algorithm: { name: string; namedCurve?: string } = parsed.publicKey.algorithm;
   if (algorithm.name !== ALGORITHM.name || algorithm.namedCurve !== ALGORITHM.namedCurve) {
     throw new CertificateRequestError(

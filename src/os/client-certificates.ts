@@ -1,6 +1,6 @@
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
-import { CertificateRequestError } from "./certificate-requests.ts";
+import { CertificateRequestError, genuineRequest } from "./certificate-requests.ts";
 import {
   ALGORITHM,
   CLOCK_SKEW_MS,
@@ -10,7 +10,6 @@ import {
   type KeyPair,
 } from "./certificates.ts";
 
-const MAX_REQUEST_CHARACTERS = 64 * 1024;
 const MIN_RSA_BITS = 2048;
 
 export interface ClientCertificateOptions {
@@ -50,18 +49,7 @@ export async function issueClientCertificate(
 }
 
 async function parsedRequest(request: string): Promise<x509.Pkcs10CertificateRequest> {
-  if (request.length > MAX_REQUEST_CHARACTERS) {
-    throw new CertificateRequestError(`the request has ${request.length} characters: too many`);
-  }
-  let parsed: x509.Pkcs10CertificateRequest;
-  let genuine: boolean;
-  try {
-    parsed = new x509.Pkcs10CertificateRequest(request);
-    genuine = await parsed.verify();
-  } catch (error) {
-    throw new CertificateRequestError(`not a certificate request: ${String(error)}`);
-  }
-  if (!genuine) throw new CertificateRequestError("the request is not signed by its own key");
+  const parsed = await genuineRequest(request);
   const algorithm: { name: string; modulusLength?: number } = parsed.publicKey.algorithm;
   if (algorithm.name.startsWith("RSA") && (algorithm.modulusLength ?? 0) < MIN_RSA_BITS) {
     throw new CertificateRequestError(`the key has fewer than ${MIN_RSA_BITS} bits`);

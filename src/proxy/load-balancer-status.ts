@@ -1,6 +1,7 @@
 import type { LoadBalancerIngress, Service } from "../api/index.ts";
 import { isNotFound, SERVICES, type Client } from "../client/index.ts";
 import type { Logger } from "../lib/index.ts";
+import { loadBalancerAddress } from "./ingress-status.ts";
 import { LOAD_BALANCER_CLASS } from "./routing/service-ports.ts";
 
 /**
@@ -19,8 +20,8 @@ export function wantedStatus(
   if (loadBalancerClass !== undefined && loadBalancerClass !== LOAD_BALANCER_CLASS)
     return undefined;
   if (!options.isBound) return shown.length > 0 ? [] : undefined;
-  const isIp = /^[0-9.]+$|:/.test(address);
-  const want: LoadBalancerIngress = isIp ? { ip: address, ipMode: "VIP" } : { hostname: address };
+  const place = loadBalancerAddress(address);
+  const want: LoadBalancerIngress = place.ip === undefined ? place : { ...place, ipMode: "VIP" };
   const [first] = shown;
   const same = shown.length === 1 && first?.ip === want.ip && first?.hostname === want.hostname;
   return same ? undefined : [want];
