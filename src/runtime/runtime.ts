@@ -51,9 +51,18 @@ export interface ContainerRuntime {
   removeImage(reference: string): Promise<void>;
   imageFsInfo(): Promise<{ readonly usedBytes: number }>;
 
-  exec(containerId: string, command: readonly string[]): Promise<never>;
-  attach(containerId: string): Promise<never>;
-  portForward(sandboxId: string, port: number): Promise<never>;
+  /** Runs a second program in a running container. Errors: `unsupported`, `not-found`. */
+  exec(containerId: string, options: ExecOptions): Promise<StreamSession>;
+  /** Runs it to its end. Errors: `unsupported`, `not-found`, `deadline`. */
+  execSync(
+    containerId: string,
+    command: readonly string[],
+    options: ExecSyncOptions,
+  ): Promise<ExecResult>;
+  /** Joins the streams of the container's own program. Errors: `unsupported`, `not-found`. */
+  attach(containerId: string, options: StreamOptions): Promise<StreamSession>;
+  /** Connects to `port` on the pod's own localhost. Errors: `unsupported`, `not-found`. */
+  portForward(sandboxId: string, port: number): Promise<ByteStream>;
 
   /**
    * The Unix socket that reaches `port` of the pod with address `ip`, while a container that
@@ -61,6 +70,55 @@ export interface ContainerRuntime {
    */
   endpoint(ip: string, port: number): string | undefined;
 }
+
+/** Which streams of a program are wanted; a terminal joins standard error to standard output. */
+export interface StreamOptions {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly tty: boolean;
+}
+
+export interface ExecOptions extends StreamOptions {
+  readonly command: readonly string[];
+}
+
+export interface ExecSyncOptions {
+  /** The program is killed after this time. */
+  readonly timeoutMs: number;
+}
+
+/** What a program said before it ended; the runtime keeps the beginning of a long output. */
+export interface ExecResult {
+  readonly exitCode: number;
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+}
+
+/** Bytes in both directions; each end by itself, and `close` cuts both. */
+export interface ByteStream {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+  close(): void;
+}
+
+/** A program whose streams are held from outside. */
+export interface StreamSession {
+  /** Absent when it was not asked for. Closing it is the end of the input. */
+  readonly stdin?: WritableStream<Uint8Array>;
+  readonly stdout?: ReadableStream<Uint8Array>;
+  readonly stderr?: ReadableStream<Uint8Array>;
+  /** Of a terminal; ignored without one. */
+  resize(size: { readonly width: number; readonly height: number }): void;
+  /** How it ended: an exit code, or the reason why there is none. Never rejects. */
+  readonly ended: Promise<StreamOutcome>;
+  /** Lets go of the streams; a program that was run by `exec` is killed. Idempotent. */
+  close(): void;
+}
+
+export type StreamOutcome =
+  | { readonly type: "exited"; readonly exitCode: number }
+  | { readonly type: "failed"; readonly message: string };
 
 /** How many events a consumer may leave unread. */
 export const MAX_PENDING_EVENTS = 4096;
@@ -81,6 +139,71 @@ export interface PodSandboxConfig {
   /** A RuntimeClass handler; the runtime's default without one. */
   readonly handler?: string;
   readonly annotations?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** The pod's own name for itself; its name without one. */
+  readonly hostname?: string;
+  /** What its resolv.conf says; the machine's own without it. */
+  readonly dns?: DnsConfig;
+  /** Absolute; where the containers' logs stand. */
+  readonly logDirectory?: string;
+  /** The machine's own network, process table or message queues instead of the pod's. */
+  readonly host?: { readonly network?: true; readonly pid?: true; readonly ipc?: true };
+  /** All containers see each other's processes. */
+  readonly shareProcessNamespace?: boolean;
+  /** Kernel settings of the pod's own namespaces. */
+  readonly sysctls?: Readonly<Record<string, string>>;
+  readonly security?: SandboxSecurity;
+  /** Ports of the machine that lead to the pod. */
+  readonly hostPorts?: readonly HostPort[];
+  /**
+   * An address and a network that another runtime made for this pod, which this one joins instead
+   * of giving it its own.
+   */
+  readonly joins?: PodNetwork;
+}
+
+/** A pod's place in the network. */
+export interface PodNetwork {
+  readonly ip: string;
+  /** The file of the network namespace; absent on the machine's own network. */
+  readonly namespacePath?: string;
+}
+
+export interface DnsConfig {
+  readonly servers: readonly string[];
+  readonly searches: readonly string[];
+  readonly options: readonly string[];
+}
+
+export interface HostPort {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: "TCP" | "UDP" | "SCTP";
+  /** All of the machine's addresses without one. */
+  readonly hostIp?: string;
+}
+
+/** What holds for all containers of a pod of the machine's kernel. */
+export interface SandboxSecurity {
+  readonly privileged?: boolean;
+  readonly supplementalGroups?: readonly number[];
+}
+
+/** Whom a container acts as and what the kernel lets it do (PodSpec's securityContext, merged). */
+export interface ContainerSecurity {
+  readonly runAsUser?: number;
+  readonly runAsGroup?: number;
+  /** The start is refused when the image would run as root. */
+  readonly runAsNonRoot?: boolean;
+  readonly supplementalGroups?: readonly number[];
+  readonly privileged?: boolean;
+  readonly readOnlyRootFilesystem?: boolean;
+  /** Default: true, as in Kubernetes. */
+  readonly allowPrivilegeEscalation?: boolean;
+  readonly addCapabilities?: readonly string[];
+  readonly dropCapabilities?: readonly string[];
+  /** `RuntimeDefault`, `Unconfined` or the absolute path of a profile. */
+  readonly seccomp?: string;
 }
 
 export interface PodSandbox {
@@ -92,6 +215,8 @@ export interface PodSandbox {
   readonly handler: string;
   readonly state: "ready" | "notready";
   readonly ip: string;
+  /** The file of its network namespace, where it has one. */
+  readonly networkNamespace?: string;
   readonly createdAt: number;
 }
 
@@ -100,6 +225,8 @@ export interface Mount {
   /** A directory or a file on this machine. */
   readonly hostPath: string;
   readonly readOnly: boolean;
+  /** How mounts below it travel; `private` without one. */
+  readonly propagation?: "private" | "host-to-container" | "bidirectional";
 }
 
 export interface ContainerPort {
@@ -127,6 +254,12 @@ export interface ContainerConfig {
   readonly memoryLimitBytes?: number;
   /** Of the processor; without it the container is BestEffort. */
   readonly resources?: ContainerResources;
+  readonly security?: ContainerSecurity;
+  /** The image's without one. */
+  readonly workingDirectory?: string;
+  /** Keeps the standard input open, for `attach`; `once` closes it with the first session. */
+  readonly stdin?: "open" | "once";
+  readonly tty?: boolean;
   /** Kept with the container and given back by its status: the kubelet's own notes. */
   readonly annotations?: Readonly<Record<string, string>>;
 }
@@ -229,6 +362,7 @@ export type RuntimeErrorCode =
   | "exhausted"
   | "start-failed"
   | "slow-consumer"
+  | "deadline"
   | "image-missing"
   | "image-unsupported"
   | "image-not-found"

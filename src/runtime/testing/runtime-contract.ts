@@ -344,9 +344,11 @@ contract("a component serves, survives a restart of the server, and is stopped",
 contract("exec, attach and portForward are refused as unsupported or work", async (world) => {
   const sandbox = await world.runSandbox("a");
   const id = await world.start(sandbox.id);
+  const streams = { stdin: false, stdout: true, stderr: true, tty: false };
   const calls = [
-    world.runtime.exec(id, ["sh"]),
-    world.runtime.attach(id),
+    world.runtime.exec(id, { ...streams, command: ["sh"] }),
+    world.runtime.execSync(id, ["sh"], { timeoutMs: 1000 }),
+    world.runtime.attach(id, streams),
     world.runtime.portForward(sandbox.id, PORT),
   ];
   for (const call of calls) {

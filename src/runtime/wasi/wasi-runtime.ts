@@ -37,6 +37,7 @@ import {
 } from "./image-status.ts";
 import { noLimits, type ProcessLimits, WORKER_OVERHEAD_BYTES } from "./limits/process-limits.ts";
 import { type ContainerRecord, type SandboxRecord, StateDirectory } from "./state-directory.ts";
+import { noSecondProgram, unsupported } from "./unsupported.ts";
 import { WarmPool } from "./warm-pool.ts";
 import { WorkerCode, type WorkerCodePlace } from "./worker-code/worker-code.ts";
 import { forgetWorker, type LaunchOptions, launchWorker } from "./worker-process.ts";
@@ -331,9 +332,8 @@ class WorkerRuntime implements WasiRuntime {
     return { usedBytes: images.reduce((sum, image) => sum + image.sizeBytes, 0) };
   }
 
-  exec(): Promise<never> {
-    return unsupported("exec: a WASM module has no second program to run");
-  }
+  readonly exec = noSecondProgram;
+  readonly execSync = noSecondProgram;
 
   attach(): Promise<never> {
     return unsupported("attach: a WASM module has no standard input to attach to");
@@ -493,8 +493,4 @@ class WorkerRuntime implements WasiRuntime {
   #newId(bytes: number): string {
     return Buffer.from(this.#options.random.bytes(bytes)).toString("hex");
   }
-}
-
-function unsupported(why: string): Promise<never> {
-  return Promise.reject(new RuntimeError("unsupported", why));
 }
