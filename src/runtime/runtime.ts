@@ -16,7 +16,10 @@ export interface ContainerRuntime {
    */
   updateRuntimeConfig(config: RuntimeConfig): Promise<void>;
 
-  /** Gives the pod its address and directories. Errors: `unsupported`, `exhausted`. */
+  /**
+   * Gives the pod its address and directories. Errors: `unsupported`, `exhausted`, `image-missing`
+   * when the choice of a runtime takes an image that was not pulled.
+   */
   runPodSandbox(config: PodSandboxConfig): Promise<PodSandbox>;
   /** Stops every container of the sandbox at once. Idempotent. */
   stopPodSandbox(sandboxId: string): Promise<void>;
@@ -160,6 +163,18 @@ export interface PodSandboxConfig {
    * of giving it its own.
    */
   readonly joins?: PodNetwork;
+  /** What will run in it, for who chooses a runtime by that. */
+  readonly containers?: readonly PlannedContainer[];
+  /** The control group below which the pod's programs are, for example `/kubun-1a2b/pod-uid`. */
+  readonly cgroupParent?: string;
+}
+
+/** A container of a pod before it is made. */
+export interface PlannedContainer {
+  readonly name: string;
+  readonly image: string;
+  /** A RuntimeClass handler that was asked for by hand; by the kind of its image without one. */
+  readonly handler?: string;
 }
 
 /** A pod's place in the network. */
@@ -260,6 +275,8 @@ export interface ContainerConfig {
   /** Keeps the standard input open, for `attach`; `once` closes it with the first session. */
   readonly stdin?: "open" | "once";
   readonly tty?: boolean;
+  /** See {@link PlannedContainer.handler}. */
+  readonly handler?: string;
   /** Kept with the container and given back by its status: the kubelet's own notes. */
   readonly annotations?: Readonly<Record<string, string>>;
 }
@@ -280,6 +297,8 @@ export type ExitReason = "Completed" | "Error" | "OOMKilled" | "ContainerCannotR
 
 export interface ContainerStatus {
   readonly id: string;
+  /** The name of the runtime it is in, where several are one. */
+  readonly runtime?: string;
   readonly sandboxId: string;
   readonly podUid: string;
   readonly name: string;
@@ -344,6 +363,8 @@ export interface RegistryCredentials {
 
 export interface PullOptions {
   readonly auth?: RegistryCredentials;
+  /** See {@link PlannedContainer.handler}. */
+  readonly handler?: string;
   readonly signal: AbortSignal;
 }
 
@@ -353,6 +374,8 @@ export interface ImageStatus {
   readonly imageRef: string;
   readonly kind: "wasm" | "oci";
   readonly sizeBytes: number;
+  /** Whom its program runs as when nobody says otherwise: a number or a name; root without one. */
+  readonly user?: string;
 }
 
 export type RuntimeErrorCode =
