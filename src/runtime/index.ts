@@ -20,3 +20,8 @@ export type { AllowedHost, OutgoingScheme } from "./wasi/component/pod-grants.ts
 export { translateComponent } from "./wasi/component/translate-component.ts";
 export { buildWorkerCode } from "./wasi/worker-code/build-worker-code.ts";
 export { logFiles } from "./log-files.ts";
+export { createOciRuntime } from "./oci/oci-runtime.ts";
+export type { OciRuntime, OciRuntimeOptions } from "./oci/oci-runtime.ts";
+export type { CriStreams } from "./oci/cri-streams.ts";
+export type { KnownSandbox, PodNetworks, SandboxKey } from "./oci/pod-networks.ts";
+export type { RegistryMirror, RegistryRoute } from "./oci/registry-routes.ts";
