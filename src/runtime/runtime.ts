@@ -365,6 +365,8 @@ export interface PullOptions {
   readonly auth?: RegistryCredentials;
   /** See {@link PlannedContainer.handler}. */
   readonly handler?: string;
+  /** Only as much of the image as tells its kind. */
+  readonly kindOnly?: true;
   readonly signal: AbortSignal;
 }
 
