@@ -18,3 +18,4 @@ SYSROOT=${WASI_SYSROOT:+--sysroot=$WASI_SYSROOT}
   --target release
 ls -l hello-http/*.wasm hello-wagi/*.wasm
 for workload in hello-component-c guestbook counter-keyvalue counter-rust; do "$workload/build.sh"; done
+wasi-http-c/build.sh redis-page/redis-visits.c redis-page/redis-visits.wasm

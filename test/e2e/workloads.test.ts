@@ -13,6 +13,9 @@ const TEST_TIMEOUT_MS = 120_000;
 /** The JavaScript engine is initialised and stored: some 20 s of a core. */
 const BUILD_TIMEOUT_MS = 300_000;
 
+/** What other workloads are built with. */
+const BUILDERS = new Set(["wasi-http-c", "debian-image"]);
+
 /** Every workload is pushed, applied and asked as its README says. */
 describe("workloads", () => {
   const temporary = temporaryDirectory();
@@ -65,9 +68,8 @@ describe("workloads", () => {
     (await ask(host, path, init)).text();
 
   test("every workload has a README and its manifest", () => {
-    // What other workloads are built with has no manifest of its own.
     const names = readdirSync(workloads, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && entry.name !== "wasi-http-c")
+      .filter((entry) => entry.isDirectory() && !BUILDERS.has(entry.name))
       .map((entry) => entry.name);
     for (const name of names) {
       expect(readdirSync(join(workloads, name))).toContain("README.md");
