@@ -49,7 +49,10 @@ export interface ContainerRuntime {
 
   /** Errors: the `image-…` codes. */
   pullImage(reference: string, options: PullOptions): Promise<ImageStatus>;
-  imageStatus(reference: string): Promise<ImageStatus | undefined>;
+  imageStatus(
+    reference: string,
+    options?: Pick<PullOptions, "handler">,
+  ): Promise<ImageStatus | undefined>;
   listImages(): Promise<readonly ImageStatus[]>;
   removeImage(reference: string): Promise<void>;
   imageFsInfo(): Promise<{ readonly usedBytes: number }>;
