@@ -1,5 +1,6 @@
 import {
   address,
+  containerRuntime,
   directory,
   domain,
   joinToken,
@@ -12,6 +13,7 @@ import {
   reachableHost,
   serverUrl,
   withoutUndefined,
+  withVariables,
 } from "./flag-schemas.ts";
 import { findGivenToken } from "./given-token.ts";
 import type { Environment } from "./given-token.ts";
@@ -28,6 +30,8 @@ export interface AgentFlags {
   readonly nodeIp?: string;
   /** Pods this node takes; by its memory when absent. */
   readonly maxPods?: number;
+  /** "own", "none" or "unix:///…"; its own where one is installed, when absent. */
+  readonly containerRuntimeEndpoint?: string;
   /** Where Services with node ports and Ingress listen. */
   readonly bindAddress: string;
   /** Where Ingress listens; 0 picks a free port. */
@@ -52,6 +56,7 @@ const shape = {
   nodeName: nodeName.optional(),
   nodeIp: reachableAddress.optional(),
   maxPods: maxPods.optional(),
+  containerRuntimeEndpoint: containerRuntime.optional(),
   bindAddress: address,
   httpPort: port.optional(),
   ingressHttpsPort: port.optional(),
@@ -68,7 +73,9 @@ export function parseAgentFlags(
   environment: Environment = process.env,
 ): AgentFlags {
   const token = findGivenToken(given, environment);
-  const flags: AgentFlags = withoutUndefined(parseFlags(shape, { ...given, token }));
+  const flags: AgentFlags = withoutUndefined(
+    parseFlags(shape, withVariables({ ...given, token }, environment)),
+  );
   if (flags.join === undefined && (given["token"] ?? given["tokenFile"]) !== undefined) {
     throw new UsageError(
       "--token is given without --join: give --join https://HOST:PORT too, or neither",

@@ -27,6 +27,8 @@ export const INGRESS_HTTPS_PORT_HELP =
 
 export const DNS_PORT_HELP =
   "port of the cluster's DNS; 0 picks a free one (53, or free where that is not allowed)";
+export const CONTAINER_RUNTIME_HELP =
+  "what runs containers: own (a containerd that is installed), unix:///PATH of a CRI, or none";
 export const CLUSTER_DOMAIN_HELP = "the end of the cluster's names (cluster.local)";
 
 export const directory = z.string().min(1).describe("a directory");
@@ -133,6 +135,15 @@ export const joinToken = z
   .refine((text) => parseJoinToken(text) !== undefined)
   .describe("what `kubun token create` printed on a server of the cluster");
 
+/** Where a container runtime answers, or that one is to be started, or that there is to be none. */
+export const containerRuntime = z
+  .string()
+  .refine((text) => text === "own" || text === "none" || /^unix:\/\/\/.+/.test(text))
+  .describe("a socket such as unix:///run/containerd/containerd.sock, own or none");
+
+/** Says the same as the flag, where that is not given. */
+export const CONTAINER_RUNTIME_VARIABLE = "KUBUN_CONTAINER_RUNTIME_ENDPOINT";
+
 export const endpoints = z
   .string()
   .transform((text) => text.split(",").map((part) => originOf(part.trim()) ?? ""))
@@ -172,6 +183,17 @@ export function parseFlags<Shape extends z.ZodRawShape>(
   throw new UsageError(
     `${flagOf(field)} ${value} is not allowed: give ${description ?? "another"}`,
   );
+}
+
+/** What the environment says in the place of flags that are not given. */
+export function withVariables(
+  given: Readonly<Record<string, unknown>>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<string, unknown>> {
+  const runtime = environment[CONTAINER_RUNTIME_VARIABLE];
+  return runtime === undefined || runtime === ""
+    ? given
+    : { containerRuntimeEndpoint: runtime, ...withoutUndefined(given) };
 }
 
 /** "httpsPort" → "--https-port". */

@@ -5,6 +5,7 @@ import type { AgentFlags } from "./agent-flags.ts";
 import {
   durationMs,
   CLUSTER_DOMAIN_HELP,
+  CONTAINER_RUNTIME_HELP,
   DNS_PORT_HELP,
   INGRESS_HTTPS_PORT_HELP,
 } from "./flag-schemas.ts";
@@ -70,6 +71,7 @@ export function machineOptions(command: Command): Command {
     .option("--node-name <name>", "the node's name (the machine's)")
     .option("--node-ip <address>", "the node's address that others are told")
     .option("--max-pods <number>", "pods this node takes (one for 10 MiB of memory, 110 or more)")
+    .option("--container-runtime-endpoint <endpoint>", CONTAINER_RUNTIME_HELP)
     .option("--peer-port <port>", "for the cluster's other machines (10250, or free if taken)")
     .option("--peer-address <host>", "under which the others reach the peer port");
 }

@@ -42,7 +42,7 @@ export async function pushToCluster(
 }
 
 /** The cluster's registry as a receiver of requests. */
-export function clusterSender(cluster: ClusterConnection): SendToRegistry {
+export function clusterSender(cluster: Pick<ClusterConnection, "client">): SendToRegistry {
   return (path, { method, headers, body }) =>
     cluster.client.raw(path, {
       ...(method === undefined ? {} : { method }),

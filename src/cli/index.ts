@@ -18,7 +18,7 @@ export { CommandError, UsageError } from "./usage-error.ts";
 export { describeServiceRoutes, findServiceRoutes } from "./service.ts";
 export { describeStatus } from "./status.ts";
 export { applyObjects } from "./apply-objects.ts";
-export { pushImage } from "./image.ts";
+export { clusterSender, pushImage } from "./image.ts";
 export type { ImageVerbs } from "./image-commands.ts";
 export { imageVerbs } from "./image-verbs.ts";
 export type { ImageVerbOptions } from "./image-verbs.ts";

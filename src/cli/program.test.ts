@@ -62,6 +62,8 @@ describe("runProgram", () => {
       "0",
       "--tls-san",
       "a.example",
+      "--container-runtime-endpoint",
+      "own",
     ]);
     expect(exitStatus).toBe(0);
     expect(calls).toEqual([
@@ -72,6 +74,7 @@ describe("runProgram", () => {
           httpsPort: 0,
           bindAddress: "127.0.0.1",
           tlsSan: ["a.example"],
+          containerRuntimeEndpoint: "own",
           serviceNodePortRange: { from: 30_000, to: 32_767 },
           logLevel: "info",
           witness: false,

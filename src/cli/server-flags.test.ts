@@ -52,6 +52,11 @@ describe("parseServerFlags", () => {
     ],
     ["a port that is a word", { httpPort: "web" }, '--http-port "web" is not allowed: give a port'],
     ["a bind address that is a name", { bindAddress: "here" }, '--bind-address "here" is not'],
+    [
+      "a container runtime without its socket",
+      { containerRuntimeEndpoint: "unix://" },
+      "unix:///run/containerd/containerd.sock, own or none",
+    ],
     ["a range turned round", { serviceNodePortRange: "9-3" }, "--service-node-port-range"],
     ["a range with host bits", { clusterCidr: "127.42.0.1/16" }, "--cluster-cidr"],
     ["an unknown log level", { logLevel: "loud" }, '"debug", "info", "warn", "error"'],
@@ -141,6 +146,14 @@ describe("parseServerFlags", () => {
       defaultUnreachableTolerationSeconds: 0,
       datastoreEndpoint: ["https://192.0.2.7:2379", "https://192.0.2.8:2379"],
     });
+  });
+
+  test("parseServerFlags takes what runs containers from the environment, if no flag tells", () => {
+    const environment = { KUBUN_CONTAINER_RUNTIME_ENDPOINT: "none" };
+    const endpoint = (given: Record<string, unknown>): string | undefined =>
+      parseServerFlags({ ...DEFAULTS, ...given }, environment).containerRuntimeEndpoint;
+    expect(endpoint({})).toBe("none");
+    expect(endpoint({ containerRuntimeEndpoint: "own" })).toBe("own");
   });
 
   test("parseServerFlags never repeats a token in its errors", () => {

@@ -4,6 +4,7 @@ import {
   certificateLifetimeMs,
   certificateName,
   cidr,
+  containerRuntime,
   count,
   directory,
   domain,
@@ -24,6 +25,7 @@ import {
   seconds,
   serverUrl,
   withoutUndefined,
+  withVariables,
 } from "./flag-schemas.ts";
 import type { PortRange } from "./flag-schemas.ts";
 import { findGivenToken, TOKEN_VARIABLE } from "./given-token.ts";
@@ -72,6 +74,8 @@ export interface ServerFlags {
   readonly nodeIp?: string;
   /** Pods this node takes; by its memory when absent. */
   readonly maxPods?: number;
+  /** "own", "none" or "unix:///…"; its own where one is installed, when absent. */
+  readonly containerRuntimeEndpoint?: string;
   /** How long a node may be silent before it counts as lost. */
   readonly nodeMonitorGracePeriodMs?: number;
   /** How long pods stay on a node that is not ready, or out of reach, unless they say otherwise. */
@@ -114,6 +118,7 @@ const shape = {
   nodeName: nodeName.optional(),
   nodeIp: reachableAddress.optional(),
   maxPods: maxPods.optional(),
+  containerRuntimeEndpoint: containerRuntime.optional(),
   nodeMonitorGracePeriod: durationMs.optional(),
   defaultNotReadyTolerationSeconds: seconds.optional(),
   defaultUnreachableTolerationSeconds: seconds.optional(),
@@ -132,7 +137,7 @@ export function parseServerFlags(
   environment: Environment = process.env,
 ): ServerFlags {
   const token = findGivenToken(given, environment);
-  const parsed = parseFlags(shape, { ...given, token });
+  const parsed = parseFlags(shape, withVariables({ ...given, token }, environment));
   const { nodeMonitorGracePeriod, clusterSigningDuration, ...rest } = parsed;
   const flags: ServerFlags = withoutUndefined({
     ...rest,
@@ -223,6 +228,7 @@ export function formatServerFlags(flags: ServerFlags): string[] {
     nodeName: flags.nodeName,
     nodeIp: flags.nodeIp,
     maxPods: flags.maxPods,
+    containerRuntimeEndpoint: flags.containerRuntimeEndpoint,
     nodeMonitorGracePeriod: graceMs === undefined ? undefined : `${graceMs}ms`,
     defaultNotReadyTolerationSeconds: flags.defaultNotReadyTolerationSeconds,
     defaultUnreachableTolerationSeconds: flags.defaultUnreachableTolerationSeconds,

@@ -12,6 +12,7 @@ import type { DnsAddress } from "../dns/index.ts";
 import { createProxy } from "../proxy/index.ts";
 import type { Proxy, ProxyPorts } from "../proxy/index.ts";
 import type { IssuingServer } from "./ask-renewal.ts";
+import { leaveRanges, useRanges } from "./choose-ranges.ts";
 import { readSettings, writeSettings } from "./data-directory.ts";
 import type { ServerRecord } from "./data-directory.ts";
 import { openGround } from "./ground.ts";
@@ -76,6 +77,7 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
   const running = new AbortController();
   const agent: Agent = { flags, ground, joined, link, servers, signal: running.signal };
   keepSettings(agent);
+  await useRanges(joined.settings, ground);
   // At once, so that a second agent on this directory is refused while this one waits for servers.
   recordAgent(agent, { ingressPort: ports.http.port });
   const api = openApi(agent);
@@ -122,6 +124,7 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
       await link.close();
       await images.close();
       removeRecord(ground);
+      if (pods === "end") await leaveRanges(ground.directory);
     },
   };
 }

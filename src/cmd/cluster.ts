@@ -21,7 +21,8 @@ import { readSettings, writeSettings } from "./data-directory.ts";
 import type { DataDirectory, ServerRecord } from "./data-directory.ts";
 import { openDoors } from "./doors.ts";
 import type { Doors } from "./doors.ts";
-import { chooseRanges, openGround } from "./ground.ts";
+import { chooseRanges, leaveRanges } from "./choose-ranges.ts";
+import { openGround } from "./ground.ts";
 import type { Ground } from "./ground.ts";
 import { ensureIngressCertificate } from "./ingress-certificate.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
@@ -66,7 +67,7 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
   const ground = openGround(given);
   const identity = await assumeIdentity(given, ground);
   const flags = agreedFlags(given, identity.joined);
-  const ranges = chooseRanges(flags, ground, identity.joined?.settings);
+  const ranges = await chooseRanges(flags, ground, identity.joined?.settings);
   const doors = await openDoors(flags, ground, identity, ranges);
   const failed = Promise.withResolvers<Error>();
   const store = await openServerStore(flags, ground, identity, doors, failed.resolve);
@@ -108,6 +109,7 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
       await audit?.close();
       removeRecord(ground);
       ranges.release();
+      if (pods === "end") await leaveRanges(ground.directory);
     },
   };
 }

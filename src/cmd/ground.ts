@@ -3,13 +3,11 @@ import { isNodeName, NODE_NAME_RULE, UsageError } from "../cli/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import {
-  claimLoopbackRanges,
   createDisk,
   createLogger,
   systemClock as clock,
   systemRandom as random,
 } from "../os/index.ts";
-import type { AddressRanges, ClaimedRanges } from "../os/index.ts";
 import { createDataDirectory, readSettings } from "./data-directory.ts";
 import type { DataDirectory, Settings } from "./data-directory.ts";
 import { localNodeName } from "./node.ts";
@@ -66,46 +64,6 @@ function machineName(): string {
     `--node-name is missing: the machine's own name, ${JSON.stringify(name)}, cannot be a ` +
       `node's; give ${NODE_NAME_RULE}`,
   );
-}
-
-/**
- * Takes the addresses of pods and Services: those of the cluster that was joined, those of the
- * flags, the former, or free ones. A founder claims them on its machine for all of its cluster.
- */
-export function chooseRanges(
-  flags: ServerFlags,
-  ground: Ground,
-  joined: AddressRanges | undefined,
-): ClaimedRanges {
-  const { settings, logger } = ground;
-  const { clusterCidr, serviceCidr } = flags;
-  const former = rangesIn(settings);
-  if (joined !== undefined) return unclaimed(joined);
-  if (settings.shared === true && former !== undefined) return unclaimed(former);
-  if (clusterCidr !== undefined && serviceCidr !== undefined) {
-    return unclaimed({ clusterCidr, serviceCidr });
-  }
-  const claimed = claimLoopbackRanges(former);
-  if (former !== undefined && former.serviceCidr !== claimed.serviceCidr) {
-    logger.warn("another cluster took this one's address ranges: new addresses are of others", {
-      former,
-      now: { clusterCidr: claimed.clusterCidr, serviceCidr: claimed.serviceCidr },
-    });
-  }
-  return {
-    clusterCidr: clusterCidr ?? claimed.clusterCidr,
-    serviceCidr: serviceCidr ?? claimed.serviceCidr,
-    release: () => claimed.release(),
-  };
-}
-
-function rangesIn({ clusterCidr, serviceCidr }: Settings): AddressRanges | undefined {
-  if (clusterCidr === undefined || serviceCidr === undefined) return undefined;
-  return { clusterCidr, serviceCidr };
-}
-
-function unclaimed({ clusterCidr, serviceCidr }: AddressRanges): ClaimedRanges {
-  return { clusterCidr, serviceCidr, release: () => undefined };
 }
 
 /** The address others are told when the server listens on all of them: the first outer one. */

@@ -3,6 +3,7 @@ import { CommandError } from "../cli/index.ts";
 import { openImageStore } from "../images/index.ts";
 import { silentLogger } from "../lib/index.ts";
 import { isSameProcess, systemClock, systemRandom } from "../os/index.ts";
+import { leaveRanges } from "./choose-ranges.ts";
 import { locateDataDirectory, partsOf, readSettings } from "./data-directory.ts";
 import type { DataDirectory, ServerRecord } from "./data-directory.ts";
 import { createRuntime, podCidrOfFirstNode } from "./node.ts";
@@ -43,6 +44,7 @@ async function endOrphanedPods(directory: DataDirectory): Promise<boolean> {
   const running = containers.filter((container) => container.state === "running");
   await Promise.all(running.map(({ id }) => runtime.stopContainer(id, { gracePeriodMs: 0 })));
   runtime.shutdown();
+  await leaveRanges(directory);
   return running.length > 0;
 }
 

@@ -10,3 +10,5 @@ process.env["KUBUN_WORKER_CODE"] ??= join(
   import.meta.dir,
   "../../node_modules/.cache/kubun-worker",
 );
+// Servers of tests keep off the machine's own network: tests of containers ask for one by the flag.
+process.env["KUBUN_CONTAINER_RUNTIME_ENDPOINT"] ??= "none";

@@ -18,7 +18,7 @@ import {
   RuntimeError,
   type StopOptions,
 } from "../runtime.ts";
-import { AddressPool } from "./address-pool.ts";
+import { AddressPool } from "../address-pool.ts";
 import { ByPod } from "./by-pod.ts";
 import { ComponentRuns, ownAnnotations } from "./component/component-runs.ts";
 import type { EgressGate } from "./component/egress-gate.ts";
