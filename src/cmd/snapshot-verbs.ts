@@ -9,6 +9,7 @@ import type { DataDirectory } from "./data-directory.ts";
 import { connectAsAdmin } from "./join-connection.ts";
 import type { AdminConnection } from "./join-connection.ts";
 import type { GroupVerbOptions } from "./join-verbs.ts";
+import { imagesPathOf, restoreImages, saveImages } from "./snapshot-images.ts";
 import { keysFileOf, restoreKeys, saveKeys } from "./snapshot-keys.ts";
 import { CLUSTER_PATH } from "./join-wire.ts";
 import { findRunningServer } from "./running-cluster.ts";
@@ -24,8 +25,8 @@ export async function saveSnapshot(
   { write }: GroupVerbOptions,
 ): Promise<void> {
   const path = resolve(file);
-  if (existsSync(path)) {
-    throw new UsageError(`${path} exists: give the name of a new file`);
+  for (const taken of [path, imagesPathOf(path)]) {
+    if (existsSync(taken)) throw new UsageError(`${taken} exists: give the name of a new file`);
   }
   const directory = locateDataDirectory(options.dataDir);
   const offline = options.kubeconfig === undefined && findRunningServer(directory) === undefined;
@@ -34,6 +35,8 @@ export async function saveSnapshot(
   try {
     if (offline) await saveOffline(partial, directory);
     else await saveOnline(partial, connectAsAdmin(options));
+    // After the state: an image that the state names was pushed before.
+    await saveImages(path, offline ? directory : connectAsAdmin(options));
     renameSync(partial, path);
   } finally {
     rmSync(partial, { force: true });
@@ -43,7 +46,8 @@ export async function saveSnapshot(
     `saved ${path}; its Secrets are encrypted, and read with ` +
       (keys
         ? `${keysFileOf(path)}: keep the two apart, and that one as safe as the Secrets\n`
-        : "the keys of a server: keep a copy of its tls/ca.key and tls/ca.crt\n"),
+        : "the keys of a server: keep a copy of its tls/ca.key and tls/ca.crt\n") +
+      `its images are in ${imagesPathOf(path)}\n`,
   );
 }
 
@@ -129,6 +133,7 @@ export async function restoreFromSnapshot(
   const { revision } = await restored(() =>
     restoreSnapshot({ snapshot, directory: directory.store, disk: createDisk() }),
   );
+  await restoreImages(snapshot, directory);
   write(
     `restored ${directory.path} to revision ${revision}; start it with: ` +
       `kubun server --data-dir ${directory.path}\n`,

@@ -33,6 +33,7 @@ export { outgoingFetch } from "./outgoing-fetch.ts";
 export { pushContent } from "./push-content.ts";
 export type { SendToRegistry } from "./push-content.ts";
 export { remoteReference } from "./reference.ts";
+export { restoreRegistry, saveRegistry } from "./registry-backup.ts";
 export { RegistrySession } from "./registry-session.ts";
 export type { RegistryRequest, RegistrySessionOptions } from "./registry-session.ts";
 export type { ImageContent } from "./wasm-artifact.ts";

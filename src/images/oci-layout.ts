@@ -9,8 +9,9 @@ import type { ArtifactBlob, ImageContent } from "./wasm-artifact.ts";
 
 /** A file of a layout that is read into memory. */
 const MAX_LAYOUT_FILE_BYTES = 1024 * 1024 * 1024;
-const REF_NAME = "org.opencontainers.image.ref.name";
-const LAYOUT_FILE = "oci-layout";
+export const REF_NAME = "org.opencontainers.image.ref.name";
+export const LAYOUT_FILE = "oci-layout";
+export const LAYOUT_VERSION = { imageLayoutVersion: "1.0.0" };
 
 /** Files of a layout by their path inside it. */
 type LayoutFiles = readonly (readonly [path: string, bytes: Uint8Array])[];
@@ -48,7 +49,7 @@ function layoutFiles(content: ImageContent, tag: string | undefined): LayoutFile
   };
   const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [descriptor] };
   return [
-    [LAYOUT_FILE, json({ imageLayoutVersion: "1.0.0" })],
+    [LAYOUT_FILE, json(LAYOUT_VERSION)],
     ...[...blobs, manifest].map(({ digest, bytes }) => [blobPath(digest), bytes] as const),
     ["index.json", json(index)],
   ];
@@ -124,7 +125,8 @@ function tooLarge(path: string): ImageError {
   return new ImageError("too-large", `${path} has more than ${MAX_LAYOUT_FILE_BYTES} bytes`);
 }
 
-function blobPath(digest: string): string {
+/** Where a layout keeps a blob. */
+export function blobPath(digest: string): string {
   return `blobs/${digest.replace(":", "/")}`;
 }
 

@@ -22,11 +22,7 @@ export async function pushContent(
     const why = `the image has digest ${content.manifest.digest}`;
     throw new ImageError("digest-mismatch", `${formatReference(reference)}: ${why}`);
   }
-  for (const { digest, bytes } of content.blobs) {
-    const existing = await send(`/v2/${repository}/blobs/${digest}`, { method: "HEAD" });
-    await existing.body?.cancel();
-    if (!existing.ok) await pushBlob(send, reference, { digest, bytes });
-  }
+  for (const blob of content.blobs) await pushBlob(send, repository, blob);
   const tag = reference.tag ?? (reference.digest === undefined ? DEFAULT_TAG : wanted);
   const { mediaType, bytes } = content.manifest;
   const response = await send(`/v2/${repository}/manifests/${tag}`, {
@@ -37,14 +33,27 @@ export async function pushContent(
   await expectSuccess(response, `storing ${formatReference(reference)}`);
 }
 
+/** Stores a blob that is a file, unless the repository has it. Throws ImageError. */
+export async function pushFile(
+  send: SendToRegistry,
+  repository: string,
+  digest: string,
+  path: string,
+): Promise<void> {
+  await pushBlob(send, repository, { digest, bytes: Bun.file(path) });
+}
+
 /** In two steps: not every registry takes a blob with the request that begins its upload. */
 async function pushBlob(
   send: SendToRegistry,
-  reference: Reference,
-  blob: { readonly digest: string; readonly bytes: Uint8Array<ArrayBuffer> },
+  repository: string,
+  blob: { readonly digest: string; readonly bytes: Uint8Array<ArrayBuffer> | Blob },
 ): Promise<void> {
+  const existing = await send(`/v2/${repository}/blobs/${blob.digest}`, { method: "HEAD" });
+  await existing.body?.cancel();
+  if (existing.ok) return;
   const what = `storing blob ${blob.digest}`;
-  const begun = await send(`/v2/${reference.repository}/blobs/uploads/`, { method: "POST" });
+  const begun = await send(`/v2/${repository}/blobs/uploads/`, { method: "POST" });
   await expectSuccess(begun, what);
   await begun.body?.cancel();
   const location = begun.headers.get("location");
@@ -61,7 +70,8 @@ async function pushBlob(
 
 const MAX_WORDS = 300;
 
-async function expectSuccess(response: Response, what: string): Promise<void> {
+/** Throws ImageError with the registry's words when it refused. */
+export async function expectSuccess(response: Response, what: string): Promise<void> {
   if (response.ok) return;
   const words = (await response.text()).slice(0, MAX_WORDS);
   const refused = response.status === 401 || response.status === 403;

@@ -24,7 +24,7 @@ export interface RegistrySessionOptions {
 export interface RegistryRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly body?: Uint8Array<ArrayBuffer> | Blob;
   readonly signal?: AbortSignal;
 }
 
