@@ -13,6 +13,8 @@ export interface ClusterDnsOptions {
   readonly logger: Logger;
   /** Where names outside are asked; the machine's resolvers unless given. */
   readonly upstreams?: () => readonly Upstream[];
+  /** Whether another process listens there too, which is about to leave. */
+  readonly sharesPorts?: () => boolean;
 }
 
 export interface ClusterDns {
@@ -43,7 +45,12 @@ export async function listenForDns(
   const responder = new Responder({ zone, forwarder, clock });
   let problem: unknown = new Error("no address to listen on");
   for (const wanted of addresses) {
-    const server = new DnsServer({ responder, clock, logger });
+    const server = new DnsServer({
+      responder,
+      clock,
+      logger,
+      ...(options.sharesPorts === undefined ? {} : { sharesPorts: options.sharesPorts }),
+    });
     try {
       const port = await server.listen(wanted);
       const address = { hostname: wanted.hostname, port };

@@ -1,5 +1,12 @@
 import type { Socket, TCPSocketListener } from "bun";
-import { Outlet, type CancelTimer, type Clock, type Logger } from "../lib/index.ts";
+import {
+  Outlet,
+  sharedDatagramPort,
+  sharedPort,
+  type CancelTimer,
+  type Clock,
+  type Logger,
+} from "../lib/index.ts";
 import type { Responder } from "./responder.ts";
 import { framed } from "./wire-exchange.ts";
 
@@ -18,6 +25,8 @@ export interface DnsServerOptions {
   readonly responder: Responder;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether another process listens there too, which is about to leave. */
+  readonly sharesPorts?: () => boolean;
 }
 
 export interface DnsAddress {
@@ -40,11 +49,18 @@ export class DnsServer {
 
   /** Gives the port, the same for both. Rejects when it cannot be had, and holds nothing then. */
   async listen({ hostname, port }: DnsAddress): Promise<number> {
-    const tcp = Bun.listen<TcpClient>({ hostname, port, socket: this.#tcpHandler() });
+    const shares = this.#options.sharesPorts?.() === true;
+    const tcp = Bun.listen<TcpClient>({
+      hostname,
+      port,
+      ...sharedPort({ shares }),
+      socket: this.#tcpHandler(),
+    });
     try {
       this.#udp = await Bun.udpSocket({
         hostname,
         port: tcp.port,
+        ...sharedDatagramPort({ shares }),
         socket: {
           data: (socket, data, from, address) =>
             void this.#datagram(socket, Buffer.from(data), from, address),

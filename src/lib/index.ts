@@ -29,3 +29,4 @@ export { Outlet } from "./outlet.ts";
 export type { OutletSocket } from "./outlet.ts";
 export { randomInteger, randomUuid, SeededRandom } from "./random.ts";
 export type { Random } from "./random.ts";
+export { sharedDatagramPort, sharedPort } from "./shared-port.ts";

@@ -82,6 +82,11 @@ export interface ProxyOptions {
   readonly zone?: Partial<Omit<ZoneOptions, "view">>;
   /** Looks up names outside of the cluster; the machine's resolver unless given. */
   readonly resolve?: NameResolver;
+  /**
+   * Whether what is listened on now is still listened on by another process of this user, which
+   * allows it and is about to leave.
+   */
+  readonly sharesPorts?: () => boolean;
 }
 
 /** Figures for a status page. */
@@ -104,10 +109,19 @@ export interface ProxyPorts {
 
 export interface Proxy {
   /**
-   * Listens for Ingress traffic, and follows the API until the signal aborts; resolves once the
-   * first table is in use. Rejects when the ingress address cannot be listened on.
+   * Follows the API until the signal aborts, and listens for traffic once the first table is in
+   * use. Rejects when the ingress address cannot be listened on.
    */
   start(signal: AbortSignal): Promise<ProxyPorts>;
+  /**
+   * Leaves the traffic to a successor that listens on the same ports: here nothing new is listened
+   * on from now on, no status is written, and each connection of HTTP ends with its next answer.
+   */
+  retire(): void;
+  /** Ends the listeners of one that retired; connections go on. */
+  stopListening(): void;
+  /** Connections of clients that are still open, of Services and of HTTP. */
+  readonly open: number;
   statistics(): ProxyStatistics;
   /** What went through this proxy to each address of a pod. */
   traffic(): readonly AddressTraffic[];
@@ -157,6 +171,7 @@ class TableProxy implements Proxy {
   #certifiedRules: RoutingTable["ingress"] | undefined;
   #rebuildPending = false;
   #synced = false;
+  #retired = false;
 
   constructor(options: ProxyOptions) {
     const { client, clock, logger, endpointSocket, nodePortAddress, remote } = options;
@@ -184,6 +199,7 @@ class TableProxy implements Proxy {
     this.dial = dial;
     const sleepers = this.#sleepers;
     const shared = { clock, logger, states, dial, sleepers, traffic: this.#traffic };
+    const sharing = options.sharesPorts === undefined ? {} : { sharesPorts: options.sharesPorts };
     this.#ingress = new IngressServer({ ...shared, maxConnections: maxClients });
     this.#egress = new EgressServer({
       ...shared,
@@ -210,16 +226,19 @@ class TableProxy implements Proxy {
     this.#statusWriter = new IngressStatusWriter(client, logger, address);
     this.#services = new ServiceListeners({
       ...shared,
+      ...sharing,
       addresses,
       onBindFailure,
       maxSplices: Math.min(maxConnections, MAX_SPLICES),
     });
-    this.#datagrams = new DatagramListeners({ clock, logger, states, addresses, onBindFailure });
+    this.#datagrams = new DatagramListeners({
+      ...{ clock, logger, states, addresses, onBindFailure },
+      ...sharing,
+    });
   }
 
   async start(signal: AbortSignal): Promise<ProxyPorts> {
     this.#signal = signal;
-    const ports = await this.#listen();
     signal.addEventListener("abort", () => void this.#close(), { once: true });
     const builder = this.#builder;
     await Promise.all([
@@ -246,17 +265,22 @@ class TableProxy implements Proxy {
     ]);
     this.#synced = true;
     this.#rebuild();
+    // Nobody is answered by a table that is not there yet.
+    const ports = await this.#listen();
+    if (signal.aborted) this.stopListening();
     void this.#resyncStatus(signal);
     return ports;
   }
 
   async #listen(): Promise<ProxyPorts> {
-    const { ingress, ingressTls } = this.#options;
-    const ingressPort = this.#ingress.listen(ingress);
+    const { ingress, ingressTls, sharesPorts } = this.#options;
+    const reusePort = sharesPorts?.() === true;
+    const ingressPort = this.#ingress.listen({ ...ingress, reusePort });
     if (ingressTls === undefined) return { ingressPort };
     const ingressTlsPort = await this.#ingress.listenTls({
       ...ingressTls,
       hostname: ingress.hostname,
+      reusePort,
       contextOf: (host) => this.#certificates.contextOf(host),
     });
     return { ingressPort, ingressTlsPort };
@@ -291,6 +315,23 @@ class TableProxy implements Proxy {
 
   drained(): Promise<void> {
     return this.#drained.promise;
+  }
+
+  retire(): void {
+    this.#retired = true;
+    this.#ingress.retire();
+    this.#egress.retire();
+  }
+
+  stopListening(): void {
+    this.#ingress.stopListening();
+    this.#services.stopListening();
+    this.#datagrams.close();
+  }
+
+  get open(): number {
+    const { ingressClients, egressClients, serviceConnections } = this.statistics();
+    return ingressClients + egressClients + serviceConnections;
   }
 
   async #follow<T extends KubeObject>(
@@ -343,11 +384,13 @@ class TableProxy implements Proxy {
     const retired = this.#states.retain(table);
     this.#ingress.update(table, retired);
     this.#egress.update(table, retired);
-    this.#services.update(table);
-    this.#datagrams.update(table);
+    if (!this.#retired) {
+      this.#services.update(table);
+      this.#datagrams.update(table);
+    }
     this.#sleepers.update(table);
     this.#updateCertificates(table);
-    this.#publishStatus();
+    if (!this.#retired) this.#publishStatus();
   }
 
   #updateCertificates({ ingress }: RoutingTable): void {
@@ -379,7 +422,7 @@ class TableProxy implements Proxy {
     const { clock } = this.#options;
     for (;;) {
       await sleep(clock, STATUS_RESYNC_MS, signal);
-      if (signal.aborted) return;
+      if (signal.aborted || this.#retired) return;
       this.#publishStatus();
     }
   }

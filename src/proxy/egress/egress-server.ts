@@ -1,5 +1,5 @@
 import { lookup } from "node:dns/promises";
-import { rmSync } from "node:fs";
+import { renameSync, rmSync } from "node:fs";
 import type { UnixSocketListener } from "bun";
 import { clientHandler, type ClientConnection } from "../l7/client-connection.ts";
 import type { ClientSocket } from "../l7/client-socket.ts";
@@ -13,6 +13,8 @@ import { OutsideTargets, type NameResolver } from "./outside-targets.ts";
 
 /** Connections that one pod's worker may have open; further ones are answered 503. */
 export const MAX_CONNECTIONS_PER_POD = 1_024;
+
+const MADE_SUFFIX = ".new";
 
 /** A worker limits its own requests: these are for workers that do not. */
 const EGRESS_TIMEOUTS = { responseMs: 600_000, idleMs: 300_000 };
@@ -31,7 +33,8 @@ export class EgressServer {
   readonly #front: HttpFront;
   readonly #outside: OutsideTargets;
   readonly #ready = Promise.withResolvers<void>();
-  readonly #listeners = new Set<UnixSocketListener<ClientConnection>>();
+  /** With the paths of their sockets. */
+  readonly #listeners = new Map<UnixSocketListener<ClientConnection>, string>();
   #isReady = false;
   #names: ClusterNames;
 
@@ -44,7 +47,7 @@ export class EgressServer {
       clock: options.clock,
       resolve: options.resolve ?? machineResolver,
       ...(options.traffic === undefined ? {} : { traffic: options.traffic }),
-      retire: (states) => this.#front.retire(states),
+      retire: (states) => this.#front.forget(states),
     });
   }
 
@@ -83,13 +86,17 @@ export class EgressServer {
       if (client !== undefined) own.add(client);
       return client;
     };
-    rmSync(path, { force: true });
+    // Renamed over what is there, so that a pod's next connection finds one or the other; and
+    // Bun, which removes what it listened at, then removes nothing of a successor.
+    const made = `${path}${MADE_SUFFIX}`;
+    rmSync(made, { force: true });
     const listener = Bun.listen<ClientConnection>({
-      unix: path,
+      unix: made,
       allowHalfOpen: true,
       socket: clientHandler(accept),
     });
-    this.#listeners.add(listener);
+    renameSync(made, path);
+    this.#listeners.set(listener, path);
     this.#front.startSweeping();
     return {
       close: () => {
@@ -104,14 +111,26 @@ export class EgressServer {
   /** Requests under way go on with the endpoint they have. */
   update(table: RoutingTable, retired: readonly EndpointState[]): void {
     this.#front.update(table);
-    this.#front.retire(retired);
+    this.#front.forget(retired);
     this.#isReady = true;
     this.#ready.resolve();
   }
 
+  /**
+   * The answers from now on end their connections. A successor has taken the paths: the listeners
+   * behind them are kept for who came before, and end with the process.
+   */
+  retire(): void {
+    this.#listeners.clear();
+    this.#front.retire();
+  }
+
   /** Takes no new connection and lets each one end with the request it is at. */
   drain(): void {
-    for (const listener of this.#listeners) listener.stop(false);
+    for (const [listener, path] of this.#listeners) {
+      listener.stop(false);
+      rmSync(path, { force: true });
+    }
     this.#listeners.clear();
     this.#front.drain();
   }

@@ -1,4 +1,4 @@
-import type { CancelTimer, Clock, Logger } from "../../lib/index.ts";
+import { sharedDatagramPort, type CancelTimer, type Clock, type Logger } from "../../lib/index.ts";
 import type { EndpointState, EndpointStates } from "../net/endpoint-states.ts";
 import { portFor, type WayIn } from "../routing/way-in.ts";
 import type { RoutingTable, ServicePort } from "../routing/routing-table.ts";
@@ -24,6 +24,8 @@ export interface DatagramListenersOptions {
   readonly addresses: ListenerAddresses;
   readonly onBindFailure: (failure: BindFailure) => void;
   readonly maxFlows?: number;
+  /** Whether another process listens there too, which is about to leave. */
+  readonly sharesPorts?: () => boolean;
 }
 
 interface Bound {
@@ -133,6 +135,7 @@ export class DatagramListeners {
       const socket = await Bun.udpSocket({
         hostname: spec.address,
         port: spec.port,
+        ...sharedDatagramPort({ shares: this.#options.sharesPorts?.() === true }),
         socket: {
           data: (_socket, data, port, address) =>
             this.#received({ key: spec.key, bound }, { data, port, address }),

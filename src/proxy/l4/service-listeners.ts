@@ -1,5 +1,5 @@
 import type { Socket, SocketHandler, TCPSocketListener } from "bun";
-import type { CancelTimer, Clock, Logger } from "../../lib/index.ts";
+import { sharedPort, type CancelTimer, type Clock, type Logger } from "../../lib/index.ts";
 import type { EndpointDial } from "../net/endpoint-dialer.ts";
 import type { EndpointStates } from "../net/endpoint-states.ts";
 import { portFor, type WayIn } from "../routing/way-in.ts";
@@ -28,6 +28,8 @@ export interface ServiceListenersOptions {
   readonly onBindFailure: (failure: BindFailure) => void;
   readonly maxSplices?: number;
   readonly sleepers?: Sleepers;
+  /** Whether another process listens there too, which is about to leave. */
+  readonly sharesPorts?: () => boolean;
 }
 
 /** An address that somebody else holds is asked for again this often. */
@@ -101,10 +103,15 @@ export class ServiceListeners {
     return [...this.#failed.values()].some(({ version }) => version.startsWith(prefix));
   }
 
-  close(): void {
+  /** Takes no new connection; those under way go on. */
+  stopListening(): void {
     this.#cancelRetry?.();
     for (const { listener } of this.#bound.values()) listener.stop(false);
     this.#bound.clear();
+  }
+
+  close(): void {
+    this.stopListening();
     for (const splice of this.#context.connections) splice.cut();
   }
 
@@ -118,6 +125,7 @@ export class ServiceListeners {
         hostname: spec.address,
         port: spec.port,
         allowHalfOpen: true,
+        ...sharedPort({ shares: this.#options.sharesPorts?.() === true }),
         socket: this.#handler(spec.key),
       });
       this.#bound.set(spec.key, { listener, portKey: spec.servicePort.key, kind: spec.kind });

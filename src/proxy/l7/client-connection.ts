@@ -14,7 +14,7 @@ import type { ClientSocket } from "./client-socket.ts";
 import { Exchange } from "./exchange.ts";
 import type { EgressErrorCode } from "./egress-error.ts";
 import { forwardedLines, jsonResponse, plainResponse } from "./head-writer.ts";
-import { MAX_REQUEST_HEAD_BYTES, type HttpContext } from "./http-context.ts";
+import { MAX_REQUEST_HEAD_BYTES, RETIRED_IDLE_MS, type HttpContext } from "./http-context.ts";
 import type { RequestRouter } from "./request-target.ts";
 
 /** Bytes a client may send ahead of its turn before its socket is no longer read. */
@@ -185,7 +185,7 @@ export class ClientConnection {
 
   /** Called about once a second. */
   sweep(nowMs: number): void {
-    const { timeouts } = this.#context;
+    const { timeouts, retiredMs } = this.#context;
     const silentMs = nowMs - this.#lastActiveMs;
     switch (this.#state) {
       case "head":
@@ -193,6 +193,8 @@ export class ClientConnection {
           this.#refuse(408, "the request head took too long");
         } else if (silentMs > timeouts.idleMs) {
           this.cut();
+        } else if (Math.min(silentMs, nowMs - (retiredMs ?? nowMs)) > RETIRED_IDLE_MS) {
+          this.#end();
         }
         return;
       case "body":
@@ -302,7 +304,7 @@ export class ClientConnection {
   #begin(head: RequestHead, chunk: Buffer, at: number): number | undefined {
     const body = new BodyReader(head.framing);
     this.#method = head.method;
-    this.#keepAlive = head.keepAlive;
+    this.#keepAlive = head.keepAlive && this.#context.retiredMs === undefined;
     const end = body.consume(chunk, at);
     if (end === BODY_MALFORMED) {
       this.#refuse(400, "malformed chunked body");

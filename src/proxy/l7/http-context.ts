@@ -36,11 +36,20 @@ export const DEFAULT_TIMEOUTS: HttpTimeouts = {
   lingerMs: 2_000,
 };
 
+/** How long, once retired, a connection may be silent that was to be ended by its next answer. */
+export const RETIRED_IDLE_MS = 5_000;
+
 /** What all connections of Ingress share, or all of pods' egress. */
 export interface HttpContext {
   table: RoutingTable;
   /** The listener is closed: connections end with the request they are at. */
   closing: boolean;
+  /**
+   * Since when another process has the listener, by the monotonic clock: each connection is told
+   * with its next answer that it ends, so that no client sends a request into a connection that is
+   * just being closed.
+   */
+  retiredMs: number | undefined;
   /** The monotonic clock as of the last sweep: good enough for timeouts, free to read. */
   coarseNowMs: number;
   readonly clock: Clock;

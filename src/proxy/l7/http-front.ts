@@ -39,6 +39,7 @@ export class HttpFront {
     this.#context = {
       table: { ports: new Map(), ingress: NO_RULES },
       closing: false,
+      retiredMs: undefined,
       coarseNowMs: options.clock.monotonic(),
       clock: options.clock,
       logger: options.logger,
@@ -69,7 +70,7 @@ export class HttpFront {
   }
 
   /** Closes idle connections to endpoints that nothing leads to any more. */
-  retire(states: readonly EndpointState[]): void {
+  forget(states: readonly EndpointState[]): void {
     for (const state of states) this.#context.pool.retire(state);
   }
 
@@ -98,6 +99,11 @@ export class HttpFront {
   /** Watches over timeouts, and calls `also` about once a second, until it is closed. */
   startSweeping(also: () => void = () => undefined): void {
     this.#cancelSweep ??= this.#scheduleSweep(also);
+  }
+
+  /** Lets each connection end with its next answer, or when it is silent for a while. */
+  retire(): void {
+    this.#context.retiredMs ??= this.#context.clock.monotonic();
   }
 
   /** Lets each connection end with the request it is at. */

@@ -15,7 +15,7 @@ export interface IngressServerOptions extends HttpFrontOptions {
 /** Where to listen with TLS, and which certificates are shown there. */
 export type IngressTlsOptions = Pick<
   TlsListenerOptions,
-  "hostname" | "port" | "fallback" | "contextOf"
+  "hostname" | "port" | "reusePort" | "fallback" | "contextOf"
 >;
 
 /** Serves HTTP/1.1 by the rules of the table it was given last, plain and through TLS. */
@@ -36,7 +36,7 @@ export class IngressServer {
   }
 
   /** Answers the port; throws what Bun.listen throws when the address cannot be had. */
-  listen(address: { hostname: string; port: number }): number {
+  listen(address: { hostname: string; port: number; reusePort?: boolean }): number {
     // Nobody is accepted before this function has returned.
     let router: RequestRouter = this.#router({ scheme: "http", port: address.port });
     this.#listener = Bun.listen<ClientConnection>({
@@ -66,7 +66,7 @@ export class IngressServer {
   /** Requests under way go on with the endpoint they have. */
   update(table: RoutingTable, retired: readonly EndpointState[]): void {
     this.#front.update(table);
-    this.#front.retire(retired);
+    this.#front.forget(retired);
   }
 
   /** Requests under way. */
@@ -74,12 +74,22 @@ export class IngressServer {
     return this.#front.busy;
   }
 
-  /** Takes no new connection and lets each one end with the request it is at. */
-  drain(): void {
+  /** The answers from now on end their connections, also of who still comes. */
+  retire(): void {
+    this.#front.retire();
+  }
+
+  /** Takes no new connection; nothing is cut. */
+  stopListening(): void {
     this.#listener?.stop(false);
     this.#listener = undefined;
     this.#tlsListener?.stop();
     this.#tlsListener = undefined;
+  }
+
+  /** Takes no new connection and lets each one end with the request it is at. */
+  drain(): void {
+    this.stopListening();
     this.#front.drain();
   }
 

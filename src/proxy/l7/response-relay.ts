@@ -49,6 +49,7 @@ export class ResponseRelay {
   decideKeepAlive(options: { requestComplete: boolean }): void {
     this.#keepsClient =
       this.#request.keepAlive &&
+      this.#context.retiredMs === undefined &&
       options.requestComplete &&
       this.#head.framing.type !== "until-close" &&
       !this.#unwrap;

@@ -15,6 +15,8 @@ export interface CertificatePair {
 export interface TlsListenerOptions {
   readonly hostname: string;
   readonly port: number;
+  /** Another process of this user, which allows it, listens there too; it is about to leave. */
+  readonly reusePort?: boolean;
   /** For clients that name no host, and for hosts that have no certificate of their own. */
   readonly fallback: CertificatePair;
   /** The certificate for a host as of now, asked at each handshake. */
@@ -63,10 +65,11 @@ export async function listenWithTls(options: TlsListenerOptions): Promise<TlsLis
   return { port, stop: () => void server.close() };
 }
 
-function listening(server: Server, { hostname, port }: TlsListenerOptions): Promise<void> {
+function listening(server: Server, options: TlsListenerOptions): Promise<void> {
+  const { hostname: host, port, reusePort = false } = options;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
-  server.listen(port, hostname, () => {
+  server.listen({ host, port, reusePort }, () => {
     server.off("error", reject);
     server.on("error", () => undefined);
     resolve();
