@@ -4,11 +4,13 @@ import type { EventRecorder } from "../client/index.ts";
 import { ManualClock } from "../lib/index.ts";
 import { eventually } from "../lib/testing/eventually.ts";
 import { ContainerProbes } from "./container-probes.ts";
+import type { CommandOutcome } from "./exec-action.ts";
 import { PodEvents } from "./pod-events.ts";
 
 describe("probes of a container", () => {
   let status = 200;
   let busy = false;
+  let answer: CommandOutcome = { type: "unsupported", message: "exec: no" };
   let answers = true;
   let asked = 0;
   let server: ReturnType<typeof Bun.serve>;
@@ -67,6 +69,7 @@ describe("probes of a container", () => {
       },
       podIp: "127.0.0.1",
       endpoint: () => undefined,
+      run: () => Promise.resolve(answer),
       initially: { ready: false, started: false },
       clock,
       events: new PodEvents(recorder),
@@ -145,10 +148,22 @@ describe("probes of a container", () => {
       expect(asked).toBe(3);
     });
 
-    test("ContainerProbes: what cannot be asked counts as passed and is told", () => {
+    test("ContainerProbes: what cannot be asked counts as passed and is told", async () => {
+      answer = { type: "unsupported", message: "exec: no" };
       const { probes: found } = begin({ readinessProbe: { exec: { command: ["true"] } } });
-      expect(found.ready).toBe(true);
+      await eventually(() => found.ready);
       expect(events[0]).toContain("exec is not supported");
+    });
+
+    test("ContainerProbes: a command that fails is told with what it said", async () => {
+      answer = { type: "exited", exitCode: 1, output: "not yet" };
+      const { probes: found } = begin({ readinessProbe: { exec: { command: ["check"] } } });
+      await eventually(() => events.length === 1);
+      expect(events).toEqual(["Unhealthy: Readiness probe failed: not yet"]);
+      answer = { type: "exited", exitCode: 0, output: "" };
+      await eventually(() => clock.pending === 1);
+      clock.advance(10_000);
+      await eventually(() => found.ready);
     });
 
     test("ContainerProbes: a port nobody listens on fails with the address", async () => {

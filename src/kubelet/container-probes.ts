@@ -12,6 +12,7 @@ export interface ContainerProbesOptions {
   readonly status: ContainerStatus;
   readonly podIp: string;
   readonly endpoint: ProbeTarget["endpoint"];
+  readonly run: ProbeTarget["run"];
   /** What the API server was told before this server began: kept until the first answer. */
   readonly initially: { readonly ready: boolean; readonly started: boolean };
   readonly clock: Clock;
@@ -75,7 +76,6 @@ export class ContainerProbes {
   #begin(kind: ProbeKind): void {
     const probe = this.#probe(kind);
     if (probe === undefined) return;
-    if (probe.exec !== undefined) return this.#unsupported(kind);
     if (kind === "startup" ? this.#started : !this.#started) return;
     const { clock, status } = this.#options;
     const sinceStartMs = clock.now() - (status.startedAt ?? clock.now());
@@ -90,8 +90,8 @@ export class ContainerProbes {
       `${TITLES[kind]} probe of kind exec is not supported for WASM containers, and counts as ` +
       "passed: use httpGet, tcpSocket or grpc";
     this.#tell(message, "ProbeUnsupported");
-    if (kind === "startup") this.#started = true;
-    if (kind === "readiness") this.#ready = true;
+    this.#undecided &&= kind !== "readiness";
+    if (kind !== "liveness") this.#conclude(kind, true);
   }
 
   #probe(kind: ProbeKind): Probe | undefined {
@@ -109,11 +109,12 @@ export class ContainerProbes {
 
   async #ask(kind: ProbeKind, probe: Probe): Promise<void> {
     if (this.#closed) return;
-    const { clock, podIp, container, endpoint } = this.#options;
-    const target = { podIp, container, endpoint };
+    const { clock, podIp, container, endpoint, run } = this.#options;
+    const target = { podIp, container, endpoint, run };
     const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
     const outcome = this.#judge(await runProbe(probe, target, { clock, timeoutMs }));
     if (this.#closed) return;
+    if (outcome.success === "unsupported") return this.#unsupported(kind);
     const again = outcome.success === "unknown" || this.#count(kind, probe, outcome);
     if (again) this.#schedule(kind, probe, Math.max(1, probe.periodSeconds ?? 10) * 1000);
   }
@@ -128,7 +129,7 @@ export class ContainerProbes {
   #count(
     kind: ProbeKind,
     probe: Probe,
-    outcome: Exclude<ProbeOutcome, { readonly success: "unknown" }>,
+    outcome: Exclude<ProbeOutcome, { readonly success: "unknown" | "unsupported" }>,
   ): boolean {
     const { success } = outcome;
     const before = this.#streaks.get(kind);

@@ -1,19 +1,18 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Container, Pod, Service } from "../api/index.ts";
-import { parseQuantity } from "../apimachinery/index.ts";
 import type { Clock, Logger } from "../lib/index.ts";
 import {
   type ContainerConfig,
   type ContainerRuntime,
+  type ImageStatus,
   type PodSandbox,
   RuntimeError,
 } from "../runtime/index.ts";
 import { ConfigError } from "./config-error.ts";
-import { containerResources } from "./container-resources.ts";
-import { containerEnvironment, type PodReferences } from "./environment.ts";
-import { expandVariables } from "./expansion.ts";
+import { containerConfig } from "./container-config.ts";
+import type { PodReferences } from "./environment.ts";
 import type { ImagePuller } from "./image-puller.ts";
+import { execIn } from "./exec-action.ts";
 import { POST_START_HOOK_ERROR, POST_START_LIMIT_MS, runLifecycleHook } from "./lifecycle-hook.ts";
 import { DEFAULT_GRACE_PERIOD_SECONDS, type PodAction } from "./pod-actions.ts";
 import type { PodEvents } from "./pod-events.ts";
@@ -33,6 +32,9 @@ export interface ContainerStarterOptions {
   readonly hostIp: string;
   readonly allocatable: Allocatable;
   readonly services: () => readonly Service[];
+  /** The runtime that was asked for by hand for a container. */
+  readonly handlerOf: (pod: Pod, container: Container) => string | undefined;
+  readonly clusterDomain: string;
 }
 
 export interface StartRequest {
@@ -63,9 +65,11 @@ export class ContainerStarter {
     const { pod, container, signal, references } = request;
     const { runtime, puller, events } = this.#options;
     const begunMs = this.#options.clock.monotonic();
-    await puller.ensure(pod, container, { references, signal });
+    const handler = this.#options.handlerOf(pod, container);
+    const named = handler === undefined ? {} : { handler };
+    const image = await puller.ensure(pod, container, { references, signal, ...named });
     const pulledMs = this.#options.clock.monotonic();
-    const id = await this.#create(request);
+    const id = await this.#create(request, image, named);
     events.container(pod, container.name, "Normal", "Created", "Container created");
     const createdMs = this.#options.clock.monotonic();
     try {
@@ -94,7 +98,8 @@ export class ContainerStarter {
     if (hook === undefined) return;
     const { runtime, clock, events } = this.#options;
     const endpoint = (ip: string, port: number) => runtime.endpoint(ip, port);
-    const target = { podIp: sandbox.ip, container, endpoint };
+    const run = execIn(runtime, id);
+    const target = { podIp: sandbox.ip || this.#options.hostIp, container, endpoint, run };
     const limitMs = hook.sleep === undefined ? POST_START_LIMIT_MS : Number.POSITIVE_INFINITY;
     const limits = { clock, limitMs, signal };
     const failed = await runLifecycleHook(hook, target, limits);
@@ -113,10 +118,15 @@ export class ContainerStarter {
     return podLogDirectory(this.#options.logDirectory, pod);
   }
 
-  async #create(request: StartRequest): Promise<string> {
+  async #create(
+    request: StartRequest,
+    image: ImageStatus,
+    named: { readonly handler?: string },
+  ): Promise<string> {
+    const logDirectory = this.podLogDirectory(request.pod);
     let config: ContainerConfig;
     try {
-      config = this.#config(request);
+      config = containerConfig({ ...request, image, ...named }, { ...this.#options, logDirectory });
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       throw this.#failure(request, "CreateContainerConfigError", error);
@@ -135,41 +145,5 @@ export class ContainerStarter {
     const { message } = error as Error;
     this.#options.events.container(pod, container.name, "Warning", "Failed", `Error: ${message}`);
     return new StartFailure(reason, message, { cause: error, retryAfterMs: INITIAL_BACKOFF_MS });
-  }
-
-  #config({ pod, container, sandbox, action, references }: StartRequest): ContainerConfig {
-    const { hostIp, allocatable, services, volumes } = this.#options;
-    const env = containerEnvironment({
-      pod,
-      container,
-      addresses: { podIp: sandbox.ip, hostIp },
-      allocatable,
-      references,
-      services: services(),
-    });
-    const variables = new Map(env);
-    const expand = (text: string): string => expandVariables(text, (name) => variables.get(name));
-    const directory = join(this.podLogDirectory(pod), container.name);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const memory = container.resources?.limits?.["memory"];
-    const { command, args } = container;
-    return {
-      name: container.name,
-      attempt: action.attempt,
-      image: container.image ?? "",
-      ...(command === undefined ? {} : { command: command.map(expand) }),
-      ...(args === undefined ? {} : { args: args.map(expand) }),
-      env,
-      mounts: volumes.mounts(pod, container, variables),
-      ports: (container.ports ?? []).map(({ name, containerPort, protocol }) => ({
-        ...(name === undefined ? {} : { name }),
-        port: containerPort,
-        protocol: protocol === "UDP" || protocol === "SCTP" ? protocol : "TCP",
-      })),
-      logPath: join(directory, `${action.attempt}.log`),
-      ...(memory === undefined ? {} : { memoryLimitBytes: parseQuantity(memory).value() }),
-      resources: containerResources(pod, container),
-      annotations: action.annotations,
-    };
   }
 }

@@ -9,6 +9,7 @@ import { rfc3339 } from "../apimachinery/index.ts";
 import type { ContainerStatus } from "../runtime/index.ts";
 import type { Waiting } from "./pod-actions.ts";
 import {
+  containerIdOf,
   instancesOf,
   isInitContainer,
   isSidecar,
@@ -25,7 +26,7 @@ export interface ContainerNotes {
   readonly started: ReadonlySet<string>;
   /** Termination messages taken from logs, by container id. */
   readonly messages: ReadonlyMap<string, string>;
-  /** `wasi` of `wasi://<id>`. */
+  /** `wasi` of `wasi://<id>`, where a container does not say whose it is. */
   readonly scheme: string;
 }
 
@@ -50,7 +51,7 @@ export function containerStatusOf(
     name,
     image: container.image ?? "",
     imageID: current?.imageRef ?? "",
-    ...(current === undefined ? {} : { containerID: `${notes.scheme}://${current.id}` }),
+    ...(current === undefined ? {} : { containerID: containerIdOf(current, notes.scheme) }),
     restartCount: current?.attempt ?? known?.restartCount ?? 0,
     ready,
     started: init && !isSidecar(container) && ready ? false : started,
@@ -93,7 +94,7 @@ function terminatedState(container: ContainerStatus, notes: ContainerNotes): Con
     ...(message === undefined || message === "" ? {} : { message }),
     startedAt: rfc3339(startedAt ?? createdAt),
     finishedAt: rfc3339(finishedAt ?? createdAt),
-    containerID: `${notes.scheme}://${id}`,
+    containerID: containerIdOf(container, notes.scheme),
   };
   return { terminated };
 }

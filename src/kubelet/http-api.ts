@@ -8,6 +8,7 @@ import { podContainers, recordedStatus } from "./pod-runtime-state.ts";
 import { resourceMetrics } from "./resource-metrics.ts";
 import type { ResourceUsage } from "./resource-usage.ts";
 import { statsSummary } from "./stats-api.ts";
+import { addStreamRoutes } from "./stream-api.ts";
 
 export interface HttpApiOptions {
   readonly runtime: ContainerRuntime;
@@ -25,6 +26,7 @@ export function createHttpApi(options: HttpApiOptions): Hono {
     context.json({ kind: "PodList", apiVersion: "v1", metadata: {}, items: options.pods() }),
   );
   app.get("/containerLogs/:namespace/:pod/:container", (context) => serveLog(context, options));
+  addStreamRoutes(app, options);
   const { nodeName, pods, usage } = options;
   app.get("/stats/summary", async (context) =>
     context.json(statsSummary(nodeName, pods(), await usage.report())),

@@ -13,6 +13,13 @@ export interface ImagePullerOptions {
   readonly events: PodEvents;
 }
 
+export interface EnsureOptions {
+  readonly references: PodReferences;
+  readonly signal: AbortSignal;
+  /** A runtime that was asked for by hand. */
+  readonly handler?: string;
+}
+
 interface Failed {
   readonly delayMs: number;
   readonly until: number;
@@ -29,21 +36,22 @@ export class ImagePuller {
   readonly #options: ImagePullerOptions;
   /** `uid/image` → when to try again. */
   readonly #failed = new Map<string, Failed>();
+  /** Pulls that began before the pod's sandbox, to tell what the image is: their events are told. */
+  readonly #begun = new Map<string, "pulling" | ImageStatus>();
 
   constructor(options: ImagePullerOptions) {
     this.#options = options;
   }
 
   /** Throws {@link StartFailure} with the waiting reason and when to try again. */
-  async ensure(
-    pod: Pod,
-    container: Container,
-    options: { readonly references: PodReferences; readonly signal: AbortSignal },
-  ): Promise<ImageStatus> {
+  async ensure(pod: Pod, container: Container, options: EnsureOptions): Promise<ImageStatus> {
     const { runtime, events } = this.#options;
     const image = container.image ?? "";
     const policy = container.imagePullPolicy ?? "IfNotPresent";
-    const present = await this.#present(pod, container, image);
+    const begun = this.#begun.get(this.#key(pod, image));
+    this.#begun.delete(this.#key(pod, image));
+    if (typeof begun === "object") return begun;
+    const present = await this.#present(pod, container, image, options.handler);
     if (present !== undefined && policy !== "Always") {
       const found = "already present on machine and can be accessed by the pod";
       const text = `Container image "${image}" ${found}`;
@@ -57,13 +65,15 @@ export class ImagePuller {
       throw new StartFailure("ErrImageNeverPull", message, { retryAfterMs: INITIAL_BACKOFF_MS });
     }
     this.#refuseEarly(pod, container, image);
-    events.container(pod, container.name, "Normal", "Pulling", `Pulling image "${image}"`);
+    if (begun !== "pulling") this.#tellPulling(pod, container);
+    const { handler } = options;
     const auth = pullCredentials(pod, image, options.references);
     const begunMs = this.#options.clock.monotonic();
     try {
       const pulled = await runtime.pullImage(image, {
         signal: options.signal,
         ...(auth === undefined ? {} : { auth }),
+        ...(handler === undefined ? {} : { handler }),
       });
       this.#failed.delete(this.#key(pod, image));
       this.#tellPulled(pod, container, pulled, this.#options.clock.monotonic() - begunMs);
@@ -73,13 +83,55 @@ export class ImagePuller {
     }
   }
 
-  forget(uid: string): void {
-    for (const key of this.#failed.keys()) if (key.startsWith(`${uid}/`)) this.#failed.delete(key);
+  /**
+   * Finds out what an image is before the pod has a place to run in, by pulling as much of it as
+   * that takes: a module whole, of a container image its manifest. Throws {@link StartFailure}.
+   */
+  async identify(pod: Pod, container: Container, options: EnsureOptions): Promise<void> {
+    const { runtime, clock } = this.#options;
+    const image = container.image ?? "";
+    const key = this.#key(pod, image);
+    if ((await this.#present(pod, container, image, options.handler)) !== undefined) return;
+    if (container.imagePullPolicy === "Never") {
+      await this.ensure(pod, container, options);
+      return;
+    }
+    this.#refuseEarly(pod, container, image);
+    if (!this.#begun.has(key)) this.#tellPulling(pod, container);
+    this.#begun.set(key, "pulling");
+    const auth = pullCredentials(pod, image, options.references);
+    const begunMs = clock.monotonic();
+    try {
+      const found = await runtime.pullImage(image, {
+        signal: options.signal,
+        kindOnly: true,
+        ...(auth === undefined ? {} : { auth }),
+      });
+      if (found.kind !== "wasm") return;
+      this.#tellPulled(pod, container, found, clock.monotonic() - begunMs);
+      this.#begun.set(key, found);
+      this.#failed.delete(key);
+    } catch (error) {
+      this.#begun.delete(key);
+      throw this.#failure(pod, container, image, error);
+    }
   }
 
-  async #present(pod: Pod, container: Container, image: string): Promise<ImageStatus | undefined> {
+  forget(uid: string): void {
+    for (const known of [this.#failed, this.#begun]) {
+      for (const key of known.keys()) if (key.startsWith(`${uid}/`)) known.delete(key);
+    }
+  }
+
+  async #present(
+    pod: Pod,
+    container: Container,
+    image: string,
+    handler: string | undefined,
+  ): Promise<ImageStatus | undefined> {
     try {
-      return await this.#options.runtime.imageStatus(image);
+      const named = handler === undefined ? {} : { handler };
+      return await this.#options.runtime.imageStatus(image, named);
     } catch (error) {
       throw this.#failure(pod, container, image, error);
     }
@@ -95,6 +147,10 @@ export class ImagePuller {
     events.container(pod, container.name, "Warning", "Failed", "Error: ImagePullBackOff");
     const message = `${text}: ErrImagePull: ${failed.message}`;
     throw new StartFailure("ImagePullBackOff", message, { retryAfterMs: failed.until - now });
+  }
+
+  #tellPulling(pod: Pod, { name, image = "" }: Container): void {
+    this.#options.events.container(pod, name, "Normal", "Pulling", `Pulling image "${image}"`);
   }
 
   #tellPulled(pod: Pod, container: Container, image: ImageStatus, tookMs: number): void {

@@ -2,6 +2,7 @@ import type { Pod } from "../api/index.ts";
 import type { Client } from "../client/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { ContainerRuntime } from "../runtime/index.ts";
+import type { ClusterDns } from "./pod-dns.ts";
 
 export interface NodeCapacity {
   readonly cpuMillis: number;
@@ -49,6 +50,8 @@ export interface KubeletOptions {
     readonly machineId?: string;
     readonly bootId?: string;
   };
+  /** Where containers find the cluster's names. */
+  readonly clusterDns?: ClusterDns;
   /** How often what pods take of the disk is compared with their limits; default 10 s. */
   readonly localStorageIntervalMs?: number;
   /** Port of the kubelet's HTTP API for status.daemonEndpoints; none is told without it. */

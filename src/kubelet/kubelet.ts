@@ -29,6 +29,8 @@ import { PodVolumes } from "./pod-volumes.ts";
 import { type PodMemory, PodWorker } from "./pod-worker.ts";
 import { ReferenceCache } from "./reference-cache.ts";
 import { ResourceUsage } from "./resource-usage.ts";
+import { DEFAULT_DOMAIN } from "./sandbox-config.ts";
+import { SandboxStarter } from "./sandbox-starter.ts";
 import { ServiceAccountPodTokens } from "./service-account-token.ts";
 import { StatusWriter } from "./status-writer.ts";
 
@@ -272,7 +274,14 @@ class NodeAgent implements Kubelet {
     const uid = pod.metadata.uid ?? "";
     const onChange = (): void => this.#workers.get(uid)?.poke();
     const isBusy = (): boolean => this.#sync.isBusy;
-    const probes = new PodProbes({ runtime, clock, events: this.#events, onChange, isBusy });
+    const probes = new PodProbes({
+      runtime,
+      clock,
+      events: this.#events,
+      onChange,
+      isBusy,
+      hostIp: this.#options.nodeAddress,
+    });
     const memory: PodMemory = {
       uid,
       pod,
@@ -404,16 +413,32 @@ class NodeAgent implements Kubelet {
       allocatable: capacity,
     };
     const services = () => this.#services.lister.list();
+    const { clusterDns } = this.#options;
+    const puller = this.#puller;
+    const sandboxes = new SandboxStarter({
+      runtime,
+      puller,
+      handlerOf: (name) => this.#runtimeClasses.lister.get("", name)?.handler,
+      ...(clusterDns === undefined ? {} : { clusterDns }),
+      podLogDirectory: (pod) => podLogDirectory(logDirectory, pod),
+    });
     return new PodSync({
       ...shared,
       references: this.#references,
       tokens: this.#tokens,
       statuses: this.#statuses,
-      starter: new ContainerStarter({ ...shared, puller: this.#puller, logDirectory, services }),
+      sandboxes,
+      starter: new ContainerStarter({
+        ...shared,
+        puller,
+        logDirectory,
+        services,
+        handlerOf: (pod, container) => sandboxes.handlerOf(pod, container),
+        clusterDomain: clusterDns?.domain ?? DEFAULT_DOMAIN,
+      }),
       termination: new PodTermination({ ...shared, closing: this.#closing.signal }),
       ...(onReadiness === undefined ? {} : { onReadiness }),
       refuse: (pod) => this.#refuse(pod),
-      handlerOf: (name) => this.#runtimeClasses.lister.get("", name)?.handler,
     });
   }
 }

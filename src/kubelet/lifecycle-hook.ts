@@ -1,5 +1,6 @@
 import type { LifecycleHandler } from "../api/index.ts";
 import { type Clock, sleep } from "../lib/index.ts";
+import type { CommandOutcome } from "./exec-action.ts";
 import { type ProbeTarget, runProbe } from "./probe-action.ts";
 
 /** The waiting reason of a container whose postStart hook failed. */
@@ -27,6 +28,39 @@ export async function runLifecycleHook(
     const outcome = await runProbe({ httpGet: hook.httpGet }, target, limits);
     return outcome.success === false ? outcome.message : undefined;
   }
-  if (hook.exec !== undefined) return "exec: a WASM container runs one program and no commands";
-  return "a hook is an httpGet or a sleep";
+  if (hook.exec !== undefined)
+    return runCommand(hook.exec.command ?? [], target, { clock, limitMs, signal });
+  return "a hook is an exec, an httpGet or a sleep";
+}
+
+/** Without a limit of its own a command has the rest of a day. */
+const LONGEST_COMMAND_MS = 86_400_000;
+
+async function runCommand(
+  command: readonly string[],
+  { run }: ProbeTarget,
+  limits: { readonly clock: Clock; readonly limitMs: number; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  const timeoutMs = Math.min(limits.limitMs, LONGEST_COMMAND_MS);
+  const ended = await run(command, { timeoutMs });
+  return limits.signal.aborted ? undefined : failureOf(command, ended, timeoutMs);
+}
+
+function failureOf(
+  command: readonly string[],
+  ended: CommandOutcome,
+  timeoutMs: number,
+): string | undefined {
+  switch (ended.type) {
+    case "exited": {
+      if (ended.exitCode === 0) return undefined;
+      const text = ended.output.trimEnd();
+      return `command '${command.join(" ")}' exited with ${ended.exitCode}: ${text}`;
+    }
+    case "timed-out":
+      return `command '${command.join(" ")}' timed out after ${timeoutMs / 1000}s`;
+    case "unsupported":
+    case "failed":
+      return ended.message;
+  }
 }

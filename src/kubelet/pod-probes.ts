@@ -2,8 +2,10 @@ import type { Pod } from "../api/index.ts";
 import type { Clock } from "../lib/index.ts";
 import type { ContainerRuntime } from "../runtime/index.ts";
 import { ContainerProbes } from "./container-probes.ts";
+import { execIn } from "./exec-action.ts";
 import type { PodEvents } from "./pod-events.ts";
 import {
+  containerIdOf,
   podContainers,
   type PodRuntimeState,
   readySandbox,
@@ -16,6 +18,8 @@ export interface PodProbesOptions {
   readonly events: PodEvents;
   readonly onChange: () => void;
   readonly isBusy: () => boolean;
+  /** Where pods on the machine's own network are. */
+  readonly hostIp: string;
 }
 
 export interface ProbeResults {
@@ -42,14 +46,15 @@ export class PodProbes {
       if (status.state !== "running" || container === undefined) continue;
       running.add(status.id);
       if (this.#byContainer.has(status.id)) continue;
-      const { runtime, clock, events, onChange, isBusy } = this.#options;
+      const { runtime, clock, events, onChange, isBusy, hostIp } = this.#options;
       const probes = new ContainerProbes({
         pod,
         container,
         status,
-        podIp: readySandbox(observed)?.ip ?? "",
+        podIp: readySandbox(observed)?.ip || hostIp,
+        run: execIn(runtime, status.id),
         endpoint: (ip, port) => runtime.endpoint(ip, port),
-        initially: recorded(pod, status.name, `${runtime.name}://${status.id}`),
+        initially: recorded(pod, status.name, containerIdOf(status, runtime.name)),
         clock,
         events,
         onChange,

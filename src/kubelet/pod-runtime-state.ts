@@ -44,3 +44,8 @@ export function recordedStatus(pod: Pod, name: string): ApiContainerStatus | und
   }
   return undefined;
 }
+
+/** `containerd://…`: a container as a pod's status names it. */
+export function containerIdOf({ id, runtime }: ContainerStatus, scheme: string): string {
+  return `${runtime ?? scheme}://${id}`;
+}

@@ -31,7 +31,9 @@ export function podStatusOf(input: PodStatusInput): PodStatus {
   const init = (pod.spec?.initContainers ?? []).map(view);
   const main = (pod.spec?.containers ?? []).map(view);
   const ephemeral = (pod.spec?.ephemeralContainers ?? []).map(view);
-  const ip = readySandbox(observed)?.ip ?? previous.podIP;
+  const sandbox = readySandbox(observed);
+  // On the machine's own network there is no other address.
+  const ip = sandbox === undefined ? previous.podIP : sandbox.ip || hostIp;
   const phase = finalPhase(input, init, main);
   return {
     phase,

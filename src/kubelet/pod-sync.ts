@@ -23,6 +23,7 @@ import { type PodVolumes, VolumeError } from "./pod-volumes.ts";
 import type { PodMemory, SyncResult } from "./pod-worker.ts";
 import type { ReferenceCache } from "./reference-cache.ts";
 import { INITIAL_BACKOFF_MS } from "./restart-backoff.ts";
+import { ImageFailure, type SandboxStarter } from "./sandbox-starter.ts";
 import type { ServiceAccountPodTokens } from "./service-account-token.ts";
 import { StartFailure } from "./start-failure.ts";
 import type { StatusWriter } from "./status-writer.ts";
@@ -34,6 +35,7 @@ export interface PodSyncOptions {
   readonly volumes: PodVolumes;
   readonly tokens: ServiceAccountPodTokens;
   readonly starter: ContainerStarter;
+  readonly sandboxes: SandboxStarter;
   readonly termination: PodTermination;
   readonly statuses: StatusWriter;
   readonly events: PodEvents;
@@ -45,8 +47,6 @@ export interface PodSyncOptions {
   readonly onReadiness?: (pod: Pod, readiness: { readonly ready: boolean }) => void;
   /** Why the node does not take the pod; undefined: it does. */
   readonly refuse: (pod: Pod) => Refusal | undefined;
-  /** The handler behind a RuntimeClass; undefined: there is no such class. */
-  readonly handlerOf: (runtimeClassName: string) => string | undefined;
 }
 
 /** Plans in a row in one sync; a pod that needs more gets its next turn at once. */
@@ -201,7 +201,7 @@ export class PodSync {
     const { runtime, termination } = this.#options;
     switch (action.type) {
       case "create-sandbox":
-        return this.#createSandbox(memory, action.attempt);
+        return this.#createSandbox(memory, action.attempt, references);
       case "remove-container":
         await runtime.removeContainer(action.containerId);
         removeLog(observed, action.containerId);
@@ -231,36 +231,32 @@ export class PodSync {
     return true;
   }
 
-  async #createSandbox(memory: PodMemory, attempt: number): Promise<boolean> {
-    const { runtime, events, clock, handlerOf } = this.#options;
-    const { pod } = memory;
-    const { name = "", namespace = "", uid = "", annotations = {} } = pod.metadata;
-    const className = pod.spec?.runtimeClassName;
-    const handler = className === undefined ? undefined : handlerOf(className);
-    let problem = `RuntimeClass "${className}" not found`;
-    if (className === undefined || handler !== undefined) {
-      try {
-        const account = pod.spec?.serviceAccountName;
-        const config = {
-          name,
-          namespace,
-          uid,
-          attempt,
-          annotations,
-          ...(account === undefined ? {} : { serviceAccount: account }),
-        };
-        await runtime.runPodSandbox(handler === undefined ? config : { ...config, handler });
-        memory.failures.delete("");
-        return true;
-      } catch (error) {
-        problem = (error as Error).message;
+  async #createSandbox(
+    memory: PodMemory,
+    attempt: number,
+    references: PodReferences,
+  ): Promise<boolean> {
+    const { events, clock, sandboxes } = this.#options;
+    const { pod, failures, interruption } = memory;
+    const now = clock.now();
+    if ([...failures.values()].some(({ retryAt }) => now < retryAt)) return false;
+    failures.clear();
+    try {
+      const { signal } = interruption;
+      await sandboxes.start(pod, attempt, { references, signal });
+      return true;
+    } catch (error) {
+      if (error instanceof ImageFailure) {
+        const { container, failure } = error;
+        failures.set(container, { failure, retryAt: now + failure.retryAfterMs });
+        return false;
       }
+      const message = `Failed to create pod sandbox: ${(error as Error).message}`;
+      events.pod(pod, "Warning", "FailedCreatePodSandBox", message);
+      const failure = new StartFailure("", message, { retryAfterMs: INITIAL_BACKOFF_MS });
+      failures.set("", { failure, retryAt: now + INITIAL_BACKOFF_MS });
+      return false;
     }
-    const message = `Failed to create pod sandbox: ${problem}`;
-    events.pod(pod, "Warning", "FailedCreatePodSandBox", message);
-    const failure = new StartFailure("", message, { retryAfterMs: INITIAL_BACKOFF_MS });
-    memory.failures.set("", { failure, retryAt: clock.now() + INITIAL_BACKOFF_MS });
-    return false;
   }
 
   async #start(
@@ -276,7 +272,8 @@ export class PodSync {
     const container = podContainers(pod).find(({ name }) => name === action.name);
     const sandbox = readySandbox(observed);
     if (container === undefined || sandbox === undefined) return false;
-    if (!(await this.#prepareVolumes(memory, sandbox.ip, references))) return false;
+    if (!(await this.#prepareVolumes(memory, sandbox.ip || this.#options.hostIp, references)))
+      return false;
     this.#tellWaiting(memory, observed);
     this.#starting++;
     try {
@@ -331,7 +328,8 @@ export class PodSync {
     }
     const sandbox = readySandbox(observed);
     const runs = observed.containers.some(({ state }) => state === "running");
-    if (sandbox !== undefined && runs) await this.#prepareVolumes(memory, sandbox.ip, references);
+    if (sandbox !== undefined && runs)
+      await this.#prepareVolumes(memory, sandbox.ip || this.#options.hostIp, references);
   }
 
   /** What an evicted pod filled the disk with goes when nobody writes there any more. */
@@ -390,7 +388,8 @@ export class PodSync {
     for (const status of observed.containers) {
       const container = specs.get(status.name);
       if (container === undefined || memory.messages.has(status.id)) continue;
-      const message = await terminationMessage(container, status);
+      const directory = this.#options.volumes.podDirectory(memory.pod);
+      const message = await terminationMessage(container, status, directory);
       if (message !== undefined) memory.messages.set(status.id, message);
     }
     const present = new Set(observed.containers.map(({ id }) => id));

@@ -1,7 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import type { Client } from "../client/index.ts";
 import { drainMicrotasks, ManualClock } from "../lib/index.ts";
-import type { ContainerRuntime, ContainerStatus, StopOptions } from "../runtime/index.ts";
+import {
+  type ContainerRuntime,
+  type ContainerStatus,
+  RuntimeError,
+  type StopOptions,
+} from "../runtime/index.ts";
 import { PodEvents } from "./pod-events.ts";
 import { endedPhase, PodTermination } from "./pod-termination.ts";
 import { PodVolumes } from "./pod-volumes.ts";
@@ -18,6 +23,7 @@ function setUp() {
       return stopped.promise;
     },
     endpoint: () => undefined,
+    execSync: () => Promise.reject(new RuntimeError("unsupported", "exec: no second program")),
   } as unknown as ContainerRuntime;
   const termination = new PodTermination({
     client: {} as Client,
@@ -28,6 +34,7 @@ function setUp() {
     }),
     volumes: new PodVolumes("/nonexistent"),
     clock,
+    hostIp: "127.0.0.1",
     closing: closing.signal,
   });
   const status = { id: "app#0", name: "app", state: "running" } as ContainerStatus;
@@ -57,7 +64,13 @@ function sidecarPod() {
     },
   } as unknown as ContainerRuntime;
   const closing = new AbortController().signal;
-  const made = { client: {} as Client, volumes: new PodVolumes("/nonexistent"), clock, closing };
+  const made = {
+    client: {} as Client,
+    volumes: new PodVolumes("/nonexistent"),
+    clock,
+    hostIp: "127.0.0.1",
+    closing,
+  };
   const recorder = new PodEvents({ event: () => undefined, flushed: () => Promise.resolve() });
   const stopping = new PodTermination({ ...made, runtime, events: recorder });
   const containers = ["first", "second", "app"].map(
@@ -87,7 +100,7 @@ describe("PodTermination", () => {
     const { stops, stop, stopped, events } = setUp();
     stopped.resolve();
     await stop({ exec: { command: ["x"] } }, 5);
-    expect(events[1]).toContain("FailedPreStopHook: PreStopHook failed: exec: a WASM container");
+    expect(events[1]).toContain("FailedPreStopHook: PreStopHook failed: exec: no second program");
     expect(stops).toEqual([{ gracePeriodMs: 5000 }]);
   });
 

@@ -3,6 +3,7 @@ import type { Container, Pod, PodStatus } from "../api/index.ts";
 import { type Client, isConflict, isNotFound, PODS } from "../client/index.ts";
 import { type Clock, sleep } from "../lib/index.ts";
 import type { ContainerRuntime, ContainerStatus } from "../runtime/index.ts";
+import { execIn } from "./exec-action.ts";
 import type { PodEvents } from "./pod-events.ts";
 import { runLifecycleHook } from "./lifecycle-hook.ts";
 import {
@@ -19,6 +20,7 @@ export interface PodTerminationOptions {
   readonly events: PodEvents;
   readonly volumes: PodVolumes;
   readonly clock: Clock;
+  readonly hostIp: string;
   /** Aborts when the kubelet ends: containers are then left to end on their own. */
   readonly closing: AbortSignal;
 }
@@ -75,8 +77,9 @@ export class PodTermination {
     const begunMs = clock.monotonic();
     const leftMs = (): number => graceSeconds * 1000 - (clock.monotonic() - begunMs);
     if (container !== undefined && graceSeconds > 0) {
-      const ip = readySandbox(observed)?.ip ?? "";
-      await unlessAborted(this.#preStop(pod, container, ip, graceSeconds * 1000), closing);
+      const ip = readySandbox(observed)?.ip || this.#options.hostIp;
+      const target = { container, ip, id: status.id };
+      await unlessAborted(this.#preStop(pod, target, graceSeconds * 1000), closing);
     }
     if (turn !== undefined) await unlessAborted(this.#turn(turn, leftMs()), closing);
     const least = graceSeconds > 0 ? Math.min(graceSeconds * 1000, MINIMUM_GRACE_MS) : 0;
@@ -114,12 +117,16 @@ export class PodTermination {
     }
   }
 
-  async #preStop(pod: Pod, container: Container, podIp: string, limitMs: number): Promise<void> {
+  async #preStop(
+    pod: Pod,
+    { container, ip: podIp, id }: { container: Container; ip: string; id: string },
+    limitMs: number,
+  ): Promise<void> {
     const hook = container.lifecycle?.preStop;
     if (hook === undefined) return;
     const { clock, runtime, events, closing } = this.#options;
     const endpoint = (ip: string, port: number) => runtime.endpoint(ip, port);
-    const target = { podIp, container, endpoint };
+    const target = { podIp, container, endpoint, run: execIn(runtime, id) };
     const failed = await runLifecycleHook(hook, target, { clock, limitMs, signal: closing });
     if (failed === undefined) return;
     const message = `PreStopHook failed: ${failed}`;

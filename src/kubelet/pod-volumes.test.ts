@@ -112,7 +112,7 @@ describe("volumes of a pod", () => {
         const pod: Pod = { metadata: { uid: "u" }, spec };
         const volumeMounts = [{ name: "v", mountPath: "/x/y", ...mount }];
         const container = { name: "c", volumeMounts };
-        return volumes.mounts(pod, container, new Map())[0];
+        return volumes.mounts(pod, container, { env: new Map(), kind: "wasm" })[0];
       };
       const own = { guestPath: "/x/y", hostPath: root, readOnly: false };
       expect(mounted(root, {})).toEqual(own);
@@ -209,7 +209,10 @@ describe("volumes of a pod", () => {
           },
         },
       ]);
-      const [mount] = all.mounts(pod, container([{ name: "p", mountPath: "/p" }]), new Map());
+      const [mount] = all.mounts(pod, container([{ name: "p", mountPath: "/p" }]), {
+        env: new Map(),
+        kind: "wasm",
+      });
       expect(mount).toMatchObject({ guestPath: "/p", readOnly: true });
       const read = (path: string) => readFileSync(join(mount?.hostPath ?? "", path), "utf8");
       expect(read("words/first")).toBe("1");
@@ -255,7 +258,7 @@ describe("volumes of a pod", () => {
           { name: "words", mountPath: "/etc/app/a.txt", subPath: "a" },
           { name: "words", mountPath: "/etc/app/b.txt", subPath: "b" },
         ]),
-        new Map([["POD", "web-0"]]),
+        { env: new Map([["POD", "web-0"]]), kind: "wasm" },
       );
       expect(mounts.map(({ guestPath, readOnly }) => [guestPath, readOnly])).toEqual([
         ["/data", false],

@@ -16,11 +16,22 @@ import { ConfigError } from "./config-error.ts";
 import { expandVariables } from "./expansion.ts";
 import { prepareHostPath } from "./host-path.ts";
 import { mountMemoryVolume, unmountBelow } from "./memory-volume.ts";
+import { bindSubPath } from "./sub-path.ts";
+import { giveToGroup } from "./volume-group.ts";
 import { type PayloadInput, volumePayload } from "./volume-payload.ts";
 
 /** A volume that cannot be had now: the pod stays in ContainerCreating with a FailedMount event. */
 export class VolumeError extends Error {
   override readonly name = "VolumeError";
+}
+
+/** Who a volume is mounted for. */
+export interface Guest {
+  readonly env: ReadonlyMap<string, string>;
+  /** A module opens directories only; a container has anything mounted. */
+  readonly kind: "wasm" | "oci";
+  /** Other containers of the pod may plant links in a volume while this one starts. */
+  readonly besideContainers?: boolean;
 }
 
 /** The volumes of pods as directories under `<root>/pods/<uid>/volumes/<name>`. */
@@ -40,13 +51,13 @@ export class PodVolumes {
   }
 
   /** What a container finds mounted. Throws {@link ConfigError}. */
-  mounts(pod: Pod, container: Container, env: ReadonlyMap<string, string>): Mount[] {
+  mounts(pod: Pod, container: Container, guest: Guest): Mount[] {
     const volumes = new Map((pod.spec?.volumes ?? []).map((one) => [one.name, one]));
     const mounts = new Map<string, Mount>();
     for (const mount of container.volumeMounts ?? []) {
       const volume = volumes.get(mount.name);
       if (volume === undefined) throw new ConfigError(`volume "${mount.name}" is not in the pod`);
-      const made = this.#mount(pod, container, volume, mount, env);
+      const made = this.#mount(pod, container, { volume, mount }, guest);
       mounts.set(made.guestPath, made);
     }
     return [...mounts.values()];
@@ -71,6 +82,16 @@ export class PodVolumes {
     rmSync(this.#podDirectory(uid, this.#memory), { recursive: true, force: true });
   }
 
+  /** Where everything of a pod is that is no secret of its account. */
+  podDirectory({ metadata }: Pod): string {
+    return this.#podDirectory(metadata.uid ?? "");
+  }
+
+  /** Profiles that pods may name as `Localhost`. */
+  get seccompDirectory(): string {
+    return join(this.#root, "seccomp");
+  }
+
   #podDirectory(uid: string, root = this.#root): string {
     return join(root, "pods", safeName("pod uid", uid));
   }
@@ -85,9 +106,11 @@ export class PodVolumes {
   #prepareVolume(volume: Volume, input: PayloadInput, now: number): void {
     const directory = this.#volumeDirectory(input.pod, volume.name);
     if (volume.emptyDir !== undefined) {
-      mkdirSync(directory, { recursive: true });
+      const isNew = mkdirSync(directory, { recursive: true }) !== undefined;
       chmodSync(directory, 0o777);
       if (volume.emptyDir.medium === "Memory") mountMemoryVolume(directory, input.pod, volume);
+      // What programs have put there since is theirs.
+      if (isNew) giveToGroup(directory, input.pod, { writable: true });
       return;
     }
     let payload: ReturnType<typeof volumePayload>;
@@ -104,15 +127,15 @@ export class PodVolumes {
     }
     // Closed to other users, wherever it is; the first pod makes it.
     if (holdsToken(volume)) mkdirSync(this.#memory, { recursive: true, mode: 0o700 });
-    writeAtomicDirectory(directory, payload, now);
+    const isWritten = writeAtomicDirectory(directory, payload, now);
+    if (isWritten) giveToGroup(directory, input.pod, { writable: false });
   }
 
   #mount(
     pod: Pod,
     container: Container,
-    volume: Volume,
-    mount: VolumeMount,
-    env: ReadonlyMap<string, string>,
+    { volume, mount }: { readonly volume: Volume; readonly mount: VolumeMount },
+    { env, kind, besideContainers = kind === "oci" }: Guest,
   ): Mount {
     const { mountPath: guestPath } = mount;
     const ownData = volume.emptyDir !== undefined || volume.hostPath !== undefined;
@@ -122,14 +145,31 @@ export class PodVolumes {
       mount.subPathExpr === undefined
         ? (mount.subPath ?? "")
         : expandVariables(mount.subPathExpr, (name) => env.get(name));
-    const target = subPath === "" ? root : resolveSubPath(root, subPath, { create: writable });
-    if (volume.hostPath === undefined && subPath === "") {
-      return { guestPath, hostPath: root, readOnly: !writable };
+    const shared = { guestPath, readOnly: !writable, ...propagationOf(mount, kind) };
+    if (subPath === "" && (volume.hostPath === undefined || kind === "oci")) {
+      return { ...shared, hostPath: root };
     }
-    if (statSync(target).isDirectory()) {
-      return { guestPath, hostPath: target, readOnly: !writable };
+    if (subPath === "") return this.#mountForModule(pod, container, root, shared);
+    if (!besideContainers || process.getuid?.() !== 0) {
+      const target = resolveSubPath(root, subPath, { create: writable });
+      if (kind === "oci") return { ...shared, hostPath: target };
+      return this.#mountForModule(pod, container, target, shared);
     }
-    return this.#mountFile(pod, container, target, guestPath);
+    const place = join(this.podDirectory(pod), "subpaths", container.name);
+    const target = join(place, encodeURIComponent(guestPath));
+    bindSubPath({ root, subPath, target, create: writable });
+    if (kind === "wasm") return this.#mountForModule(pod, container, target, shared);
+    return { ...shared, hostPath: target };
+  }
+
+  #mountForModule(
+    pod: Pod,
+    container: Container,
+    target: string,
+    shared: Omit<Mount, "hostPath">,
+  ): Mount {
+    if (statSync(target).isDirectory()) return { ...shared, hostPath: target };
+    return this.#mountFile(pod, container, target, shared.guestPath);
   }
 
   /**
@@ -151,6 +191,15 @@ export class PodVolumes {
     copyFileSync(file, join(staged, basename(guestPath)));
     return { guestPath: parent, hostPath: staged, readOnly: true };
   }
+}
+
+function propagationOf(
+  { mountPropagation }: VolumeMount,
+  kind: Guest["kind"],
+): Pick<Mount, "propagation"> {
+  if (kind === "wasm") return {};
+  if (mountPropagation === "Bidirectional") return { propagation: "bidirectional" };
+  return mountPropagation === "HostToContainer" ? { propagation: "host-to-container" } : {};
 }
 
 function holdsToken({ projected }: Volume): boolean {

@@ -1,9 +1,12 @@
+import type { RunCommand } from "./exec-action.ts";
 import { afterAll, describe, expect, test } from "bun:test";
 import { createServer, type ServerHttp2Stream } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "../lib/index.ts";
 import { systemClock } from "../os/index.ts";
 import { LATE_MS, runProbe } from "./probe-action.ts";
+
+const NO_COMMANDS: RunCommand = async () => ({ type: "unsupported", message: "no commands" });
 
 describe("runProbe", () => {
   const silent = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
@@ -21,7 +24,12 @@ describe("runProbe", () => {
         return () => undefined;
       },
     };
-    const target = { podIp: "127.0.0.1", container: { name: "app" }, endpoint: () => undefined };
+    const target = {
+      podIp: "127.0.0.1",
+      container: { name: "app" },
+      endpoint: () => undefined,
+      run: NO_COMMANDS,
+    };
     return runProbe({ httpGet: { port: silent.port } }, target, { clock, timeoutMs: 1000 });
   }
 
@@ -58,7 +66,7 @@ describe("runProbe of kind grpc", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
     const container = { name: "app" };
-    const target = { podIp: "127.0.0.1", container, endpoint: () => undefined };
+    const target = { podIp: "127.0.0.1", container, endpoint: () => undefined, run: NO_COMMANDS };
     const run = (service?: string) => {
       const grpc = { port, ...(service === undefined ? {} : { service }) };
       return runProbe({ grpc }, target, { clock: systemClock, timeoutMs: 5000 });
@@ -79,7 +87,12 @@ describe("runProbe of kind grpc", () => {
     const gone = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
     const { port } = gone;
     gone.stop(true);
-    const target = { podIp: "127.0.0.1", container: { name: "app" }, endpoint: () => undefined };
+    const target = {
+      podIp: "127.0.0.1",
+      container: { name: "app" },
+      endpoint: () => undefined,
+      run: NO_COMMANDS,
+    };
     const limits = { clock: systemClock, timeoutMs: 5000 };
     const refused = `dial tcp 127.0.0.1:${port}: connect: connection refused`;
     expect(await runProbe({ tcpSocket: { port } }, target, limits)).toEqual({

@@ -1,6 +1,7 @@
 import type { Container, HTTPGetAction, Probe, TCPSocketAction } from "../api/index.ts";
 import type { Clock } from "../lib/index.ts";
 import { dialFailure } from "./dial-failure.ts";
+import type { RunCommand } from "./exec-action.ts";
 import { checkHealth } from "./grpc-health.ts";
 
 export interface ProbeTarget {
@@ -8,15 +9,18 @@ export interface ProbeTarget {
   readonly container: Container;
   /** The Unix socket of a port of the pod; undefined: dial the address. */
   readonly endpoint: (ip: string, port: number) => string | undefined;
+  readonly run: RunCommand;
 }
 
 export type ProbeOutcome =
   | { readonly success: true }
   | { readonly success: false; readonly message: string; readonly timedOut?: true }
+  /** The runtime can never ask this. */
+  | { readonly success: "unsupported" }
   /** This process was too busy to notice an answer in time: nothing is known. */
   | { readonly success: "unknown" };
 
-type ProbeAction = Pick<Probe, "httpGet" | "tcpSocket" | "grpc">;
+type ProbeAction = Pick<Probe, "exec" | "httpGet" | "tcpSocket" | "grpc">;
 
 const SUCCESS: ProbeOutcome = { success: true };
 /**
@@ -38,18 +42,44 @@ export async function runProbe(
   const timeout = new Promise<ProbeOutcome>((resolve) => {
     cancel = clock.after(timeoutMs, () => {
       const isLate = clock.monotonic() > lateMs;
-      const message = timeoutText(action);
+      const message = timeoutText(action, timeoutMs);
       resolve(isLate ? { success: "unknown" } : { success: false, message, timedOut: true });
       abort.abort();
     });
   });
   try {
+    if (action.exec !== undefined) {
+      const answer = askCommand(action.exec.command ?? [], target, timeoutMs);
+      return await Promise.race([answer, timeout]);
+    }
     return await Promise.race([ask(action, target, abort.signal), timeout]);
   } catch (error) {
     return { success: false, message: (error as Error).message };
   } finally {
     cancel();
   }
+}
+
+async function askCommand(
+  command: readonly string[],
+  { run }: ProbeTarget,
+  timeoutMs: number,
+): Promise<ProbeOutcome> {
+  const ended = await run(command, { timeoutMs });
+  switch (ended.type) {
+    case "exited":
+      return ended.exitCode === 0 ? SUCCESS : { success: false, message: ended.output };
+    case "timed-out":
+      return { success: false, message: commandTimeout(command, timeoutMs), timedOut: true };
+    case "unsupported":
+      return { success: "unsupported" };
+    case "failed":
+      return { success: false, message: ended.message };
+  }
+}
+
+function commandTimeout(command: readonly string[], timeoutMs: number): string {
+  return `command timed out: "${command.join(" ")}" timed out after ${timeoutMs / 1000}s`;
 }
 
 function ask(
@@ -63,7 +93,8 @@ function ask(
   throw new Error("this kind of probe is not supported");
 }
 
-function timeoutText(action: ProbeAction): string {
+function timeoutText(action: ProbeAction, timeoutMs: number): string {
+  if (action.exec !== undefined) return commandTimeout(action.exec.command ?? [], timeoutMs);
   if (action.grpc !== undefined) return "timeout: health rpc did not complete in time";
   return action.httpGet === undefined
     ? "i/o timeout"

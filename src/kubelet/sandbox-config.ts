@@ -12,7 +12,7 @@ import { podContainers } from "./pod-runtime-state.ts";
 
 /** The runtime of all containers of a pod, or with `.<container>` behind it of one. */
 export const RUNTIME_ANNOTATION = "kubun.dev/runtime";
-const DEFAULT_DOMAIN = "cluster.local";
+export const DEFAULT_DOMAIN = "cluster.local";
 
 export interface SandboxInput {
   readonly attempt: number;
