@@ -36,7 +36,7 @@ export class ImagePuller {
   readonly #options: ImagePullerOptions;
   /** `uid/image` → when to try again. */
   readonly #failed = new Map<string, Failed>();
-  /** Pulls that began before the pod's sandbox, to tell what the image is: their events are told. */
+  /** Pulls that began before the pod had a sandbox: their events are told. */
   readonly #begun = new Map<string, "pulling" | ImageStatus>();
 
   constructor(options: ImagePullerOptions) {

@@ -137,7 +137,7 @@ describe("sandboxConfig", () => {
     });
   });
 
-  test("sandboxConfig: on the machine's network there is no name and there are no host ports", () => {
+  test("sandboxConfig: the machine's network has no name and no host ports of the pod", () => {
     const ports = [{ containerPort: 80, hostPort: 80 }];
     const pod = podOf({ hostNetwork: true, containers: [{ name: "app", image: "box", ports }] });
     const { host, hostname, hostPorts } = sandboxConfig(pod, INPUT);
