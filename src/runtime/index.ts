@@ -21,7 +21,7 @@ export { translateComponent } from "./wasi/component/translate-component.ts";
 export { buildWorkerCode } from "./wasi/worker-code/build-worker-code.ts";
 export type { NetworkCommands } from "./network-commands.ts";
 export { logFiles } from "./log-files.ts";
-export { createOciRuntime } from "./oci/oci-runtime.ts";
+export { containerNamespaceDirectory, createOciRuntime } from "./oci/oci-runtime.ts";
 export type { OciRuntime, OciRuntimeOptions } from "./oci/oci-runtime.ts";
 export type { CriStreams } from "./oci/cri-streams.ts";
 export type { KnownSandbox, PodNetworks, SandboxKey } from "./oci/pod-networks.ts";

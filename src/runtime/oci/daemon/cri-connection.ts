@@ -78,8 +78,9 @@ export class CriConnection {
 
   /** A call found nobody: the next one asks again, and starts a server if there is none. */
   lost(): void {
-    if (this.#options.own?.containerd.isAlive === true) return;
-    this.#letGo();
+    const { own } = this.#options;
+    if (own === undefined) this.#letGo();
+    else if (!own.containerd.isAlive) this.#startAgain();
   }
 
   close(): void {
@@ -179,21 +180,25 @@ export class CriConnection {
 
   /** containerd that was killed is started again soon, not with the next pod. */
   #startWatch(): void {
-    const { own, clock, logger } = this.#options;
+    const { own, clock } = this.#options;
     if (own === undefined) return;
     this.#watch?.();
     this.#watch = clock.after(WATCH_INTERVAL_MS, () => {
       this.#watch = undefined;
       if (this.#closed) return;
-      if (own.containerd.isAlive) {
-        if (clock.monotonic() - this.#readySince > STABLE_MS) this.#failures = 0;
-        return this.#startWatch();
-      }
-      logger.warn("containerd is gone and will be started again; pods run on");
-      this.#backOff();
-      this.#letGo();
-      this.#connectUntilThere();
+      if (!own.containerd.isAlive) return this.#startAgain();
+      if (clock.monotonic() - this.#readySince > STABLE_MS) this.#failures = 0;
+      this.#startWatch();
     });
+  }
+
+  #startAgain(): void {
+    // Without a client it is being started already.
+    if (this.#closed || this.#client === undefined) return;
+    this.#options.logger.warn("containerd is gone and will be started again; pods run on");
+    this.#backOff();
+    this.#letGo();
+    this.#connectUntilThere();
   }
 
   #connectUntilThere(): void {
