@@ -5,8 +5,11 @@ import type { Clock, Logger } from "../../../lib/index.ts";
 import type { ProcessSpawner } from "../../process-spawner.ts";
 import { findHierarchies } from "./cgroup-hierarchies.ts";
 import { CgroupLimits } from "./cgroup-limits.ts";
+import { ConsiderateLimits } from "./considerate-limits.ts";
 import type { ProcessLimits } from "./process-limits.ts";
+import { processorReadings } from "./processor-readings.ts";
 import { SignalLimits } from "./signal-limits.ts";
+import { openTimeSlices } from "./time-slices.ts";
 
 export interface OpenProcessLimitsOptions {
   /** Names the node: two of one machine have two directories. */
@@ -20,9 +23,25 @@ export interface OpenProcessLimitsOptions {
 
 /** Cgroups where they may be written, which mostly takes root; signals elsewhere. */
 export async function openProcessLimits(options: OpenProcessLimitsOptions): Promise<ProcessLimits> {
-  const limits = await openLimits(options);
+  const limits = considerate(await openLimits(options), options);
   options.logger.info("limits of pods are kept", { by: limits.kind });
   return limits;
+}
+
+/** Where the kernel can be told who goes first. */
+function considerate(limits: ProcessLimits, options: OpenProcessLimitsOptions): ProcessLimits {
+  const slices = openTimeSlices();
+  if (slices === undefined) return limits;
+  const { spawner, clock } = options;
+  const readings = processorReadings;
+  return new ConsiderateLimits({
+    limits,
+    slices,
+    readings,
+    spawner,
+    clock,
+    ownPid: process.pid,
+  });
 }
 
 async function openLimits(options: OpenProcessLimitsOptions): Promise<ProcessLimits> {

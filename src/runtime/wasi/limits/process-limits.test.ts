@@ -17,7 +17,7 @@ import type { ProcessIdentity } from "../../process-spawner.ts";
 import { findHierarchies } from "./cgroup-hierarchies.ts";
 import { CgroupLimits } from "./cgroup-limits.ts";
 import type { ProcessGroup, ProcessLimits } from "./process-limits.ts";
-import { SignalLimits } from "./signal-limits.ts";
+import { MAX_NICE, SignalLimits } from "./signal-limits.ts";
 
 const MIB = 1024 * 1024;
 /** A second of a loop's own may take many on a busy machine. */
@@ -218,6 +218,23 @@ describe("CgroupLimits over plain files", () => {
 });
 
 describe("SignalLimits", () => {
+  test.skipIf(!existsSync("/proc/self/autogroup"))(
+    "SignalLimits has the session of a worker step back, not only the process within it",
+    async () => {
+      const argv = ["/bin/sleep", "60"];
+      const directory = mkdtempSync(join(tmpdir(), "kubun-session-"));
+      const worker = await spawner.spawnWorker({ argv, env: {}, directory, maxOpenFiles: 64 });
+      const limits = new SignalLimits({ spawner, clock: systemClock, logger: silentLogger });
+      await limits.place(worker.identity, group("session"));
+      const read = (): string => readFileSync(`/proc/${worker.identity.pid}/autogroup`, "utf8");
+      await eventually(() => read().endsWith(` nice ${MAX_NICE}\n`));
+      worker.discard();
+      limits.close();
+      await eventually(() => !spawner.isAlive(worker.identity));
+      rmSync(directory, { recursive: true, force: true });
+    },
+  );
+
   test("SignalLimits keeps a process that loops near its part of a processor", async () => {
     const limits = new SignalLimits({ spawner, clock: systemClock, logger: silentLogger });
     const limited = group("loop", { resources: { cpuRequestMillis: 1000, cpuLimitMillis: 50 } });

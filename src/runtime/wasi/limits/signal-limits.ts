@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import type { CancelTimer, Clock, Logger } from "../../../lib/index.ts";
 import type { ProcessIdentity, ProcessSpawner } from "../../process-spawner.ts";
@@ -12,6 +13,9 @@ import type { ProcessGroup, ProcessLimits, ProcessResources } from "./process-li
  */
 export const MAX_NICE = 5;
 const NICE_STEP = 1.25;
+const SESSION_RETRY_MS = 150;
+/** Of a hundred workers that start at once the last has its turn after ten seconds. */
+const MAX_SESSION_ATTEMPTS = 100;
 
 /** Which nice value a request becomes: 0 for a whole processor. */
 export function niceOf({ cpuRequestMillis = 0 }: ProcessResources): number {
@@ -63,8 +67,10 @@ export class SignalLimits implements ProcessLimits {
   }
 
   place(identity: ProcessIdentity, group: ProcessGroup): Promise<void> {
+    const nice = niceOf(group.resources);
+    this.#stepBackAsSession(identity, nice, MAX_SESSION_ATTEMPTS);
     try {
-      setPriority(identity.pid, niceOf(group.resources));
+      setPriority(identity.pid, nice);
     } catch (error) {
       // Gone already, or its priority was lowered before and may not rise again.
       const what = { pid: identity.pid, error: String(error) };
@@ -108,6 +114,27 @@ export class SignalLimits implements ProcessLimits {
     for (const key of this.#limited.keys()) this.#forget(key);
     this.#keeper?.end();
     this.#keeper = undefined;
+  }
+
+  /**
+   * Where the kernel weighs sessions against each other (autogroups), a worker's priority counts
+   * only within its own session, in which it is alone: the session has to step back.
+   */
+  #stepBackAsSession(identity: ProcessIdentity, nice: number, attempts: number): void {
+    const file = `/proc/${identity.pid}/autogroup`;
+    try {
+      // One that is in the server's own session must not take the server with it.
+      if (groupIn(file) === groupIn("/proc/self/autogroup")) return;
+      writeFileSync(file, `${nice}`);
+    } catch (error) {
+      const { code } = error as { code?: string };
+      // Anything else: there are no such groups here, or the worker is gone.
+      if (code !== "EAGAIN" || attempts <= 1) return;
+      // Of all who are not root, the kernel takes one such wish in 100 ms.
+      this.#options.clock.after(SESSION_RETRY_MS, () =>
+        this.#stepBackAsSession(identity, nice, attempts - 1),
+      );
+    }
   }
 
   #limit(identity: ProcessIdentity, group: ProcessGroup): void {
@@ -174,6 +201,11 @@ export class SignalLimits implements ProcessLimits {
     const pids = [...this.#limited.values()].map(({ identity }) => identity.pid);
     this.#keeper.write(`${pids.join(" ")}\n`);
   }
+}
+
+/** `/autogroup-17 nice 0` without the priority. */
+function groupIn(file: string): string | undefined {
+  return readFileSync(file, "utf8").split(" ", 1)[0];
 }
 
 function keyOf({ podUid, name }: ProcessGroup): string {
