@@ -1,7 +1,10 @@
 import { setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 
-/** Longest a test may take unless it says otherwise: real processes on a busy machine are slow. */
+/**
+ * Longest a test may take unless it says otherwise: real processes on a busy machine are slow.
+ * Workers of `--parallel` hear it at their first file only, so that package.json says it too.
+ */
 const DEFAULT_TIMEOUT_MS = 60_000;
 
 setDefaultTimeout(DEFAULT_TIMEOUT_MS);
