@@ -20,11 +20,12 @@ import {
   type StreamOptions,
   type StreamSession,
 } from "../runtime.ts";
+import type { WasiRuntime } from "../wasi/wasi-runtime.ts";
 import { mergeEvents } from "./merge-events.ts";
 import { OciPods } from "./oci-pods.ts";
 
 /** A runtime that has something to take up at its start, and to let go of at its end. */
-export type RuntimePart = ContainerRuntime & { start(): Promise<void>; shutdown(): void };
+export type RuntimePart = ContainerRuntime & Pick<WasiRuntime, "start" | "shutdown">;
 
 export interface MixedRuntimeOptions {
   readonly wasm: RuntimePart;
@@ -106,8 +107,8 @@ class MixedRuntime implements RuntimePart {
     }
   }
 
-  shutdown(): void {
-    this.#wasm.shutdown();
+  shutdown(...options: Parameters<WasiRuntime["shutdown"]>): void {
+    this.#wasm.shutdown(...options);
     this.#oci.shutdown();
   }
 
