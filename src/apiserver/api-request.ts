@@ -7,7 +7,7 @@ import type { NodeStats } from "./metrics-api/node-stats.ts";
 import type { Media } from "./media-type.ts";
 import type { AccessControl } from "./rbac/access-control.ts";
 import type { ResourceTarget } from "./request-target.ts";
-import type { PortForwarder } from "./subresources/port-forward.ts";
+import type { ConnectionUpgrader } from "./subresources/streams/connection-upgrade.ts";
 import type { ProxyTransport } from "./subresources/proxy.ts";
 import type { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import type { User } from "./user.ts";
@@ -24,7 +24,7 @@ export interface ApiContext {
   readonly nodeConnector: NodeConnector;
   readonly nodeStats: NodeStats;
   /** Absent where connections cannot be taken over. */
-  readonly portForwarder?: PortForwarder;
+  readonly upgrader?: ConnectionUpgrader;
   /** Absent where there is no way into the cluster. */
   readonly proxyTransport?: ProxyTransport;
   readonly access: AccessControl;

@@ -39,14 +39,15 @@ import {
   deprecationOf,
   dispatch,
   forbiddenError,
+  isPodStream,
   methodNotAllowed,
   notServed,
   verbOf,
 } from "./resource-dispatch.ts";
 import { createAccessControl } from "./rbac/access-control.ts";
 import { ANONYMOUS, type User } from "./user.ts";
-import type { PortForwarder } from "./subresources/port-forward.ts";
 import type { ProxyTransport } from "./subresources/proxy.ts";
+import type { ConnectionUpgrader } from "./subresources/streams/connection-upgrade.ts";
 import { answerIssuer } from "./tokens/issuer-discovery.ts";
 import type { ServiceAccountTokens } from "./tokens/service-account-tokens.ts";
 import { type Reading, ServerMetrics } from "./server-metrics.ts";
@@ -73,8 +74,8 @@ export interface ApiServerOptions {
   /** Administrators, nodes and the roles in the registry, unless given. */
   readonly authorizer?: Authorizer;
   readonly nodeConnector: NodeConnector;
-  /** Takes connections over for `kubectl port-forward`; not offered without it. */
-  readonly portForwarder?: PortForwarder;
+  /** Takes connections over for exec, attach and port-forward, not offered without it. */
+  readonly upgrader?: ConnectionUpgrader;
   /** Takes requests to pods and Services; not offered without it. */
   readonly proxyTransport?: ProxyTransport;
   readonly version: VersionInfo;
@@ -170,7 +171,7 @@ class ApiServer {
       pause: () => sleep(options.clock, 0),
     });
     const { registry, clock, random, logger, nodeConnector, authenticator, authorizer } = options;
-    const { portForwarder, proxyTransport, serviceAccountTokens } = options;
+    const { upgrader, proxyTransport, serviceAccountTokens } = options;
     const roles = createAccessControl(registry);
     const access = authorizer === undefined ? roles : { ...roles, decide: authorizer.decide };
     this.#context = {
@@ -182,7 +183,7 @@ class ApiServer {
       nodeStats: new NodeStats(nodeConnector, clock),
       access,
       authenticator,
-      ...(portForwarder === undefined ? {} : { portForwarder }),
+      ...(upgrader === undefined ? {} : { upgrader }),
       ...(proxyTransport === undefined ? {} : { proxyTransport }),
       ...(serviceAccountTokens === undefined ? {} : { serviceAccountTokens }),
     };
@@ -321,8 +322,7 @@ class ApiServer {
     const api: ApiRequest = { ...given, namespace, definition, resource, warnings };
     const deprecation = deprecationOf(api);
     if (deprecation !== undefined) api.warnings.push(deprecation);
-    const isForward = target.resource === "pods" && target.subresource === "portforward";
-    if (verb === "watch" || isForward || isForeign(target)) {
+    if (verb === "watch" || isPodStream(target) || isForeign(target)) {
       return dispatch(api, verb, this.#lines);
     }
     return this.#bounded(() => dispatch(api, verb, this.#lines));

@@ -9,7 +9,7 @@ export type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 export { bootstrap } from "./bootstrap.ts";
 export type { BootstrapOptions } from "./bootstrap.ts";
 export type { ServerEndpoint } from "./bootstrap-objects.ts";
-export type { PortForwarder } from "./subresources/port-forward.ts";
+export type { ConnectionUpgrader } from "./subresources/streams/connection-upgrade.ts";
 export type { ProxyDestination, ProxyTransport } from "./subresources/proxy.ts";
 export { createForwarding } from "./forwarding.ts";
 export type { Forwarding, ForwardingOptions, PeerIdentity } from "./forwarding.ts";

@@ -9,13 +9,14 @@ import { APPLY_PATCH, patchObject } from "./patch-handler.ts";
 import { mediaTypeOf } from "./media-type.ts";
 import { flagOf } from "./query-options.ts";
 import { getObject, listObjects } from "./read-handler.ts";
-import type { ResourceTarget } from "./request-target.ts";
+import { attributesOf, type ResourceTarget } from "./request-target.ts";
 import { answerReview, isReview } from "./reviews.ts";
 import { bindPod } from "./subresources/binding.ts";
 import { evictPod } from "./subresources/eviction.ts";
 import { podLog } from "./subresources/pod-log.ts";
-import { portForward } from "./subresources/port-forward.ts";
 import { proxyRequest } from "./subresources/proxy.ts";
+import { portForward } from "./subresources/streams/port-forward.ts";
+import { remoteCommand } from "./subresources/streams/remote-command.ts";
 import { answerMetrics } from "./metrics-api/metrics-handler.ts";
 import { METRICS_GROUP } from "./metrics-api/metrics-objects.ts";
 import { answerKeyValues } from "./keyvalue/keyvalue-handler.ts";
@@ -117,6 +118,8 @@ type Action =
   | "finalize"
   | "ephemeralcontainers"
   | "log"
+  | "exec"
+  | "attach"
   | "portforward"
   | "proxy"
   | "binding"
@@ -132,6 +135,8 @@ function actionOf(name: string): Action {
     case "finalize":
     case "ephemeralcontainers":
     case "log":
+    case "exec":
+    case "attach":
     case "portforward":
     case "proxy":
     case "binding":
@@ -149,9 +154,9 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
   const subresource = definition.subresources.find(({ name }) => name === target.subresource);
   if (subresource === undefined) throw notServed();
   const action = actionOf(subresource.name);
-  const { portForwarder, proxyTransport, serviceAccountTokens } = api.context;
+  const { upgrader, proxyTransport, serviceAccountTokens } = api.context;
   const cannot =
-    (action === "portforward" && portForwarder === undefined) ||
+    (isPodStream(target) && upgrader === undefined) ||
     (action === "proxy" && proxyTransport === undefined) ||
     (action === "token" && serviceAccountTokens === undefined);
   if (action === "unsupported" || cannot)
@@ -173,9 +178,12 @@ function dispatchSubresource(api: ApiRequest, verb: string): Promise<Response> {
       return verb === "patch" ? patchScale(api) : replaceScale(api);
     case "log":
       return podLog(api);
+    case "exec":
+    case "attach":
     case "portforward":
-      assert(portForwarder !== undefined, "refused above without it");
-      return portForward(api, portForwarder);
+      assert(upgrader !== undefined, "refused above without it");
+      assertMayCreate(api, verb);
+      return action === "portforward" ? portForward(api, upgrader) : remoteCommand(api, upgrader);
     case "proxy":
       assert(proxyTransport !== undefined, "refused above without it");
       return proxyRequest(api, proxyTransport);
@@ -213,18 +221,26 @@ export function methodNotAllowed(): StatusError {
   return failure(METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
 }
 
-/** What cannot be done to a container without processes; kubectl cp goes by exec, too. */
-const NOT_IN_WASM: Readonly<Record<string, string>> = {
-  "pods/exec":
-    "is not possible: a WASM container runs one program and has no shell or commands; " +
-    "kubectl debug --image=IMAGE --attach=false adds a WASM container to the pod",
-  "pods/attach": "is not possible: a WASM container has no standard input; see kubectl logs",
-};
+/** Streams to a program or a port of a pod, for which the connection changes its protocol. */
+export function isPodStream({ group, resource, subresource }: ResourceTarget): boolean {
+  if (group !== "" || resource !== "pods") return false;
+  return subresource === "exec" || subresource === "attach" || subresource === "portforward";
+}
+
+/**
+ * WebSockets begin with GET, which is only the right to read: as since Kubernetes 1.35, the right
+ * to create is asked for as well.
+ */
+function assertMayCreate({ context, user, target, query }: ApiRequest, verb: string): void {
+  if (verb === "create") return;
+  const attributes = attributesOf(target, "create", query);
+  const { allowed, reason } = context.access.decide(user, attributes);
+  if (!allowed) throw forbiddenError(user.name, attributes, reason);
+}
 
 function notImplemented(resource: string, subresource: string): StatusError {
-  const name = `${resource}/${subresource}`;
-  const why = NOT_IN_WASM[name] ?? "is not supported by this server yet";
-  return failure(NOT_IMPLEMENTED, "NotImplemented", `${name} ${why}`);
+  const message = `${resource}/${subresource} is not supported by this server yet`;
+  return failure(NOT_IMPLEMENTED, "NotImplemented", message);
 }
 
 /** The refusal of a request that its user may not make, in Kubernetes' words. */

@@ -33,7 +33,6 @@ import { admitKnownPeers, knownToServer } from "./known-peers.ts";
 import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
 import { isKubeletPath, isServer, tunnelsOver } from "./peer-access.ts";
-import { createPortForwarder } from "./port-forwarder.ts";
 import { createProxyTransport } from "./proxy-transport.ts";
 import { askNode } from "./node-api.ts";
 import { dnsRecord, dnsSettings, startNodeDns, zoneOptions } from "./node-dns.ts";
@@ -203,13 +202,7 @@ function serveControlPlane(server: Server, images: ServerImages, parts: () => Pa
         ? (request) => askNode(parts(), request)
         : kubeletOf(name, controlPlane, doors.peers),
     proxyTransport: createProxyTransport(directory, () => parts().proxy),
-    portForwarder: createPortForwarder({
-      nodeName,
-      listener: doors.api,
-      link: doors.peers,
-      runtime: () => parts().runtime,
-      peerAddressOf: (name) => peerAddressOf(name, controlPlane),
-    }),
+    upgrader: doors.api,
     clusterCidr: ranges.clusterCidr,
     serviceCidr: ranges.serviceCidr,
     nodePortRange: flags.serviceNodePortRange,

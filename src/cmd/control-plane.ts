@@ -12,10 +12,10 @@ import {
 import type {
   AuditSink,
   Authenticator,
+  ConnectionUpgrader,
   Forwarding,
   NodeConnector,
   PeerIdentity,
-  PortForwarder,
   ProxyTransport,
 } from "../apiserver/index.ts";
 import { CommandError } from "../cli/index.ts";
@@ -52,7 +52,7 @@ export interface ControlPlaneOptions {
   readonly credentials: Credentials;
   readonly tokens: ComponentTokens;
   readonly nodeConnector: NodeConnector;
-  readonly portForwarder: PortForwarder;
+  readonly upgrader: ConnectionUpgrader;
   readonly proxyTransport: ProxyTransport;
   readonly clusterCidr: string;
   readonly serviceCidr: string;
@@ -184,7 +184,7 @@ function createApi(
     addressOf: (request) => parts.addresses.get(request),
     ...(options.audit === undefined ? {} : { audit: options.audit }),
     nodeConnector: options.nodeConnector,
-    portForwarder: options.portForwarder,
+    upgrader: options.upgrader,
     proxyTransport: options.proxyTransport,
     readings: serverReadings(store),
     readiness: { leader: () => store.leadership.leader !== undefined },

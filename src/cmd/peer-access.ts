@@ -4,8 +4,8 @@ import type { RemoteDialer } from "../proxy/index.ts";
 import type { Member, Membership } from "../store/index.ts";
 import type { IssuingServer } from "./ask-renewal.ts";
 
-/** What servers ask of the kubelet of another node, such as its pods' logs. */
-const KUBELET_PATHS = ["/containerLogs/", "/stats/"];
+/** What servers ask of the kubelet of another node, such as its pods' logs and streams. */
+const KUBELET_PATHS = ["/containerLogs/", "/stats/", "/exec/", "/attach/", "/portForward/"];
 
 export function isKubeletPath(pathname: string): boolean {
   return KUBELET_PATHS.some((prefix) => pathname.startsWith(prefix));

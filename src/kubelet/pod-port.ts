@@ -105,8 +105,8 @@ async function dialSocket(unix: string): Promise<ByteStream> {
         await data.room.promise;
       },
       close: () => data.outlet?.finish(),
-      abort: () => void socket.terminate(),
+      abort: () => socket.terminate(),
     }),
-    close: () => void socket.terminate(),
+    close: () => socket.terminate(),
   };
 }

@@ -2,7 +2,12 @@ import type { Context, Hono } from "hono";
 import type { Pod } from "../api/index.ts";
 import type { Clock } from "../lib/index.ts";
 import { RuntimeError } from "../runtime/index.ts";
-import type { ContainerRuntime, StreamOptions, StreamSession } from "../runtime/index.ts";
+import type {
+  ContainerRuntime,
+  RuntimeErrorCode,
+  StreamOptions,
+  StreamSession,
+} from "../runtime/index.ts";
 import { serveChannels } from "./channel-session.ts";
 import { openPodPort } from "./pod-port.ts";
 import { StreamLimits } from "./stream-limits.ts";
@@ -14,8 +19,12 @@ export interface StreamApiOptions {
 }
 
 const TOO_MANY_REQUESTS = 429;
-const NOT_IMPLEMENTED = 501;
 const MAX_PORT = 65_535;
+const STATUS_OF_CODES: Readonly<Partial<Record<RuntimeErrorCode, 400 | 404 | 501>>> = {
+  unsupported: 501,
+  "not-found": 404,
+  "invalid-config": 400,
+};
 
 /**
  * `exec`, `attach` and `portForward`: the request's body carries what goes to a program or a port,
@@ -76,16 +85,7 @@ async function serve(
 function refusal(context: Context, error: unknown): Response {
   const text = `${error instanceof Error ? error.message : String(error)}\n`;
   if (!(error instanceof RuntimeError)) return context.text(text, 500);
-  switch (error.code) {
-    case "unsupported":
-      return context.text(text, NOT_IMPLEMENTED);
-    case "not-found":
-      return context.text(text, 404);
-    case "invalid-config":
-      return context.text(text, 400);
-    default:
-      return context.text(text, 500);
-  }
+  return context.text(text, STATUS_OF_CODES[error.code] ?? 500);
 }
 
 async function openProgram(

@@ -9,6 +9,9 @@ export {
   withoutVersion,
 } from "./component-interfaces.ts";
 export type { InterfaceGrant, ProvidedInterface } from "./component-interfaces.ts";
+export { ByteInbox, INBOX_ROOM_BYTES } from "./byte-inbox.ts";
+export { CHANNEL, channelFrame, ChannelFrameReader } from "./channel-frames.ts";
+export type { ChannelMessage } from "./channel-frames.ts";
 export { sleep } from "./clock.ts";
 export type { CancelTimer, Clock } from "./clock.ts";
 export type { Fetch } from "./fetch.ts";
@@ -30,3 +33,6 @@ export type { OutletSocket } from "./outlet.ts";
 export { randomInteger, randomUuid, SeededRandom } from "./random.ts";
 export type { Random } from "./random.ts";
 export { sharedDatagramPort, sharedPort } from "./shared-port.ts";
+export { SpdyConnection, SpdyStream } from "./spdy/spdy-connection.ts";
+export { RESET } from "./spdy/spdy-frames.ts";
+export type { SpdyTransport } from "./spdy/spdy-connection.ts";

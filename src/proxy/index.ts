@@ -6,9 +6,3 @@ export type { NameResolver } from "./egress/outside-targets.ts";
 export type { AddressTraffic } from "./net/traffic-counts.ts";
 export type { RemoteDialer, TunnelTarget } from "./net/remote-dialer.ts";
 export type { EndpointDial } from "./net/endpoint-dialer.ts";
-export { PORT_FORWARD_PROTOCOL, servePortForward } from "./port-forward/port-forward.ts";
-export type {
-  MessageSocket,
-  PortForwardOptions,
-  PortForwardSession,
-} from "./port-forward/port-forward.ts";

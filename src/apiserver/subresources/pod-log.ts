@@ -38,7 +38,9 @@ export async function podLog(api: ApiRequest): Promise<Response> {
   if (node === "") return new Response("", { headers: { "content-type": "text/plain" } });
   const path = [namespace, target.name, container].map(encodeURIComponent).join("/");
   const url = `http://${encodeURIComponent(node)}/containerLogs/${path}?${passedOn(query)}`;
-  const answer = await askNode(context, node, url, api.request.signal);
+  const answer = await askNode(context, node, (late) => {
+    return new Request(url, { signal: AbortSignal.any([api.request.signal, late]) });
+  });
   if (!answer.ok) throw await refusalOf(answer, target.name);
   return new Response(answer.body, {
     headers: {
@@ -49,14 +51,14 @@ export async function podLog(api: ApiRequest): Promise<Response> {
 }
 
 /**
- * The head of what a node agent answers. Throws 500 in words when none comes, as Kubernetes does;
+ * The head of what a node agent answers to the request, which is made with a signal that it takes
+ * too long. Throws 500 in words when none comes, as Kubernetes does;
  * what a client that leaves hears does not matter.
  */
-async function askNode(
-  { nodeConnector, clock }: ApiRequest["context"],
+export async function askNode(
+  { nodeConnector, clock }: Pick<ApiRequest["context"], "nodeConnector" | "clock">,
   node: string,
-  url: string,
-  signal: AbortSignal,
+  requestWith: (late: AbortSignal) => Request,
 ): Promise<Response> {
   const unreached = (why: string): StatusError =>
     internalError(new Error(`the node agent of node ${node} cannot be reached${why}`));
@@ -66,8 +68,7 @@ async function askNode(
   const why = new Error(`no answer within ${NODE_ANSWER_MS} ms`);
   const cancel = clock.after(NODE_ANSWER_MS, () => late.abort(why));
   try {
-    const either = AbortSignal.any([signal, late.signal]);
-    return await connection(new Request(url, { signal: either }));
+    return await connection(requestWith(late.signal));
   } catch (error) {
     throw unreached(`: ${error instanceof Error ? error.message : String(error)}`);
   } finally {

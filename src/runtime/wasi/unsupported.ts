@@ -7,5 +7,8 @@ export function unsupported(why: string): Promise<never> {
 
 /** The answer to `exec`, in both its forms. */
 export function noSecondProgram(): Promise<never> {
-  return unsupported("exec: a WASM module has no second program to run");
+  return unsupported(
+    "a WASM container runs one program and has no shell or commands; " +
+      "kubectl debug --image=IMAGE --attach=false adds a WASM container to the pod",
+  );
 }

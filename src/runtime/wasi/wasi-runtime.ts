@@ -336,7 +336,7 @@ class WorkerRuntime implements WasiRuntime {
   readonly execSync = noSecondProgram;
 
   attach(): Promise<never> {
-    return unsupported("attach: a WASM module has no standard input to attach to");
+    return unsupported("a WASM container has no standard input; see kubectl logs");
   }
 
   portForward(): Promise<never> {

@@ -1,4 +1,4 @@
-import { createInflate, type Inflate } from "node:zlib";
+import type { Inflate } from "node:zlib";
 import { headerDictionary, HEADER_DICTIONARY_ID } from "./header-dictionary.ts";
 import { SpdyError } from "./spdy-frames.ts";
 
@@ -7,32 +7,22 @@ export const MAX_HEADERS = 64;
 
 /** Reads the header blocks of one direction, which are one zlib stream, in their order. */
 export class HeaderInflater {
-  readonly #inflate: Inflate;
+  #inflate: Inflate | undefined;
   #parts: Buffer[] = [];
   #bytes = 0;
   #failure: Error | undefined;
   #waiting: (() => void) | undefined;
-
-  constructor() {
-    this.#inflate = createInflate({ dictionary: headerDictionary() });
-    this.#inflate.on("data", (part: Buffer) => {
-      this.#bytes += part.length;
-      // Counted and not kept, so that a bomb costs nothing.
-      if (this.#bytes <= MAX_HEADER_BYTES) this.#parts.push(part);
-    });
-    this.#inflate.on("error", (error) => {
-      this.#failure = error;
-      this.#waiting?.();
-    });
-  }
+  #closed = false;
 
   /** Names in lower case. One call at a time. @throws SpdyError */
   async read(block: Uint8Array): Promise<ReadonlyMap<string, string>> {
+    this.#inflate ??= await this.#open();
+    const inflate = this.#inflate;
     this.#parts = [];
     this.#bytes = 0;
     await new Promise<void>((resolve) => {
       this.#waiting = resolve;
-      this.#inflate.write(block, () => resolve());
+      inflate.write(block, () => resolve());
     });
     if (this.#failure !== undefined) {
       throw new SpdyError(`headers cannot be read: ${this.#failure.message}`);
@@ -44,7 +34,26 @@ export class HeaderInflater {
   }
 
   close(): void {
-    this.#inflate.destroy();
+    this.#closed = true;
+    this.#inflate?.destroy();
+    this.#waiting?.();
+  }
+
+  /** zlib is loaded with the first stream: most processes never see one. */
+  async #open(): Promise<Inflate> {
+    const { createInflate } = await import("node:zlib");
+    const inflate = createInflate({ dictionary: headerDictionary() });
+    inflate.on("data", (part: Buffer) => {
+      this.#bytes += part.length;
+      // Counted and not kept, so that a bomb costs nothing.
+      if (this.#bytes <= MAX_HEADER_BYTES) this.#parts.push(part);
+    });
+    inflate.on("error", (error) => {
+      this.#failure = error;
+      this.#waiting?.();
+    });
+    if (this.#closed) inflate.destroy();
+    return inflate;
   }
 }
 
@@ -72,21 +81,37 @@ function parseHeaders(bytes: Buffer): ReadonlyMap<string, string> {
   return headers;
 }
 
-/** A stored block of the zlib stream: not the last one, four bytes long, a count of 0. */
-const NO_HEADERS = [0, 4, 0, 0xfb, 0xff, 0, 0, 0, 0];
 /** An empty stored block, upon which readers give out what they have (zlib's sync flush). */
 const FLUSH = [0, 0, 0, 0xff, 0xff];
 
-/** Writes header blocks without names, in one zlib stream whose blocks end on whole bytes. */
-export class EmptyHeaderWriter {
+/** Writes header blocks in one zlib stream: stored, not compressed, and ending on whole bytes. */
+export class HeaderWriter {
   #begun = false;
 
-  next(): Buffer {
-    const block = Buffer.from([...NO_HEADERS, ...FLUSH]);
+  /** Names in lower case, as the protocol has them. */
+  next(headers: Readonly<Record<string, string>> = {}): Buffer {
+    const pairs = Object.entries(headers);
+    const content = Buffer.concat([word(pairs.length), ...pairs.flat().flatMap(lengthAndText)]);
+    // A stored block that is not the last one: its length, and the same bit by bit negated.
+    const head = Buffer.from([0, 0, 0, 0, 0]);
+    head.writeUInt16LE(content.length, 1);
+    head.writeUInt16LE(0xffff - content.length, 3);
+    const block = Buffer.concat([head, content, Buffer.from(FLUSH)]);
     if (this.#begun) return block;
     this.#begun = true;
-    const head = Buffer.from([0x78, 0x20, 0, 0, 0, 0]);
-    head.writeUInt32BE(HEADER_DICTIONARY_ID, 2);
-    return Buffer.concat([head, block]);
+    const begin = Buffer.from([0x78, 0x20, 0, 0, 0, 0]);
+    begin.writeUInt32BE(HEADER_DICTIONARY_ID, 2);
+    return Buffer.concat([begin, block]);
   }
+}
+
+function lengthAndText(text: string): Buffer[] {
+  const bytes = Buffer.from(text);
+  return [word(bytes.length), bytes];
+}
+
+function word(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
 }

@@ -1,6 +1,6 @@
-import { assert } from "../../lib/index.ts";
+import { assert } from "../assert.ts";
 
-/** Frames of SPDY/3.1 as far as port forwarding has use for them. */
+/** Frames of SPDY/3.1 as far as Kubernetes has use for them. */
 export type SpdyFrame =
   | {
       readonly type: "syn-stream";
@@ -10,6 +10,7 @@ export type SpdyFrame =
       readonly headerBlock: Buffer;
     }
   | { readonly type: "headers"; readonly headerBlock: Buffer }
+  | { readonly type: "go-away" }
   | { readonly type: "reset"; readonly streamId: number; readonly status: number }
   | { readonly type: "ping"; readonly id: number }
   | {
@@ -18,7 +19,7 @@ export type SpdyFrame =
       readonly fin: boolean;
       readonly payload: Buffer;
     }
-  /** SETTINGS, GOAWAY, WINDOW_UPDATE: nothing here depends on them. */
+  /** SETTINGS, WINDOW_UPDATE: nothing here depends on them. */
   | { readonly type: "other" };
 
 export const RESET = { protocolError: 1, refused: 3, cancelled: 5, internal: 6 } as const;
@@ -88,6 +89,8 @@ function parseFrame(frame: Buffer): SpdyFrame {
     case SYN_REPLY:
       streamIdIn(body, 4);
       return { type: "headers", headerBlock: body.subarray(4) };
+    case GOAWAY:
+      return { type: "go-away" };
     default:
       return { type: "other" };
   }
@@ -96,6 +99,24 @@ function parseFrame(frame: Buffer): SpdyFrame {
 function streamIdIn(body: Buffer, atLeastBytes: number): number {
   if (body.length < atLeastBytes) throw new SpdyError("a frame is too short for its kind");
   return body.readUInt32BE(0) & 0x7fff_ffff;
+}
+
+/** Opens a stream; the one that dialled takes odd ids, the other even ones. */
+export function synStreamFrame(
+  streamId: number,
+  headerBlock: Uint8Array,
+  options: { readonly fin: boolean },
+): Buffer {
+  const frame = controlFrame(SYN_STREAM, Buffer.concat([synStreamHead(streamId), headerBlock]));
+  frame.writeUInt8(options.fin ? FLAG_FIN : 0, 4);
+  return frame;
+}
+
+/** The stream, no stream that it belongs to, no priority, no slot. */
+function synStreamHead(streamId: number): Buffer {
+  const head = Buffer.alloc(10);
+  head.writeUInt32BE(streamId);
+  return head;
 }
 
 export function synReplyFrame(streamId: number, headerBlock: Uint8Array): Buffer {

@@ -1,0 +1,39 @@
+import { z } from "zod";
+import type { StreamOutcome } from "../../runtime.ts";
+
+/** As much of a Status as tells how a program ended. */
+const statusSchema = z.object({
+  status: z.string().optional(),
+  message: z.string().optional(),
+  reason: z.string().optional(),
+  details: z
+    .object({
+      causes: z
+        .array(z.object({ reason: z.string().optional(), message: z.string().optional() }))
+        .optional(),
+    })
+    .optional(),
+});
+
+/** What the error stream of protocol v4 says when everything is over. */
+export function outcomeOf(text: string): StreamOutcome {
+  // Nothing at all: the program's streams ended, and how is not known here (attach).
+  if (text.trim() === "") return { type: "exited", exitCode: 0 };
+  const parsed = statusSchema.safeParse(jsonOf(text));
+  if (!parsed.success) return { type: "failed", message: text.trim() };
+  const { status, message = "unknown", reason, details } = parsed.data;
+  if (status === "Success") return { type: "exited", exitCode: 0 };
+  const code = details?.causes?.find((cause) => cause.reason === "ExitCode")?.message;
+  if (reason === "NonZeroExitCode" && code !== undefined && /^\d+$/.test(code)) {
+    return { type: "exited", exitCode: Number(code) };
+  }
+  return { type: "failed", message };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
