@@ -24,6 +24,7 @@ export { logFiles } from "./log-files.ts";
 export { containerNamespaceDirectory, createOciRuntime } from "./oci/oci-runtime.ts";
 export type { OciRuntime, OciRuntimeOptions } from "./oci/oci-runtime.ts";
 export type { CriStreams } from "./oci/cri-streams.ts";
+export { createCriStreams } from "./oci/streaming/cri-streaming.ts";
 export type { KnownSandbox, PodNetworks, SandboxKey } from "./oci/pod-networks.ts";
 export type { RegistryMirror, RegistryRoute } from "./oci/registry-routes.ts";
 export { createMixedRuntime } from "./mixed/mixed-runtime.ts";
