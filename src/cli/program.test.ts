@@ -79,6 +79,7 @@ describe("runProgram", () => {
           logLevel: "info",
           witness: false,
           clusterReset: false,
+          takeOver: false,
         },
       ],
     ]);

@@ -121,6 +121,7 @@ function addServerVerbs(program: Command, options: ProgramOptions): void {
   const { verbs } = options;
   groupServerOptions(serverOptions(program.command("server"), options, "info"))
     .description("run a server in the foreground; pods outlive it and are adopted by the next")
+    .option("--take-over", "take the place of the server that runs there, without a gap", false)
     .action((flags: Record<string, unknown>) => verbs.server(parseServerFlags(flags)));
   serverOptions(program.command("up"), options, "warn")
     .description("run a server with a sample workload; Ctrl-C ends the pods too")

@@ -36,6 +36,7 @@ describe("parseServerFlags", () => {
     expect(Object.keys(parseServerFlags(DEFAULTS, {})).sort()).toEqual([
       "bindAddress",
       "clusterReset",
+      "takeOver",
       "dataDir",
       "logLevel",
       "serviceNodePortRange",

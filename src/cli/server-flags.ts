@@ -60,6 +60,8 @@ export interface ServerFlags {
   readonly witness: boolean;
   /** Makes this server's state that of a new group of one, after the others are lost. */
   readonly clusterReset: boolean;
+  /** Take the place of the server that runs on the data directory, when one does. */
+  readonly takeOver: boolean;
   /** Origins of an external etcd cluster that holds the state instead, all of one scheme. */
   readonly datastoreEndpoint?: readonly string[];
   /** PEM files: the authority of etcd's certificates, and this server's client certificate. */
@@ -109,6 +111,7 @@ const shape = {
   token: joinToken.optional(),
   witness: z.boolean().default(false),
   clusterReset: z.boolean().default(false),
+  takeOver: z.boolean().default(false),
   datastoreEndpoint: endpoints.optional(),
   datastoreCafile: file.optional(),
   datastoreCertfile: file.optional(),
@@ -219,6 +222,7 @@ export function formatServerFlags(flags: ServerFlags): string[] {
     join: flags.join,
     witness: flags.witness,
     clusterReset: flags.clusterReset,
+    takeOver: flags.takeOver,
     datastoreEndpoint: flags.datastoreEndpoint?.join(","),
     datastoreCafile: flags.datastoreCafile,
     datastoreCertfile: flags.datastoreCertfile,

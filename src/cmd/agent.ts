@@ -137,6 +137,7 @@ async function startTraffic(
   const { ground, signal } = agent;
   const [found] = await Promise.all([proxy.start(signal), kubelet.start(signal)]);
   const dns = await startNodeDns({
+    sharesPorts: () => false,
     ground,
     proxy,
     serviceCidr: agent.joined.settings.serviceCidr,

@@ -5,7 +5,8 @@ import { NODES } from "../client/index.ts";
 import { REPLICATION_PATH } from "../images/index.ts";
 import type { ImageStore } from "../images/index.ts";
 import { PEER_ADDRESS_ANNOTATION } from "../kubelet/index.ts";
-import type { Fetch } from "../lib/index.ts";
+import { sleep } from "../lib/index.ts";
+import type { Clock, Fetch } from "../lib/index.ts";
 import { hostOfNode } from "../os/index.ts";
 import type { ClaimedRanges, KeyPair, NodeLink, RotatingFile } from "../os/index.ts";
 import { createProxy } from "../proxy/index.ts";
@@ -29,6 +30,7 @@ import { writeKubeconfig } from "./kubeconfig.ts";
 import { runLeaderWork } from "./leader-work.ts";
 import { RemovedError } from "./removed-error.ts";
 import { wishedPortOrAny } from "./listeners.ts";
+import type { PortChoice } from "./listeners.ts";
 import { admitKnownPeers, knownToServer } from "./known-peers.ts";
 import { announceAddress, tellAddressWith } from "./member-address.ts";
 import { askMembersWith, watchForRemoval } from "./member-removal.ts";
@@ -45,6 +47,8 @@ import { keepServerCertificates } from "./server-certificates.ts";
 import { openServerImages } from "./server-images.ts";
 import type { ServerImages } from "./server-images.ts";
 import { openServerStore } from "./server-store.ts";
+import { createSuccessorApi } from "./successor-api.ts";
+import type { Successor } from "./successor-api.ts";
 
 export interface RunningCluster {
   readonly directory: DataDirectory;
@@ -53,6 +57,20 @@ export interface RunningCluster {
   readonly failed: Promise<Error>;
   /** Ends the server. Pods run on for the next server, unless they are to end too. */
   stop(options: { pods: "keep" | "end" }): Promise<void>;
+  /**
+   * Gives the state to another process: nothing of the data directory is used from here on. Traffic
+   * goes on by the last table, and requests of the API wait for the successor.
+   */
+  yieldState(successor: Successor): Promise<void>;
+  /** Leaves the traffic to the successor as well. Resolves when nothing is listened on. */
+  retire(): Promise<void>;
+  /** Connections of clients that are still served here. */
+  readonly open: number;
+}
+
+export interface StartOptions {
+  /** Whether a predecessor still listens where this server listens now, and is about to leave. */
+  readonly sharesPorts: () => boolean;
 }
 
 interface Parts extends LocalNode {
@@ -62,17 +80,36 @@ interface Parts extends LocalNode {
 const DEFAULT_TOLERATION_SECONDS = 300;
 
 /** Puts a whole server together in this process, from the disk up to the proxy. */
-export async function startCluster(given: ServerFlags): Promise<RunningCluster> {
+export async function startCluster(
+  given: ServerFlags,
+  { sharesPorts }: StartOptions = { sharesPorts: () => false },
+): Promise<RunningCluster> {
   const ground = openGround(given);
   const identity = await assumeIdentity(given, ground);
   const flags = agreedFlags(given, identity.joined);
   const ranges = await chooseRanges(flags, ground, identity.joined?.settings);
-  const doors = await openDoors(flags, ground, identity, ranges);
+  const doors = await openDoors(flags, ground, identity, ranges, {
+    sharesPorts: sharesPorts(),
+  });
   const failed = Promise.withResolvers<Error>();
   const store = await openServerStore(flags, ground, identity, doors, failed.resolve);
   const running = new AbortController();
+  const traffic = new AbortController();
+  const answering = new AbortController();
   const audit = await openAuditLog(flags, ground);
-  const server: Server = { flags, ground, ranges, doors, store, audit, signal: running.signal };
+  const server: Server = {
+    flags,
+    ground,
+    ranges,
+    doors,
+    store,
+    audit,
+    signal: running.signal,
+    traffic: traffic.signal,
+    answering: answering.signal,
+    sharesPorts,
+    way: {},
+  };
   keepAccess(server);
   keepServerCertificates({
     ...ground,
@@ -93,13 +130,42 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
     failed.promise.then((error) => Promise.reject(error)),
   ]);
   const record = recordServer(server, reached);
+  return describeRunning({
+    server,
+    parts,
+    images,
+    running,
+    traffic,
+    answering,
+    failed: failed.promise,
+    record,
+  });
+}
+
+/** What {@link RunningCluster} is made of. */
+interface Running {
+  readonly server: Server;
+  readonly parts: Parts;
+  readonly images: ServerImages;
+  readonly running: AbortController;
+  readonly traffic: AbortController;
+  readonly answering: AbortController;
+  readonly failed: Promise<Error>;
+  readonly record: ServerRecord;
+}
+
+function describeRunning(given: Running): RunningCluster {
+  const { server, parts, images, running, traffic, answering, failed, record } = given;
+  const { ground, ranges, doors, store, audit } = server;
   return {
     directory: ground.directory,
     record,
-    failed: failed.promise,
+    failed,
     async stop({ pods }) {
       if (pods === "end") await parts.kubelet.terminateAll();
       running.abort();
+      traffic.abort();
+      answering.abort();
       await Promise.all([parts.kubelet.drained(), parts.proxy.drained()]);
       parts.runtime.shutdown();
       await doors.api.stop();
@@ -110,7 +176,49 @@ export async function startCluster(given: ServerFlags): Promise<RunningCluster> 
       ranges.release();
       if (pods === "end") await leaveRanges(ground.directory);
     },
+    async yieldState(successor) {
+      await leaveApi(server, successor);
+      running.abort();
+      await parts.kubelet.drained();
+      parts.runtime.shutdown({ gates: "keep" });
+      await images.store.close();
+      await store.close();
+      await audit?.close();
+      ranges.release();
+    },
+    async retire() {
+      parts.proxy.retire();
+      await sleep(ground.clock, QUEUE_SETTLE_MS);
+      parts.proxy.stopListening();
+      answering.abort();
+      doors.api.leave();
+    },
+    get open() {
+      return parts.proxy.open + doors.api.pending;
+    },
   };
+}
+
+/** How long requests that are being answered keep the state from being given away. */
+const WRITES_SETTLE_MS = 250;
+/** Longer than a handshake takes that began before new connections were led to the successor. */
+const QUEUE_SETTLE_MS = 500;
+const SETTLE_POLL_MS = 10;
+
+/** Requests wait for the successor from now on; resolves when those under way are answered. */
+async function leaveApi({ doors, ground, way }: Server, successor: Successor): Promise<void> {
+  const { ca, adminToken } = doors.credentials;
+  const url = apiUrl(ground, doors);
+  const api = createSuccessorApi({ ...successor, url, ca: ca.certificate });
+  doors.api.serve(api.front);
+  way.component = api.as(adminToken);
+  await settled(() => doors.api.pending, ground.clock, WRITES_SETTLE_MS);
+}
+
+/** Watches have no end to wait for: they end with the store, as at every stop. */
+async function settled(pending: () => number, clock: Clock, withinMs: number): Promise<void> {
+  const untilMs = clock.monotonic() + withinMs;
+  while (pending() > 0 && clock.monotonic() < untilMs) await sleep(clock, SETTLE_POLL_MS);
 }
 
 /** What every step of the start stands on. */
@@ -122,6 +230,13 @@ interface Server {
   readonly store: Store;
   readonly audit: RotatingFile | undefined;
   readonly signal: AbortSignal;
+  /** What traffic needs lives longer than the rest when another process takes over. */
+  readonly traffic: AbortSignal;
+  /** Ends when the DNS answers here no more. */
+  readonly answering: AbortSignal;
+  readonly sharesPorts: StartOptions["sharesPorts"];
+  /** How the proxy asks the API once the state is a successor's. */
+  readonly way: { component?: Fetch };
 }
 
 /** Writes down how this server is reached; from here on the directory is a member's. */
@@ -269,17 +384,23 @@ function createParts(
     proxy: () => proxy,
   });
   const { http, ingressHttps } = portChoices(flags, ground.settings);
+  const portOf = (choice: PortChoice): number =>
+    server.sharesPorts() ? choice.port : wishedPortOrAny(flags.bindAddress, choice);
+  const api: Fetch = (request) => (server.way.component ?? controlPlane.api)(request);
   const proxy: Proxy = createProxy({
-    client: controlPlane.clientOf("proxy"),
-    secrets: controlPlane.clientOf("kubelet"),
+    client: controlPlane.clientOf("proxy", api),
+    secrets: controlPlane.clientOf("kubelet", api),
     clock,
     logger: logger.child({ room: "proxy" }),
-    endpointSocket: (ip, port) => node.runtime.endpoint(ip, port),
+    // Of pods that a successor runs only the addresses are known here.
+    endpointSocket: (ip, port) =>
+      server.way.component === undefined ? node.runtime.endpoint(ip, port) : undefined,
+    sharesPorts: server.sharesPorts,
     remote: { nodeName, dialer: tunnelsOver(doors.peers) },
     nodePortAddress: flags.bindAddress,
-    ingress: { hostname: flags.bindAddress, port: wishedPortOrAny(flags.bindAddress, http) },
+    ingress: { hostname: flags.bindAddress, port: portOf(http) },
     ingressTls: {
-      port: wishedPortOrAny(flags.bindAddress, ingressHttps),
+      port: portOf(ingressHttps),
       fallback: certificate,
     },
     ingressAddress: advertiseAddress,
@@ -321,14 +442,15 @@ async function startParts(
     servers: () => endpointsOf(store),
     signal,
   });
-  const [ports] = await Promise.all([proxy.start(signal), kubelet.start(signal)]);
+  const [ports] = await Promise.all([proxy.start(server.traffic), kubelet.start(signal)]);
   const dns = await startNodeDns({
     ground,
     proxy,
     serviceCidr: ranges.serviceCidr,
     bindAddress: server.flags.bindAddress,
     port: server.flags.dnsPort,
-    signal,
+    sharesPorts: server.sharesPorts,
+    signal: server.answering,
   });
   return { ports, dns };
 }

@@ -27,6 +27,7 @@ export async function openDoors(
   ground: Ground,
   identity: ServerIdentity,
   ranges: ClaimedRanges,
+  { sharesPorts }: { readonly sharesPorts: boolean },
 ): Promise<Doors> {
   const { directory, clock, advertiseAddress } = ground;
   const { memberId, clusterId, ports } = identity;
@@ -41,7 +42,12 @@ export async function openDoors(
   const { ca } = credentials;
   const peerIdentity = await ensurePeerIdentity(directory, ca, { memberId, ...wanted });
   const hostname = flags.bindAddress;
-  const api = listenForApi({ hostname, choice: ports.https, keys: credentials.server });
+  const api = listenForApi({
+    hostname,
+    choice: ports.https,
+    keys: credentials.server,
+    sharesPort: sharesPorts,
+  });
   const own = { memberId, clusterId, keyPair: peerIdentity, ca: ca.certificate };
   const peers = listenForPeers(ground, { hostname, choice: ports.peer }, own);
   return { credentials, names, peerIdentity, api, peers };

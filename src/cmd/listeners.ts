@@ -20,6 +20,10 @@ export interface ApiListener {
   upgrade(request: Request, options: UpgradeOptions): boolean;
   /** Shows this certificate to whoever comes from now on; open connections stay. */
   show(keys: KeyPair): void;
+  /** Takes no new connection; what is being answered goes on. */
+  leave(): void;
+  /** Requests being answered, and WebSockets. */
+  readonly pending: number;
   /** Ends the listener and every open connection. */
   stop(): Promise<void>;
 }
@@ -77,8 +81,12 @@ export function listenForApi(options: {
   hostname: string;
   choice: PortChoice;
   keys: KeyPair;
+  /** A predecessor listens there too: who comes early waits, as it would there. */
+  sharesPort?: boolean;
 }): ApiListener {
-  let handle: Front = async () => new Response("starting\n", { status: 503 });
+  const { sharesPort = false } = options;
+  const early = new EarlyRequests();
+  let handle: Front = sharesPort ? (...came) => early.wait(...came) : refuseEarly;
   /** By which listener a request came, until it is answered: an earlier one may have ended. */
   const came = new WeakMap<Request, Bun.Server<SocketData>>();
   const upgraded = new WeakSet<Request>();
@@ -86,6 +94,7 @@ export function listenForApi(options: {
     Bun.serve<SocketData>({
       hostname: options.hostname,
       port,
+      reusePort: sharesPort,
       tls: { cert: keys.certificate, key: keys.privateKey },
       // Watches are silent for minutes; the API bounds them itself.
       idleTimeout: 0,
@@ -106,6 +115,7 @@ export function listenForApi(options: {
     port,
     serve(front) {
       handle = front;
+      early.serve(front);
     },
     upgrade(request, { protocol, open }) {
       const offered = request.headers.get("sec-websocket-protocol") ?? "";
@@ -124,10 +134,44 @@ export function listenForApi(options: {
       former.push(last);
       server = serve(port, keys);
     },
+    leave() {
+      for (const each of [server, ...former]) void each.stop(false);
+    },
+    get pending() {
+      return [server, ...former].reduce(
+        (sum, each) => sum + each.pendingRequests + each.pendingWebSockets,
+        0,
+      );
+    },
     async stop() {
       await Promise.all([server, ...former].map((each) => each.stop(true)));
     },
   };
+}
+
+/** Requests that may wait for a server that takes another's place; further ones come again. */
+const MAX_EARLY_REQUESTS = 600;
+
+async function refuseEarly(): Promise<Response> {
+  return new Response("starting\n", { status: 503, headers: { "retry-after": "1" } });
+}
+
+/** Who came before there was an answer. */
+class EarlyRequests {
+  readonly #front = Promise.withResolvers<Front>();
+  #waiting = 0;
+
+  serve(front: Front): void {
+    this.#front.resolve(front);
+  }
+
+  async wait(request: Request, address: string): Promise<Response> {
+    if (this.#waiting >= MAX_EARLY_REQUESTS) return refuseEarly();
+    this.#waiting++;
+    const front = await this.#front.promise;
+    this.#waiting--;
+    return front(request, address);
+  }
 }
 
 /** Finds a port that can be listened on. Throws a UsageError when a given one is taken. */

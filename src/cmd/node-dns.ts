@@ -14,6 +14,8 @@ export interface NodeDnsOptions {
   readonly bindAddress: string;
   /** As given by the user; 0 for any. */
   readonly port: number | undefined;
+  /** Whether a predecessor listens there too, which is about to leave. */
+  readonly sharesPorts: () => boolean;
   readonly signal: AbortSignal;
 }
 
@@ -34,7 +36,9 @@ export async function startNodeDns(options: NodeDnsOptions): Promise<DnsAddress 
   const logger = ground.logger.child({ room: "dns" });
   let dns: ClusterDns;
   try {
-    dns = await listenForDns({ zone: proxy.zone, clock, random, logger }, placesFor(options));
+    const { sharesPorts } = options;
+    const answering = { zone: proxy.zone, clock, random, logger, sharesPorts };
+    dns = await listenForDns(answering, placesFor(options));
   } catch (error) {
     logger.warn("the cluster's DNS has no address to listen on", { error: String(error) });
     return undefined;

@@ -10,7 +10,7 @@ export interface RunOptions {
 export async function runServer(flags: ServerFlags, options: RunOptions): Promise<void> {
   if (flags.witness) return runWitness(flags, options);
   const startedMs = performance.now();
-  await serve(flags, {
+  const ended = await serve(flags, {
     podsAtSignal: "keep",
     onReady({ directory, record }) {
       options.write(
@@ -23,6 +23,7 @@ export async function runServer(flags: ServerFlags, options: RunOptions): Promis
       );
     },
   });
+  if (ended === "replaced") options.write("another process runs the cluster now\n");
 }
 
 async function runWitness(flags: ServerFlags, options: RunOptions): Promise<void> {

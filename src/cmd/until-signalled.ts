@@ -5,6 +5,8 @@ import { STOP_WITH_PODS_SIGNAL } from "./stop.ts";
 export interface Stoppable {
   /** Resolves when this process must end although nobody asked for it, and says why. */
   readonly failed?: Promise<Error>;
+  /** Resolves when another process has taken its place: nothing is left to stop. */
+  readonly replaced?: Promise<void>;
   stop(options: { pods: "keep" | "end" }): Promise<void>;
 }
 
@@ -16,6 +18,8 @@ export interface UntilSignalledOptions<T extends Stoppable> {
   readonly onReady: (running: T) => Promise<void> | void;
 }
 
+export type HowItEnded = "stopped" | "replaced";
+
 export const EXIT_FATAL = 70;
 const EXIT_FORCED = 130;
 /** How long the pods of a server that was removed may take to end. */
@@ -24,7 +28,7 @@ const END_PODS_MS = 40_000;
 /** Runs what `start` gives until a signal ends it. */
 export async function untilSignalled<T extends Stoppable>(
   options: UntilSignalledOptions<T>,
-): Promise<void> {
+): Promise<HowItEnded> {
   const ended = Promise.withResolvers<"keep" | "end">();
   let signals = 0;
   const onSignal = (): void => {
@@ -39,7 +43,7 @@ export async function untilSignalled<T extends Stoppable>(
   // A signal while it still waits for its cluster: nothing has begun that would have to be ended.
   const early = ended.promise.then(() => undefined);
   const running = await Promise.race([options.start(), early]);
-  if (running === undefined) return;
+  if (running === undefined) return "stopped";
   running.failed?.then(
     async (error) => {
       process.stderr.write(`error: ${error.message}\n`);
@@ -50,14 +54,17 @@ export async function untilSignalled<T extends Stoppable>(
     },
     (error: unknown) => process.stderr.write(`error: ${String(error)}\n`),
   );
-  let pods = options.podsAtSignal;
+  const never = new Promise<never>(() => undefined);
+  const replaced = running.replaced?.then(() => "replaced" as const) ?? never;
+  let outcome: "keep" | "end" | "replaced" = options.podsAtSignal;
   try {
-    await Promise.race([options.onReady(running), ended.promise]);
-    pods = await ended.promise;
+    await Promise.race([options.onReady(running), ended.promise, replaced]);
+    outcome = await Promise.race([ended.promise, replaced]);
   } finally {
     // Also when what should follow the start failed: nothing is left behind half-way.
-    await running.stop({ pods });
+    if (outcome !== "replaced") await running.stop({ pods: outcome });
   }
+  return outcome === "replaced" ? "replaced" : "stopped";
 }
 
 /** What nobody caught: a broken invariant ends the process, anything else is told and survived. */

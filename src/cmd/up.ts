@@ -25,7 +25,7 @@ export async function up(flags: ServerFlags, options: { write: Write }): Promise
         `see: kubun status --data-dir ${flags.dataDir}`,
     );
   }
-  await serve(flags, {
+  const ended = await serve(flags, {
     podsAtSignal: "end",
     async onReady({ directory }) {
       const cluster = connectToCluster(directory);
@@ -34,7 +34,7 @@ export async function up(flags: ServerFlags, options: { write: Write }): Promise
       write("Ctrl-C ends the cluster and its pods; the state is kept for the next start.\n");
     },
   });
-  write("stopped\n");
+  write(ended === "replaced" ? "another process runs the cluster now\n" : "stopped\n");
 }
 
 /** `kubun up --detach`: the same with a server that goes on when this command has ended. */

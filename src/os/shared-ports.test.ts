@@ -31,7 +31,7 @@ function ask(port: number): Promise<string> {
 }
 
 describe("openSharedPorts", () => {
-  test("openSharedPorts: a port is exclusive until it is shared, and then leads to who came second", async () => {
+  test("openSharedPorts: a port is exclusive until it is shared, then leads on", async () => {
     const ports = openSharedPorts();
     const first = listen("first", { port: 0, reusePort: false });
     const { port } = first;

@@ -232,7 +232,11 @@ class TableProxy implements Proxy {
       maxSplices: Math.min(maxConnections, MAX_SPLICES),
     });
     this.#datagrams = new DatagramListeners({
-      ...{ clock, logger, states, addresses, onBindFailure },
+      clock,
+      logger,
+      states,
+      addresses,
+      onBindFailure,
       ...sharing,
     });
   }

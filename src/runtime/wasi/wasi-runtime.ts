@@ -74,8 +74,13 @@ export interface WasiRuntimeOptions {
 export interface WasiRuntime extends ContainerRuntime {
   /** Resolves when what ran before was adopted and orphans are gone. Call it before any verb. */
   start(): Promise<void>;
+export interface ShutdownOptions {
+  /** The pods' ways out are kept until this process ends, while a successor takes their places. */
+  readonly gates?: "close" | "keep";
+}
+
   /** Lets go of every worker: those with a container run on, warm ones end. */
-  shutdown(): void;
+  shutdown(options?: ShutdownOptions): void;
   /** Workers that wait for a container. */
   readonly warmWorkers: number;
 }
@@ -157,11 +162,11 @@ class WorkerRuntime implements WasiRuntime {
     for (const sandbox of this.#sandboxes.values()) this.#hold(sandbox);
   }
 
-  shutdown(): void {
+  shutdown({ gates = "close" }: ShutdownOptions = {}): void {
     this.#memoryCheck?.();
     this.#pool.close();
     this.#code.close();
-    this.#components.close();
+    if (gates === "close") this.#components.close();
     for (const container of this.#containers.values()) container.abandon();
     this.#seats.close();
     this.#limits.close();
