@@ -7,11 +7,15 @@ import type { Kubelet, NodeCapacity } from "../kubelet/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { Client } from "../client/index.ts";
 import { createProcessSpawner, openFilesLimit } from "../os/index.ts";
+import type { AddressRanges } from "../os/index.ts";
 import type { Proxy } from "../proxy/index.ts";
 import { createWasiRuntime, isAllowed, openProcessLimits } from "../runtime/index.ts";
-import type { EgressGate, WasiRuntime } from "../runtime/index.ts";
+import type { EgressGate, RuntimePart, WasiRuntime } from "../runtime/index.ts";
+import { besideContainers } from "./container-runtime.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { keyvalueThrough } from "./keyvalue-gate.ts";
+import { addressesOfModules } from "./node-networks.ts";
+import { dnsIpOf } from "./node-dns.ts";
 import { GIT_VERSION } from "./version.ts";
 
 export interface NodeOptions {
@@ -29,17 +33,23 @@ export interface NodeOptions {
   readonly podCidr?: string;
   /** Pods the node takes; by its memory when absent. */
   readonly maxPods?: number;
+  /** Of the whole cluster. */
+  readonly ranges: AddressRanges;
+  /** "own", "none" or "unix:///…": what runs containers. */
+  readonly containerRuntimeEndpoint?: string;
+  readonly clusterDomain?: string;
   /** Made after the node, which it sends requests to: what components go out through. */
   readonly proxy?: () => Pick<Proxy, "openEgress" | "podReadiness">;
 }
 
 export interface LocalNode {
   readonly kubelet: Kubelet;
-  readonly runtime: WasiRuntime;
+  readonly runtime: RuntimePart;
 }
 
 /** A node's share of the cluster range: 4,094 pods. */
 const NODE_PREFIX_LENGTH = 20;
+const DEFAULT_CLUSTER_DOMAIN = "cluster.local";
 
 /**
  * Two descriptors a connection, for Services and for Ingress: a quarter of what the process may
@@ -59,7 +69,14 @@ export function maxProxyConnections(): number {
 /** The node agent of this machine and the runtime under it, neither started yet. */
 export function createLocalNode(options: NodeOptions): LocalNode {
   const { directory, clock, random, logger, podCidr, proxy } = options;
-  const runtime = createRuntime(options);
+  const { ranges, containerRuntimeEndpoint: endpoint } = options;
+  const runtime = besideContainers(createRuntime(options), {
+    directory,
+    ranges,
+    ...(endpoint === undefined ? {} : { endpoint }),
+    clock,
+    logger,
+  });
   const kubelet = createKubelet({
     nodeName: options.nodeName,
     client: options.client,
@@ -77,6 +94,10 @@ export function createLocalNode(options: NodeOptions): LocalNode {
     ...(proxy === undefined
       ? {}
       : { onReadiness: (pod, readiness) => proxy().podReadiness(pod, readiness) }),
+    clusterDns: {
+      address: dnsIpOf(ranges.serviceCidr),
+      domain: options.clusterDomain ?? DEFAULT_CLUSTER_DOMAIN,
+    },
     kubeletVersion: GIT_VERSION,
     machine: {
       architecture: process.arch === "x64" ? "amd64" : process.arch,
@@ -108,6 +129,7 @@ export function createRuntime(
     socketDirectory: directory.sockets,
     images: options.images,
     ...(podCidr === undefined ? {} : { podCidr }),
+    ...addressesOfModules(directory),
     spawner,
     openLimits: () =>
       openProcessLimits({

@@ -33,6 +33,7 @@ echo "$?" >"$directory/exit-code.tmp"
 mv "$directory/exit-code.tmp" "$directory/exit-code"
 `;
 
+const NSENTER = "/usr/bin/nsenter";
 const SETPRIV = "/usr/bin/setpriv";
 /** A worker of root keeps one capability: the ports of its pod may be below 1024. */
 const DROP_CAPABILITIES = ["--bounding-set=-all,+net_bind_service", "--inh-caps=-all"];
@@ -68,7 +69,9 @@ async function spawnWorker(
   command: WorkerCommand,
   prefix: readonly string[],
 ): Promise<SpawnedWorker> {
-  const { directory, maxOpenFiles, argv, env } = command;
+  const { directory, maxOpenFiles, argv, env, networkNamespace } = command;
+  // Before privileges go: entering takes one.
+  const entering = networkNamespace === undefined ? [] : [NSENTER, `--net=${networkNamespace}`];
   const wrapper = Bun.spawn({
     cmd: [
       "/bin/sh",
@@ -77,6 +80,7 @@ async function spawnWorker(
       "worker",
       directory,
       `${maxOpenFiles}`,
+      ...entering,
       ...prefix,
       ...argv,
     ],

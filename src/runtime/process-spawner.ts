@@ -16,6 +16,8 @@ export interface WorkerCommand {
    */
   readonly directory: string;
   readonly maxOpenFiles: number;
+  /** The file of the network namespace to run it in. Needs root, and nsenter of util-linux. */
+  readonly networkNamespace?: string;
 }
 
 /** A started worker that still waits for its release. */

@@ -44,8 +44,14 @@ export interface TunnelTarget {
   readonly port: number;
 }
 
-/** Answers with the Unix socket behind a pod's port, or undefined when no such pod runs here. */
-export type TunnelHandler = (target: TunnelTarget, peer: PeerIdentity) => string | undefined;
+/**
+ * Answers with the Unix socket behind a pod's port, with the target itself where it is to be dialled
+ * as it is, or undefined when no such pod runs here.
+ */
+export type TunnelHandler = (
+  target: TunnelTarget,
+  peer: PeerIdentity,
+) => string | TunnelTarget | undefined;
 
 export type PeerHttpHandler = (request: Request, peer: PeerIdentity) => Promise<Response>;
 

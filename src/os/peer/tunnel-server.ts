@@ -1,3 +1,4 @@
+import type { Socket, TCPSocketConnectOptions } from "bun";
 import type { CancelTimer, Clock } from "../../lib/index.ts";
 import type { PeerIdentity, TunnelHandler, TunnelTarget } from "./node-link.ts";
 import type { PeerLimits } from "./peer-limits.ts";
@@ -30,12 +31,12 @@ export class TunnelServer {
   accept(connection: PeerSocket, target: TunnelTarget, peer: PeerIdentity): Refusal | undefined {
     if (this.#tunnels.size >= this.#maxTunnels)
       return { refused: `${this.#maxTunnels} tunnels are open`, temporary: true };
-    const unix = this.handler?.(target, peer);
-    if (unix === undefined)
+    const place = this.handler?.(target, peer);
+    if (place === undefined)
       return { refused: `no pod here serves ${target.ip}:${target.port}`, temporary: true };
     const tunnel: Tunnel = new Tunnel(connection, this.#clock, () => this.#tunnels.delete(tunnel));
     this.#tunnels.add(tunnel);
-    tunnel.connect(unix);
+    tunnel.connect(place);
     return undefined;
   }
 
@@ -71,14 +72,13 @@ class Tunnel {
     });
   }
 
-  connect(unix: string): void {
-    const connecting = Bun.connect<PeerSocket>({
-      unix,
+  connect(place: string | TunnelTarget): void {
+    const options = {
       allowHalfOpen: true,
       data: this.#local,
       socket: {
         ...PEER_SOCKET_EVENTS,
-        open: (socket) => {
+        open: (socket: Socket<PeerSocket>) => {
           this.#local.attach(socket);
           if (this.#gone) return;
           this.#open = true;
@@ -88,7 +88,11 @@ class Tunnel {
         },
         connectError: () => this.#refuse("the pod does not listen on this port"),
       },
-    });
+    } satisfies Omit<TCPSocketConnectOptions<PeerSocket>, "hostname" | "port">;
+    const connecting =
+      typeof place === "string"
+        ? Bun.connect<PeerSocket>({ ...options, unix: place })
+        : Bun.connect<PeerSocket>({ ...options, hostname: place.ip, port: place.port });
     // Bun tells a failure twice: by connectError, which acts, and by this promise.
     connecting.catch(() => this.#refuse("the pod does not listen on this port"));
   }

@@ -68,6 +68,8 @@ const MAX_MESSAGE_LENGTH = 1024;
 export interface StartOptions {
   /** Absent for a worker process of its own. */
   readonly sharing?: SharingContainer;
+  /** Makes its worker, where none of those that wait will do. */
+  readonly launch?: () => Promise<WorkerProcess>;
 }
 
 /** One container: its record, and the worker process behind it from start to end. */
@@ -104,14 +106,15 @@ export class ContainerProcess {
   }
 
   /** Errors: `start-failed`, `exhausted`, `invalid-config` when it was started before. */
-  async start(spec: WorkerSpec, { sharing }: StartOptions = {}): Promise<void> {
+  async start(spec: WorkerSpec, { sharing, launch }: StartOptions = {}): Promise<void> {
     if (this.#record.state !== "created" || this.#starting) {
       const why = `container ${spec.containerId} is ${this.#record.state}: only created ones start`;
       throw new RuntimeError("invalid-config", why);
     }
     this.#starting = true;
     const seats = this.#options.seats;
-    const worker = await seats.take(spec.containerId, sharing).catch((error: Error) => {
+    const seat = launch?.() ?? seats.take(spec.containerId, sharing);
+    const worker = await seat.catch((error: Error) => {
       this.#finish({ exitCode: EXIT_CANNOT_RUN, reason: "ContainerCannotRun" }, error.message);
       throw error;
     });

@@ -11,7 +11,13 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { ContainerConfig, ContainerState, ExitReason, PodSandbox } from "../runtime.ts";
+import type {
+  ContainerConfig,
+  ContainerState,
+  ExitReason,
+  PodNetwork,
+  PodSandbox,
+} from "../runtime.ts";
 import { PreparedModules } from "./prepared-modules.ts";
 import { readSmallFile, type WorkerAddress, type WorkerPlaces } from "./worker-process.ts";
 
@@ -21,6 +27,8 @@ export interface SandboxRecord extends PodSandbox {
   /** Those of Kubun's own, `kubun.dev/…`. */
   readonly annotations?: Readonly<Record<string, string>>;
   readonly serviceAccount?: string;
+  /** The network of another runtime that its workers are in. */
+  readonly joins?: PodNetwork;
   /** One of its containers kept a shared process from running: they share none any more. */
   readonly blockedOthers?: true;
 }

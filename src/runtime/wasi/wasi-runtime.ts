@@ -1,5 +1,6 @@
 import type { ImageStore } from "../../images/index.ts";
 import type { CancelTimer, Clock, Logger, Random } from "../../lib/index.ts";
+import type { RangePart } from "../address-pool.ts";
 import { EventBroadcast } from "../event-broadcast.ts";
 import type { ProcessSpawner } from "../process-spawner.ts";
 import {
@@ -18,7 +19,6 @@ import {
   RuntimeError,
   type StopOptions,
 } from "../runtime.ts";
-import { AddressPool } from "../address-pool.ts";
 import { ByPod } from "./by-pod.ts";
 import { ComponentRuns, ownAnnotations } from "./component/component-runs.ts";
 import type { EgressGate } from "./component/egress-gate.ts";
@@ -40,6 +40,7 @@ import { type ContainerRecord, type SandboxRecord, StateDirectory } from "./stat
 import { noSecondProgram, unsupported } from "./unsupported.ts";
 import { WarmPool } from "./warm-pool.ts";
 import { WorkerCode, type WorkerCodePlace } from "./worker-code/worker-code.ts";
+import { PodAddresses } from "./pod-addresses.ts";
 import { forgetWorker, type LaunchOptions, launchWorker } from "./worker-process.ts";
 import { EXIT_BLOCKED } from "./worker-protocol.ts";
 import { workerSpec } from "./worker-spec.ts";
@@ -52,6 +53,8 @@ export interface WasiRuntimeOptions {
   readonly images: Pick<ImageStore, "pull" | "get" | "list" | "remove">;
   /** IPv4, for example `127.42.0.0/24`; told later by `updateRuntimeConfig` when absent. */
   readonly podCidr?: string;
+  /** Which part of a range its pods get; all of it without one. */
+  readonly addresses?: RangePart;
   readonly spawner: ProcessSpawner;
   /** Program and arguments of a worker; the control socket's path is appended. */
   readonly workerCommand: readonly string[];
@@ -71,14 +74,14 @@ export interface WasiRuntimeOptions {
   readonly warmWorkers?: number;
 }
 
-export interface WasiRuntime extends ContainerRuntime {
-  /** Resolves when what ran before was adopted and orphans are gone. Call it before any verb. */
-  start(): Promise<void>;
 export interface ShutdownOptions {
   /** The pods' ways out are kept until this process ends, while a successor takes their places. */
   readonly gates?: "close" | "keep";
 }
 
+export interface WasiRuntime extends ContainerRuntime {
+  /** Resolves when what ran before was adopted and orphans are gone. Call it before any verb. */
+  start(): Promise<void>;
   /** Lets go of every worker: those with a container run on, warm ones end. */
   shutdown(options?: ShutdownOptions): void;
   /** Workers that wait for a container. */
@@ -101,9 +104,7 @@ class WorkerRuntime implements WasiRuntime {
   readonly handlers = WASI_HANDLERS;
   readonly #options: WasiRuntimeOptions;
   readonly #directory: StateDirectory;
-  #podCidr: string | undefined;
-  /** Absent until the node's range is known. */
-  #addresses: AddressPool | undefined;
+  readonly #addresses: PodAddresses;
   readonly #pool: WarmPool;
   #seats: WorkerSeats;
   readonly #events = new EventBroadcast();
@@ -119,7 +120,8 @@ class WorkerRuntime implements WasiRuntime {
   constructor(options: WasiRuntimeOptions) {
     this.#options = options;
     this.#directory = new StateDirectory(options);
-    if (options.podCidr !== undefined) this.#giveAddressesOf(options.podCidr);
+    this.#addresses = new PodAddresses(this.#directory, options.logger, options.addresses);
+    if (options.podCidr !== undefined) this.#addresses.use(options.podCidr, []);
     this.#components = new ComponentRuns(this.#directory, options);
     this.#code = new WorkerCode(options);
     this.#pool = new WarmPool({
@@ -145,7 +147,7 @@ class WorkerRuntime implements WasiRuntime {
     this.#seats = this.#newSeats();
     for (const sandbox of this.#directory.loadSandboxes()) {
       this.#sandboxes.set(sandbox.id, sandbox);
-      this.#hold(sandbox);
+      this.#addresses.hold(sandbox);
     }
     const records = this.#directory.loadContainers();
     await Promise.all(records.map((record) => this.#adopt(record)));
@@ -157,9 +159,7 @@ class WorkerRuntime implements WasiRuntime {
   }
 
   async updateRuntimeConfig({ podCidr }: RuntimeConfig): Promise<void> {
-    if (podCidr === this.#podCidr) return;
-    this.#giveAddressesOf(podCidr);
-    for (const sandbox of this.#sandboxes.values()) this.#hold(sandbox);
+    this.#addresses.use(podCidr, this.#sandboxes.values());
   }
 
   shutdown({ gates = "close" }: ShutdownOptions = {}): void {
@@ -178,13 +178,9 @@ class WorkerRuntime implements WasiRuntime {
       const why = `handler ${handler}: the WASI runtime has ${WASI_HANDLERS.join(", ")}`;
       throw new RuntimeError("unsupported", why);
     }
-    const { name, namespace, uid, attempt, serviceAccount } = config;
+    const { name, namespace, uid, attempt, serviceAccount, joins } = config;
     const annotations = ownAnnotations(config.annotations);
-    if (this.#addresses === undefined) {
-      throw new RuntimeError("exhausted", "the node has no range of pod addresses yet");
-    }
-    const ip = this.#addresses.take();
-    this.#directory.saveAddressCursor(this.#addresses.cursor);
+    const ip = this.#addresses.take(joins);
     const sandbox: SandboxRecord = {
       id: this.#newId(32),
       socketName: this.#newId(4),
@@ -198,6 +194,7 @@ class WorkerRuntime implements WasiRuntime {
       createdAt: this.#options.clock.now(),
       ...(annotations === undefined ? {} : { annotations }),
       ...(serviceAccount === undefined ? {} : { serviceAccount }),
+      ...(joins === undefined ? {} : { joins }),
     };
     this.#directory.saveSandbox(sandbox);
     this.#sandboxes.set(sandbox.id, sandbox);
@@ -222,7 +219,7 @@ class WorkerRuntime implements WasiRuntime {
     this.#sandboxes.delete(sandboxId);
     this.#components.closeGates(sandboxId);
     this.#directory.removeSandbox(sandbox);
-    this.#addresses?.release(sandbox.ip);
+    this.#addresses.release(sandbox);
   }
 
   async podSandboxStatus(sandboxId: string): Promise<PodSandbox> {
@@ -274,7 +271,12 @@ class WorkerRuntime implements WasiRuntime {
     if (container.record.componentDirectory !== undefined) this.#components.openGates(sandbox);
     const sharing = trustDomain(sandbox, container.record)?.sharing;
     const spec = workerSpec(this.#directory, sandbox, container.record);
-    await container.start(spec, sharing === undefined ? {} : { sharing });
+    const networkNamespace = sandbox.joins?.namespacePath;
+    const launch = () => this.#launch({ networkNamespace });
+    await container.start(spec, {
+      ...(sharing === undefined ? {} : { sharing }),
+      ...(networkNamespace === undefined ? {} : { launch }),
+    });
   }
 
   async stopContainer(containerId: string, options: StopOptions): Promise<void> {
@@ -350,16 +352,6 @@ class WorkerRuntime implements WasiRuntime {
 
   endpoint(ip: string, port: number): string | undefined {
     return this.#endpoints.get(`${ip}:${port}`);
-  }
-
-  #giveAddressesOf(podCidr: string): void {
-    this.#addresses = new AddressPool(podCidr, this.#directory.addressCursor);
-    this.#podCidr = podCidr;
-  }
-
-  #hold(sandbox: SandboxRecord): void {
-    if (this.#addresses === undefined || this.#addresses.hold(sandbox.ip)) return;
-    this.#options.logger.warn("a pod's address is not free", { ...sandbox });
   }
 
   async #adopt(record: ContainerRecord): Promise<void> {

@@ -65,6 +65,8 @@ export interface LaunchOptions {
   readonly shared?: true;
   /** While it waits it loads what components need too, and these. */
   readonly components?: readonly LikelyComponent[];
+  /** The file of the network namespace that it runs in; the machine's own without one. */
+  readonly networkNamespace?: string | undefined;
 }
 
 /** Starts a worker and waits until it takes orders. Errors: `start-failed`. */
@@ -94,6 +96,9 @@ export async function launchWorker(
         ...(options.shared ? SHARED_ENGINE_OPTIONS : {}),
       },
       directory,
+      ...(options.networkNamespace === undefined
+        ? {}
+        : { networkNamespace: options.networkNamespace }),
       maxOpenFiles: options.shared ? SHARED_MAX_OPEN_FILES : MAX_OPEN_FILES,
     });
     const connection = await connectTo(launcher, path, spawned.identity);

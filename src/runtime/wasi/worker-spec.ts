@@ -91,6 +91,8 @@ function portsOf(
         `socket ${unixPath} is longer than ${MAX_UNIX_PATH_BYTES} bytes: use a shorter directory`,
       );
     }
-    return { port, protocol: "TCP", unixPath, address: sandbox.ip };
+    // Where it joined a network it is called by localhost as well.
+    const address = sandbox.joins === undefined ? sandbox.ip : "0.0.0.0";
+    return { port, protocol: "TCP", unixPath, address };
   });
 }

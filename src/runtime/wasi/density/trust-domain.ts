@@ -35,7 +35,7 @@ export function trustDomain(
     return undefined;
   // An account is half of a domain: of a pod without one nobody knows whom it trusts.
   if (sandbox.serviceAccount === undefined || sandbox.blockedOthers === true) return undefined;
-  if (record.componentDirectory !== undefined) return undefined;
+  if (record.componentDirectory !== undefined || sandbox.joins !== undefined) return undefined;
   if ((record.config.memoryLimitBytes ?? 0) > SHARED_MAX_MEMORY_BYTES) return undefined;
   const { namespace, serviceAccount, name } = sandbox;
   return {
