@@ -36,10 +36,10 @@ describe("parseServerFlags", () => {
     expect(Object.keys(parseServerFlags(DEFAULTS, {})).sort()).toEqual([
       "bindAddress",
       "clusterReset",
-      "takeOver",
       "dataDir",
       "logLevel",
       "serviceNodePortRange",
+      "takeOver",
       "tlsSan",
       "witness",
     ]);

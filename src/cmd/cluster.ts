@@ -64,6 +64,8 @@ export interface RunningCluster {
   yieldState(successor: Successor): Promise<void>;
   /** Leaves the traffic to the successor as well. Resolves when nothing is listened on. */
   retire(): Promise<void>;
+  /** Cuts what is left of the traffic. */
+  endTraffic(): void;
   /** Connections of clients that are still served here. */
   readonly open: number;
 }
@@ -193,6 +195,7 @@ function describeRunning(given: Running): RunningCluster {
       answering.abort();
       doors.api.leave();
     },
+    endTraffic: () => traffic.abort(),
     get open() {
       return parts.proxy.open + doors.api.pending;
     },

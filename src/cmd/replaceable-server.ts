@@ -171,6 +171,7 @@ class Replaceable implements ReplaceableServer {
       answers.resolve();
       ports.leadToSuccessor();
       await former.retire();
+      void untilLeft(former).then(() => former.endTraffic());
       return;
     }
     this.#left = true;
@@ -179,12 +180,20 @@ class Replaceable implements ReplaceableServer {
     await former.retire();
     this.#channel?.close();
     peer.send({ type: "left" });
-    const untilMs = systemClock.monotonic() + LEAVE_WITHIN_MS;
-    while (former.open > 0 && systemClock.monotonic() < untilMs && !this.#stopping) {
-      await sleep(systemClock, POLL_MS);
-    }
+    await untilLeft(former, () => this.#stopping);
     peer.close();
     this.#replaced.resolve();
+  }
+}
+
+/** Until its last client left, or the time for that is over, or nobody waits any more. */
+async function untilLeft(
+  cluster: RunningCluster,
+  givenUp: () => boolean = () => false,
+): Promise<void> {
+  const untilMs = systemClock.monotonic() + LEAVE_WITHIN_MS;
+  while (cluster.open > 0 && systemClock.monotonic() < untilMs && !givenUp()) {
+    await sleep(systemClock, POLL_MS);
   }
 }
 
