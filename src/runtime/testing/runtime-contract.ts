@@ -34,6 +34,8 @@ export interface RuntimeFixture {
 }
 
 const PORT = 8080;
+/** Of a machine that has other things to do. */
+const TIMEOUT_MS = 30_000;
 
 /** One opened runtime with what the tests do to it again and again. */
 class ContractWorld {
@@ -96,6 +98,11 @@ class ContractWorld {
     const id = await this.create(sandboxId, changes);
     await this.runtime.startContainer(id);
     return id;
+  }
+
+  /** A program that was just entered does not yet listen to signals. */
+  async serving({ ip }: PodSandbox): Promise<void> {
+    await this.fixture.fetch(this.runtime, ip, PORT, "/healthz");
   }
 
   ended(id: string): Promise<ContainerStatus> {
@@ -167,6 +174,7 @@ contract("a program that ends by itself is exited with its code", async (world) 
 contract("stopContainer lets the program end, and does nothing the second time", async (world) => {
   const sandbox = await world.runSandbox("a");
   const id = await world.start(sandbox.id);
+  await world.serving(sandbox);
   await world.runtime.stopContainer(id, { gracePeriodMs: 10_000 });
   expect(await world.runtime.containerStatus(id)).toMatchObject({ state: "exited", exitCode: 143 });
   await world.runtime.stopContainer(id, { gracePeriodMs: 10_000 });
@@ -196,6 +204,8 @@ contract("ending one container leaves its neighbour alone", async (world) => {
   const two = await world.start(sandbox.id, {
     name: "two",
     ports: [{ port: 8081, protocol: "TCP" }],
+    // A container's program is not told its ports.
+    env: [["PORT", "8081"]],
   });
   await world.runtime.stopContainer(one, { gracePeriodMs: 0 });
   expect((await world.runtime.containerStatus(two)).state).toBe("running");
@@ -262,6 +272,7 @@ contract("logs stand in the CRI's format where the kubelet asked for them", asyn
   const sandbox = await world.runSandbox("a");
   const id = await world.start(sandbox.id);
   const { logPath } = await world.runtime.containerStatus(id);
+  await world.serving(sandbox);
   await world.runtime.stopContainer(id, { gracePeriodMs: 5000 });
   const [line = ""] = (await Bun.file(logPath).text()).split("\n");
   expect(line).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z (stdout|stderr) [FP] /);
@@ -345,16 +356,27 @@ contract("exec, attach and portForward are refused as unsupported or work", asyn
   const sandbox = await world.runSandbox("a");
   const id = await world.start(sandbox.id);
   const streams = { stdin: false, stdout: true, stderr: true, tty: false };
-  const calls = [
-    world.runtime.exec(id, { ...streams, command: ["sh"] }),
-    world.runtime.execSync(id, ["sh"], { timeoutMs: 1000 }),
-    world.runtime.attach(id, streams),
-    world.runtime.portForward(sandbox.id, PORT),
-  ];
-  for (const call of calls) {
-    expect(await call.catch((error: unknown) => error)).toMatchObject({ code: "unsupported" });
-  }
+  const command = ["sh", "-c", "exit 5"];
+  const exec = await unlessUnsupported(world.runtime.exec(id, { ...streams, command }));
+  if (exec !== undefined) expect(await exec.ended).toEqual({ type: "exited", exitCode: 5 });
+  exec?.close();
+  const ran = await unlessUnsupported(world.runtime.execSync(id, command, { timeoutMs: 5000 }));
+  if (ran !== undefined) expect(ran.exitCode).toBe(5);
+  const attached = await unlessUnsupported(world.runtime.attach(id, streams));
+  attached?.close();
+  const stream = await unlessUnsupported(world.runtime.portForward(sandbox.id, PORT));
+  stream?.close();
 });
+
+/** What a call gave, or nothing from a runtime that says that it cannot do this. */
+async function unlessUnsupported<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    expect(error).toMatchObject({ code: "unsupported" });
+    return undefined;
+  }
+}
 
 /** The behaviour that every {@link ContainerRuntime} has, as tests. */
 export function describeRuntime(name: string, createFixture: () => Promise<RuntimeFixture>): void {
@@ -365,6 +387,6 @@ export function describeRuntime(name: string, createFixture: () => Promise<Runti
       await world.open();
     });
     afterEach(() => world.dispose());
-    for (const { name: behaviour, run } of CONTRACT) test(behaviour, () => run(world));
+    for (const { name: behaviour, run } of CONTRACT) test(behaviour, () => run(world), TIMEOUT_MS);
   });
 }
