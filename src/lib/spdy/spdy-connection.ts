@@ -219,9 +219,7 @@ export class SpdyConnection {
   #data({ streamId, payload, fin }: Extract<SpdyFrame, { type: "data" }>): void {
     const stream = this.#streams.get(streamId);
     if (payload.length > 0) {
-      // Clients that count are told that there is room again.
-      this.#send(windowUpdateFrame(streamId, payload.length));
-      this.#send(windowUpdateFrame(0, payload.length));
+      this.#tellRoom(streamId, payload.length);
       if (stream?.push(payload) === false) {
         this.#unread.add(stream);
         this.#options.transport.pause();
@@ -229,6 +227,16 @@ export class SpdyConnection {
       }
     }
     if (fin) stream?.endReading();
+  }
+
+  /**
+   * Clients that count are told that there is room again. Servers do not count; and one that closes
+   * with our words unread resets the connection, and what it said last is lost on its way.
+   */
+  #tellRoom(streamId: number, bytes: number): void {
+    if (this.#options.role === "client") return;
+    this.#send(windowUpdateFrame(streamId, bytes));
+    this.#send(windowUpdateFrame(0, bytes));
   }
 
   #readAgain(stream: SpdyStream): void {
@@ -292,9 +300,17 @@ export class SpdyStream {
     });
   }
 
-  /** What the other side says. Fails when the stream was reset or the connection was lost. */
+  /**
+   * What the other side says. It ends as well when the stream was reset or the connection lost,
+   * since what came before must not be lost: {@link failure} tells.
+   */
   get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#inbox.stream;
+  }
+
+  /** Set when the stream did not end in order. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   get unreadBytes(): number {
@@ -332,7 +348,7 @@ export class SpdyStream {
   discard(): void {
     if (!this.#reading) return;
     this.#reading = false;
-    this.#inbox.fail(new SpdyError("nobody reads any more"));
+    this.#inbox.end();
     this.#host.readAgain();
     this.#overWhenBoth();
   }
@@ -351,10 +367,10 @@ export class SpdyStream {
 
   /** The connection's: nothing goes over this stream any more. */
   lost(error: Error): void {
-    this.#failure = error;
+    if (this.#reading || this.#writing) this.#failure = error;
     this.#reading = false;
     this.#writing = false;
-    this.#inbox.fail(error);
+    this.#inbox.end();
   }
 
   #overWhenBoth(): void {

@@ -110,13 +110,10 @@ async function forward(
 }
 
 async function passOn(data: SpdyStream, node: NodeStream): Promise<void> {
-  try {
-    for await (const chunk of data.readable) await node.send(CHANNEL.stdin, chunk);
-    node.endInput();
-  } catch {
-    // The client gave the connection up.
-    node.close();
-  }
+  for await (const chunk of data.readable) await node.send(CHANNEL.stdin, chunk);
+  // A client that gave the connection up wants no answer either.
+  if (data.failure === undefined) node.endInput();
+  else node.close();
 }
 
 /** The pod's bytes; gives why it could not be reached, if so. */

@@ -74,13 +74,8 @@ async function passOn(
   node: NodeStream,
 ): Promise<void> {
   if (stream === undefined) return;
-  try {
-    for await (const chunk of stream.readable) await node.send(channel, chunk);
-    if (channel === CHANNEL.stdin) node.endInput();
-  } catch {
-    // The stream was reset or the client is gone, which the connection tells.
-    return;
-  }
+  for await (const chunk of stream.readable) await node.send(channel, chunk);
+  if (channel === CHANNEL.stdin) node.endInput();
 }
 
 function clientOver(

@@ -57,13 +57,8 @@ function endingWith(
 async function textOf(stream: ReadableStream<Uint8Array>): Promise<string> {
   let text = "";
   const decoder = new TextDecoder();
-  try {
-    for await (const chunk of stream) {
-      if (text.length < MAX_FAILURE_BYTES) text += decoder.decode(chunk, { stream: true });
-    }
-  } catch {
-    // The connection was cut: the data stream tells it.
-    return text;
+  for await (const chunk of stream) {
+    if (text.length < MAX_FAILURE_BYTES) text += decoder.decode(chunk, { stream: true });
   }
   return text;
 }

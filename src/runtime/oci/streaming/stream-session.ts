@@ -58,13 +58,12 @@ class SpdyStreamSession implements StreamSession {
 async function outcomeFrom(status: SpdyStream): Promise<StreamOutcome> {
   let text = "";
   const decoder = new TextDecoder();
-  try {
-    for await (const chunk of status.readable) {
-      if (text.length < MAX_STATUS_BYTES) text += decoder.decode(chunk, { stream: true });
-    }
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    return { type: "failed", message };
+  for await (const chunk of status.readable) {
+    if (text.length < MAX_STATUS_BYTES) text += decoder.decode(chunk, { stream: true });
+  }
+  // Servers close with resets, which come after the Status: only without one they mean a loss.
+  if (text === "" && status.failure !== undefined) {
+    return { type: "failed", message: status.failure.message };
   }
   return outcomeOf(text);
 }

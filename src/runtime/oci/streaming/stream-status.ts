@@ -27,7 +27,8 @@ export function outcomeOf(text: string): StreamOutcome {
   if (reason === "NonZeroExitCode" && code !== undefined && /^\d+$/.test(code)) {
     return { type: "exited", exitCode: Number(code) };
   }
-  return { type: "failed", message };
+  // The cause is the message without the words that every such Status begins with.
+  return { type: "failed", message: details?.causes?.[0]?.message ?? message };
 }
 
 function jsonOf(text: string): unknown {
