@@ -28,7 +28,7 @@ describe("kubun server --take-over", () => {
       await maps.create({ metadata: { name: "after" }, data: {} });
       const { items } = await server.client.resource(PODS, "default").list();
       const restarts = items.flatMap(({ status }) => status?.containerStatuses ?? []);
-      expect(restarts.map(({ restartCount }) => restartCount)).toEqual([0, 0, 0, 0]);
+      expect(restarts.filter(({ restartCount }) => restartCount > 0)).toEqual([]);
       await eventually(() => !isSameProcess(server.pid, startTime), {
         deadlineMs: 15_000,
         what: "the predecessor ends",
