@@ -83,14 +83,20 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
   const api = openApi(agent);
   const images = openImages(agent, api.fetch);
   const certificate = await ensureIngressCertificate(ground.directory, ground.clock.now());
-  const { proxy, kubelet, runtime } = createParts(agent, api.client, images, ports, certificate);
+  const { proxy, kubelet, runtime, placeOf } = createParts(
+    agent,
+    api.client,
+    images,
+    ports,
+    certificate,
+  );
   link.serveHttp(async (request, peer) => {
     const { pathname } = new URL(request.url);
     if (!hasServerCertificate(peer)) return new Response("only servers may ask\n", { status: 403 });
     if (isKubeletPath(pathname)) return askNode({ kubelet, proxy }, request);
     return new Response("not found\n", { status: 404 });
   });
-  link.serveTunnel(({ ip, port }) => runtime.endpoint(ip, port));
+  link.serveTunnel(placeOf);
   await runtime.start();
   void keepMachineCertificate({
     ...ground,
@@ -257,6 +263,11 @@ function createParts(
     nodeAddress: advertiseAddress,
     ...(flags.maxPods === undefined ? {} : { maxPods: flags.maxPods }),
     peerAddress: `${ground.peerHost}:${link.port}`,
+    ranges: joined.settings,
+    ...(flags.containerRuntimeEndpoint === undefined
+      ? {}
+      : { containerRuntimeEndpoint: flags.containerRuntimeEndpoint }),
+    ...(flags.clusterDomain === undefined ? {} : { clusterDomain: flags.clusterDomain }),
     proxy: () => proxy,
   });
   const proxy: Proxy = createProxy({

@@ -8,6 +8,7 @@ import {
   openLocalRanges,
 } from "../os/index.ts";
 import type { AddressRanges, ClaimedRanges } from "../os/index.ts";
+import { readSettings } from "./data-directory.ts";
 import type { DataDirectory, Settings } from "./data-directory.ts";
 import type { Ground } from "./ground.ts";
 
@@ -69,6 +70,14 @@ export async function useRanges(
     }
   }
   return { ...ranges, release: () => undefined };
+}
+
+/** Where modules get their addresses: containers have a part of a range that leads to them. */
+export function addressesOfModules(directory: DataDirectory): {
+  readonly addresses?: "modules";
+} {
+  const { clusterCidr } = readSettings(directory);
+  return clusterCidr === undefined || isLoopbackRange(clusterCidr) ? {} : { addresses: "modules" };
 }
 
 /** Gives the machine its network back, once the pods of this data directory are gone. */

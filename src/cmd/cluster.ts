@@ -348,7 +348,7 @@ function serveControlPlane(server: Server, images: ServerImages, parts: () => Pa
     clock: ground.clock,
     signal: server.signal,
   });
-  doors.peers.serveTunnel(({ ip, port }) => parts().runtime.endpoint(ip, port));
+  doors.peers.serveTunnel((target, peer) => parts().placeOf(target, peer));
   return controlPlane;
 }
 
@@ -384,6 +384,11 @@ function createParts(
     nodeAddress: flags.nodeIp ?? advertiseAddress,
     ...(flags.maxPods === undefined ? {} : { maxPods: flags.maxPods }),
     peerAddress: `${ground.peerHost}:${doors.peers.port}`,
+    ranges: server.ranges,
+    ...(flags.containerRuntimeEndpoint === undefined
+      ? {}
+      : { containerRuntimeEndpoint: flags.containerRuntimeEndpoint }),
+    ...(flags.clusterDomain === undefined ? {} : { clusterDomain: flags.clusterDomain }),
     proxy: () => proxy,
   });
   const { http, ingressHttps } = portChoices(flags, ground.settings);

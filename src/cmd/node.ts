@@ -7,14 +7,14 @@ import type { Kubelet, NodeCapacity } from "../kubelet/index.ts";
 import type { Clock, Logger, Random } from "../lib/index.ts";
 import type { Client } from "../client/index.ts";
 import { createProcessSpawner, openFilesLimit } from "../os/index.ts";
-import type { AddressRanges } from "../os/index.ts";
+import type { AddressRanges, TunnelHandler } from "../os/index.ts";
 import type { Proxy } from "../proxy/index.ts";
 import { createWasiRuntime, isAllowed, openProcessLimits } from "../runtime/index.ts";
-import type { EgressGate, RuntimePart, WasiRuntime } from "../runtime/index.ts";
+import type { BridgeNetworks, EgressGate, RuntimePart, WasiRuntime } from "../runtime/index.ts";
+import { addressesOfModules } from "./choose-ranges.ts";
 import { besideContainers } from "./container-runtime.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { keyvalueThrough } from "./keyvalue-gate.ts";
-import { addressesOfModules } from "./node-networks.ts";
 import { dnsIpOf } from "./node-dns.ts";
 import { GIT_VERSION } from "./version.ts";
 
@@ -45,6 +45,8 @@ export interface NodeOptions {
 export interface LocalNode {
   readonly kubelet: Kubelet;
   readonly runtime: RuntimePart;
+  /** What is behind a port of a pod of this node: a Unix socket, or the address itself. */
+  readonly placeOf: TunnelHandler;
 }
 
 /** A node's share of the cluster range: 4,094 pods. */
@@ -70,7 +72,9 @@ export function maxProxyConnections(): number {
 export function createLocalNode(options: NodeOptions): LocalNode {
   const { directory, clock, random, logger, podCidr, proxy } = options;
   const { ranges, containerRuntimeEndpoint: endpoint } = options;
+  let networks: BridgeNetworks | undefined;
   const runtime = besideContainers(createRuntime(options), {
+    onNetworks: (made) => (networks = made),
     directory,
     ranges,
     ...(endpoint === undefined ? {} : { endpoint }),
@@ -105,7 +109,9 @@ export function createLocalNode(options: NodeOptions): LocalNode {
       osImage: `Bun ${Bun.version}`,
     },
   });
-  return { kubelet, runtime };
+  const placeOf: TunnelHandler = ({ ip, port }) =>
+    runtime.endpoint(ip, port) ?? (networks?.has(ip) === true ? { ip, port } : undefined);
+  return { kubelet, runtime, placeOf };
 }
 
 /** The WASI runtime over a data directory, not started yet. */

@@ -51,7 +51,8 @@ export function createEndpointDial(options: EndpointDialOptions): EndpointDial {
     }
     if (remote !== undefined && node !== undefined && node !== remote.nodeName) {
       const address = remote.peerAddressOf(node);
-      if (address !== undefined) {
+      // A pod on its machine's own network has that machine's address: it is dialled as it is.
+      if (address !== undefined && !address.startsWith(`${ip}:`)) {
         remote.dialer.dialTunnel(address, { ip, port }, data, handler, node);
         return "far";
       }

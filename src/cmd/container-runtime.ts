@@ -1,0 +1,71 @@
+import { join } from "node:path";
+import type { Clock, Logger } from "../lib/index.ts";
+import {
+  type AddressRanges,
+  createNetworkCommands,
+  createProcessSpawner,
+  openLocalRanges,
+  ROUTE_PROTOCOL,
+} from "../os/index.ts";
+import {
+  type BridgeNetworks,
+  containerNamespaceDirectory,
+  createBridgeNetworks,
+  createCriStreams,
+  createMixedRuntime,
+  createOciRuntime,
+  type RuntimePart,
+  type WasiRuntime,
+} from "../runtime/index.ts";
+import { bridgeOf } from "./choose-ranges.ts";
+import type { DataDirectory } from "./data-directory.ts";
+
+export interface ContainerRuntimeChoice {
+  readonly directory: DataDirectory;
+  readonly ranges: AddressRanges;
+  /** "own", "none" or "unix:///…", as the flag says. */
+  readonly endpoint?: string;
+  /** Told of the network of the containers, where there can be any. */
+  readonly onNetworks?: (networks: BridgeNetworks) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The WASM runtime alone, or with one for containers beside it; neither started yet. */
+export function besideContainers(wasm: WasiRuntime, choice: ContainerRuntimeChoice): RuntimePart {
+  const { directory, ranges, endpoint, clock } = choice;
+  if (endpoint === "none") return wasm;
+  const logger = choice.logger.child({ room: "containers" });
+  const place = join(directory.path, "containers");
+  const bridge = bridgeOf(directory);
+  const commands = createNetworkCommands();
+  const isOwn = endpoint === undefined || endpoint === "own";
+  const networks = createBridgeNetworks({
+    directory: join(place, "network"),
+    bridge,
+    ranges,
+    openRanges: () => openLocalRanges(commands, bridge, ranges),
+    commands,
+    logger,
+    ...(isOwn ? { namespaceDirectory: containerNamespaceDirectory(place) } : {}),
+    routeProtocol: ROUTE_PROTOCOL,
+  });
+  choice.onNetworks?.(networks);
+  const oci = createOciRuntime({
+    directory: place,
+    socketDirectory: directory.sockets,
+    ...(isOwn ? {} : { endpoint }),
+    networks,
+    streams: createCriStreams({ clock }),
+    processes: createProcessSpawner(),
+    clock,
+    logger,
+  });
+  return createMixedRuntime({
+    wasm,
+    oci,
+    directory: join(directory.runtime, "container-pods"),
+    ...(isOwn ? {} : { asksAlways: true }),
+    logger,
+  });
+}
