@@ -78,7 +78,7 @@ class MixedRuntime implements RuntimePart {
     this.#ociPods = new OciPods(directory);
   }
 
-  /** The container runtime's where it can run anything: what other tools look for. */
+  /** The container runtime's as soon as it was used: what other tools look for. */
   get name(): string {
     return this.#main.name;
   }
@@ -93,7 +93,8 @@ class MixedRuntime implements RuntimePart {
   }
 
   get #main(): ContainerRuntime {
-    return this.#oci.obstacle() === undefined ? this.#oci : this.#wasm;
+    const isKnown = this.#oci.obstacle() === undefined && this.#oci.version !== "";
+    return isKnown ? this.#oci : this.#wasm;
   }
 
   async start(): Promise<void> {

@@ -115,8 +115,8 @@ case \${CNI_COMMAND-} in
   VERSION) echo '{"cniVersion":"0.4.0","supportedVersions":["0.3.0","0.3.1","0.4.0"]}' ;;
   ADD)
     nsenter --net="$CNI_NETNS" ip link set lo up 2>/dev/null
-    echo '{"cniVersion":"0.3.1","interfaces":[{"name":"lo","sandbox":"'"$CNI_NETNS"'"}],\\
-"ips":[{"version":"4","interface":0,"address":"127.0.0.1/8"}],"dns":{}}' ;;
+    echo '{"cniVersion":"0.3.1","interfaces":[{"name":"lo","sandbox":"'"$CNI_NETNS"'"}],'\\
+'"ips":[{"version":"4","interface":0,"address":"127.0.0.1/8"}],"dns":{}}' ;;
 esac
 exit 0
 `;
