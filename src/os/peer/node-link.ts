@@ -45,8 +45,8 @@ export interface TunnelTarget {
 }
 
 /**
- * Answers with the Unix socket behind a pod's port, with the target itself where it is to be dialled
- * as it is, or undefined when no such pod runs here.
+ * Answers with the Unix socket behind a pod's port, with the target itself where it is to be
+ * dialled as it is, or undefined when no such pod runs here.
  */
 export type TunnelHandler = (
   target: TunnelTarget,

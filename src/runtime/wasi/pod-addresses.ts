@@ -3,7 +3,7 @@ import { AddressPool, type RangePart } from "../address-pool.ts";
 import { type PodNetwork, RuntimeError } from "../runtime.ts";
 import type { SandboxRecord, StateDirectory } from "./state-directory.ts";
 
-/** The addresses of this node's pods; one that joins another runtime's network has none of these. */
+/** The addresses of this node's pods; who joins another runtime's network has none of them. */
 export class PodAddresses {
   readonly #directory: StateDirectory;
   readonly #logger: Logger;

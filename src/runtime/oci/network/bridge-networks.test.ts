@@ -119,10 +119,9 @@ async function cables(): Promise<string[]> {
 /** Whether a connection from one place to another comes about; `nc` would be one more package. */
 async function connects(from: string, address: string, port: number): Promise<boolean> {
   const script = `
-    const timer = setTimeout(() => process.exit(3), 3000);
     Bun.connect({ hostname: "${address}", port: ${port}, socket: { data() {}, open() {
-      clearTimeout(timer); process.exit(0); } } }).catch(() => process.exit(2));`;
-  const cmd = ["ip", "netns", "exec", from, process.execPath, "-e", script];
+      process.exit(0); } } }).catch(() => process.exit(2));`;
+  const cmd = ["timeout", "3", "ip", "netns", "exec", from, process.execPath, "-e", script];
   return (await run(cmd)).exitCode === 0;
 }
 
