@@ -29,10 +29,19 @@ export async function answerText(
   options: AnswerOptions = {},
 ): Promise<Response> {
   const headers = answerHeaders(media, options.warnings);
-  const init = { status: options.status ?? 200, headers };
-  if (media.format === "yaml") return new Response(await yamlText(JSON.parse(json)), init);
-  if (options.pretty !== true) return new Response(json, init);
-  return new Response(`${JSON.stringify(JSON.parse(json), null, 2)}\n`, init);
+  const text = await writtenAs(json, media, options);
+  // A length that is known lets the answer leave in one piece.
+  headers.push(["content-length", String(Buffer.byteLength(text))]);
+  return new Response(text, { status: options.status ?? 200, headers });
+}
+
+function writtenAs(
+  json: string,
+  { format }: Media,
+  { pretty = false }: AnswerOptions,
+): string | Promise<string> {
+  if (format === "yaml") return yamlText(JSON.parse(json));
+  return pretty ? `${JSON.stringify(JSON.parse(json), null, 2)}\n` : json;
 }
 
 export function answerObject(

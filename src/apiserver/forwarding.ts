@@ -43,6 +43,8 @@ export interface ForwardingOptions {
   /** The way to another server's {@link Forwarding.peerFront}; undefined when none is known. */
   readonly peer: (member: MemberId) => Fetch | undefined;
   readonly authenticator: Authenticator;
+  /** Whether the client showed a certificate, which is as good as a token. */
+  readonly hasCertificate?: (request: Request) => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Requests that are forwarded at a time; {@link MAX_FORWARDED} unless given. */
@@ -124,10 +126,12 @@ class Forwarder {
   }
 
   async front(request: Request): Promise<Response> {
-    const { store, app, authenticator, clock, maxForwarded = MAX_FORWARDED } = this.#options;
+    const { store, app, authenticator, hasCertificate, clock } = this.#options;
+    const { maxForwarded = MAX_FORWARDED } = this.#options;
     if (store.leadership.self || !needsLeader(request)) return app.fetch(request);
     // Strangers are refused here, before they take room from those who wait.
-    if (!request.headers.has("authorization")) return app.fetch(request);
+    const known = request.headers.has("authorization") || hasCertificate?.(request) === true;
+    if (!known) return app.fetch(request);
     const bytes = bodyBytes(request);
     if (this.#forwarded >= maxForwarded || this.#bytes + bytes > MAX_FORWARDED_BYTES) {
       const why = "too many requests wait for the leader, please try again later";

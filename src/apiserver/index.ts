@@ -4,6 +4,8 @@ export { createApiServer } from "./api-server.ts";
 export type { ApiServerOptions, VersionInfo } from "./api-server.ts";
 export type { AuditSink } from "./audit/audit-event.ts";
 export { firstAuthenticator, tokenAuthenticator } from "./authenticator.ts";
+export { certificateAuthenticator } from "./certificate-authenticator.ts";
+export type { ClientCertificate } from "./certificate-authenticator.ts";
 export type { Authenticator } from "./authenticator.ts";
 export type { Attributes, Authorizer, Decision } from "./authorizer.ts";
 export { bootstrap } from "./bootstrap.ts";

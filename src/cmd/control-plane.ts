@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
 import {
   bootstrapTokenAuthenticator,
+  certificateAuthenticator,
   createApiServer,
   createForwarding,
   createTokenKeys,
@@ -12,6 +13,7 @@ import {
 import type {
   AuditSink,
   Authenticator,
+  ClientCertificate,
   ConnectionUpgrader,
   Forwarding,
   NodeConnector,
@@ -83,6 +85,30 @@ export interface ControlPlane {
 
 /** Where requests came from that are answered here. */
 type Addresses = WeakMap<Request, string>;
+/** What their clients showed in the handshake, where they did. */
+type Certificates = WeakMap<Request, ClientCertificate>;
+
+/** Who is known by a token, and who by that or a certificate. */
+function authenticators(
+  { tokens, clock }: Pick<ControlPlaneOptions, "tokens" | "clock">,
+  parts: {
+    readonly present: Registry["present"];
+    readonly accounts: ServiceAccountTokens;
+    readonly certificates: Certificates;
+  },
+): { readonly tokenHolders: Authenticator; readonly authenticator: Authenticator } {
+  const { present, accounts, certificates } = parts;
+  const tokenHolders = firstAuthenticator(
+    tokenAuthenticator(tokens.users),
+    nodeAuthenticator(present),
+    accounts,
+    bootstrapTokenAuthenticator(present, clock),
+  );
+  const certificateOf = (request: Request): ClientCertificate | undefined =>
+    certificates.get(request);
+  const authenticator = certificateAuthenticator({ certificateOf, others: tokenHolders, clock });
+  return { tokenHolders, authenticator };
+}
 
 /** The server tower, from the store up. */
 export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
@@ -102,12 +128,9 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { present } = registry;
   const keys = createTokenKeys(clusterKeys.tokenKey);
   const accounts = new ServiceAccountTokens({ keys, present, clock });
-  const authenticator = firstAuthenticator(
-    tokenAuthenticator(tokens.users),
-    nodeAuthenticator(present),
-    accounts,
-    bootstrapTokenAuthenticator(present, clock),
-  );
+  const certificates: Certificates = new WeakMap();
+  const parts = { present, accounts, certificates };
+  const { tokenHolders, authenticator } = authenticators(options, parts);
   const peer = peersOf(options);
   const addresses: Addresses = new WeakMap();
   const forwarding = createForwarding({
@@ -115,6 +138,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     app: createApi(options, { registry, authenticator, accounts, addresses }),
     peer,
     authenticator,
+    hasCertificate: (request) => certificates.has(request),
     clock,
     logger: logger.child({ room: "apiserver" }),
   });
@@ -137,14 +161,21 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     tokens: clusterTokens(registry, clock),
     credentials,
     issuer,
-    authenticate: (request) => authenticator.authenticate(request),
+    authenticate: (request) => tokenHolders.authenticate(request),
     peer,
   });
   return {
     registry,
     api: forwarding.front,
     termFetch: (term) => forwarding.termFetch(term),
-    ...fronts(options, { forwarding, cluster, renewals, authenticator, addresses }),
+    ...fronts(options, {
+      forwarding,
+      cluster,
+      renewals,
+      authenticator: tokenHolders,
+      addresses,
+      certificates,
+    }),
     clientOf,
     signAccountToken: (...given) => accounts.signLegacy(...given),
   };
@@ -215,21 +246,23 @@ function fronts(
     readonly renewals: ControlPlane["peerFront"];
     readonly authenticator: Authenticator;
     readonly addresses: Addresses;
+    readonly certificates: Certificates;
   },
 ): Pick<ControlPlane, "front" | "peerFront"> {
   const { images } = options;
-  const { forwarding, cluster, renewals, authenticator, addresses } = parts;
+  const { forwarding, cluster, renewals, authenticator, addresses, certificates } = parts;
   const distribution = createDistributionApp({
     images,
     authorize: async (request) =>
       imageAccess(await authenticator.authenticate(withBearer(request)), request.method),
   });
   return {
-    front: async (request, address) => {
+    front: async (request, address, certificate) => {
       const { pathname } = new URL(request.url);
       if (isImagePath(pathname)) return distribution.fetch(request);
       if (cluster.serves(pathname)) return cluster.fetch(request, { address, relayed: false });
       addresses.set(request, address);
+      if (certificate !== undefined) certificates.set(request, certificate);
       return forwarding.front(request);
     },
     peerFront: async (request, peer) => {

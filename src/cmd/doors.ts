@@ -46,6 +46,8 @@ export async function openDoors(
     hostname,
     choice: ports.https,
     keys: credentials.server,
+    clientAuthority: ca.certificate,
+    clock,
     sharesPort: sharesPorts,
   });
   const own = { memberId, clusterId, keyPair: peerIdentity, ca: ca.certificate };

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { connect } from "node:tls";
+import { systemClock } from "../os/index.ts";
 import { createCertificateAuthority, issueServerCertificate } from "../os/certificates.ts";
 import { listenForApi, wishedPortOrAny } from "./listeners.ts";
 
@@ -17,7 +18,13 @@ describe("listenForApi", () => {
       issueServerCertificate({ ca, names: [name, "127.0.0.1"], nowMs: Date.now() });
     const hostname = "127.0.0.1";
     const choice = { type: "preferred" as const, port: 0 };
-    const listener = listenForApi({ hostname, choice, keys: await keys("first.example") });
+    const listener = listenForApi({
+      hostname,
+      choice,
+      keys: await keys("first.example"),
+      clientAuthority: ca.certificate,
+      clock: systemClock,
+    });
     const { port } = listener;
     let speak = (_text: string): void => undefined;
     listener.serve((request) => {

@@ -1,13 +1,25 @@
 import { UsageError } from "../cli/index.ts";
-import type { KeyPair } from "../os/index.ts";
+import type { Clock } from "../lib/index.ts";
+import { HttpsDoor } from "../os/index.ts";
+import type {
+  KeyPair,
+  MessageSession,
+  MessageSocket,
+  PresentedCertificate,
+  TakeOver,
+} from "../os/index.ts";
 
 /** A port as it is wished for: given by the user (0: any), or preferred and free to differ. */
 export type PortChoice =
   | { readonly type: "given"; readonly port: number; readonly flag: string }
   | { readonly type: "preferred"; readonly port: number };
 
-/** Answers a request that came from an address. */
-export type Front = (request: Request, address: string) => Promise<Response>;
+/** Answers a request that came from an address, by a client that showed this certificate. */
+export type Front = (
+  request: Request,
+  address: string,
+  certificate?: PresentedCertificate,
+) => Promise<Response>;
 
 export interface ApiListener {
   readonly port: number;
@@ -18,6 +30,8 @@ export interface ApiListener {
    * did not come in here, or asks for no WebSocket.
    */
   upgrade(request: Request, options: UpgradeOptions): boolean;
+  /** Answers 101 with the headers, if any, and hands the bare connection over. */
+  takeOver(request: Request, options: TakeOver): boolean;
   /** Shows this certificate to whoever comes from now on; open connections stay. */
   show(keys: KeyPair): void;
   /** Takes no new connection; what is being answered goes on. */
@@ -34,85 +48,36 @@ export interface UpgradeOptions {
   readonly open: (socket: MessageSocket) => MessageSession;
 }
 
-/** A WebSocket for whoever serves it. */
-export interface MessageSocket {
-  /** False: it is sent, but the next message should wait for `drained`. */
-  send(bytes: Uint8Array): boolean;
-  close(code: number, reason: string): void;
-}
-
-export interface MessageSession {
-  message(bytes: Uint8Array): void;
-  drained(): void;
-  closed(): void;
-}
-
-interface SocketData {
-  readonly options: UpgradeOptions;
-  session?: MessageSession;
-}
-
-/** Requests above this are refused by the transport; image uploads are the largest. */
-const MAX_REQUEST_BODY_BYTES = 1024 * 1024 * 1024;
-/** A message of a WebSocket, and what may wait to be sent over one. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-
-const WEB_SOCKET: Bun.WebSocketHandler<SocketData> = {
-  idleTimeout: 0,
-  maxPayloadLength: MAX_MESSAGE_BYTES,
-  backpressureLimit: MAX_MESSAGE_BYTES,
-  open(socket) {
-    socket.binaryType = "uint8array";
-    socket.data.session = socket.data.options.open({
-      // 0 and -1: dropped, or waiting for the client to take what was sent before.
-      send: (bytes) => socket.sendBinary(bytes) > 0,
-      close: (code, reason) => socket.close(code, reason),
-    });
-  },
-  message({ data }, message) {
-    data.session?.message(typeof message === "string" ? Buffer.from(message) : message);
-  },
-  drain: ({ data }) => data.session?.drained(),
-  close: ({ data }) => data.session?.closed(),
-};
-
 /** Listens with TLS for the API. Throws a UsageError when a port given by the user is taken. */
 export function listenForApi(options: {
   hostname: string;
   choice: PortChoice;
   keys: KeyPair;
+  /** Who vouches for clients that show certificates. */
+  clientAuthority: string;
+  clock: Clock;
   /** A predecessor listens there too: who comes early waits, as it would there. */
   sharesPort?: boolean;
 }): ApiListener {
-  const { sharesPort = false } = options;
+  const { hostname, choice, keys, clientAuthority, clock, sharesPort = false } = options;
   const early = new EarlyRequests();
   let handle: Front = sharesPort ? (...came) => early.wait(...came) : refuseEarly;
-  /** By which listener a request came, until it is answered: an earlier one may have ended. */
-  const came = new WeakMap<Request, Bun.Server<SocketData>>();
-  const upgraded = new WeakSet<Request>();
-  const serve = (port: number, keys: KeyPair): Bun.Server<SocketData> =>
-    Bun.serve<SocketData>({
-      hostname: options.hostname,
-      port,
-      reusePort: sharesPort,
-      tls: { cert: keys.certificate, key: keys.privateKey },
-      // Watches are silent for minutes; the API bounds them itself.
-      idleTimeout: 0,
-      maxRequestBodySize: MAX_REQUEST_BODY_BYTES,
-      async fetch(request, asked) {
-        came.set(request, asked);
-        const answer = await handle(request, asked.requestIP(request)?.address ?? "");
-        return upgraded.has(request) ? undefined : answer;
-      },
-      websocket: WEB_SOCKET,
-    });
-  let server = withChosenPort(options.hostname, options.choice, (port) =>
-    serve(port, options.keys),
+  const door = withChosenPort(
+    hostname,
+    choice,
+    (port) =>
+      new HttpsDoor({
+        hostname,
+        port,
+        keys,
+        clientAuthority,
+        sharesPort,
+        clock,
+        handle: (request, { address, certificate }) => handle(request, address, certificate),
+      }),
   );
-  const port = server.port ?? options.choice.port;
-  const former: Bun.Server<SocketData>[] = [];
   return {
-    port,
+    port: door.port,
     serve(front) {
       handle = front;
       early.serve(front);
@@ -120,31 +85,16 @@ export function listenForApi(options: {
     upgrade(request, { protocol, open }) {
       const offered = request.headers.get("sec-websocket-protocol") ?? "";
       if (!offered.split(",").some((name) => name.trim() === protocol)) return false;
-      const headers = { "sec-websocket-protocol": protocol };
-      const data: SocketData = { options: { protocol, open } };
-      if (came.get(request)?.upgrade(request, { data, headers }) !== true) return false;
-      upgraded.add(request);
-      return true;
+      return door.upgrade(request, { protocol, open });
     },
-    show(keys) {
-      // Bun's listeners keep their certificate: another one takes the port. Who comes in between
-      // is refused, and comes again; what is open ends by itself.
-      const last = server;
-      void last.stop(false).then(() => former.splice(former.indexOf(last), 1));
-      former.push(last);
-      server = serve(port, keys);
-    },
-    leave() {
-      for (const each of [server, ...former]) void each.stop(false);
-    },
+    takeOver: (request, what) => door.takeOver(request, what),
+    show: (fresh) => door.show(fresh),
+    leave: () => door.leave(),
     get pending() {
-      return [server, ...former].reduce(
-        (sum, each) => sum + each.pendingRequests + each.pendingWebSockets,
-        0,
-      );
+      return door.pending;
     },
     async stop() {
-      await Promise.all([server, ...former].map((each) => each.stop(true)));
+      door.stop();
     },
   };
 }
@@ -165,12 +115,12 @@ class EarlyRequests {
     this.#front.resolve(front);
   }
 
-  async wait(request: Request, address: string): Promise<Response> {
+  async wait(...came: Parameters<Front>): Promise<Response> {
     if (this.#waiting >= MAX_EARLY_REQUESTS) return refuseEarly();
     this.#waiting++;
     const front = await this.#front.promise;
     this.#waiting--;
-    return front(request, address);
+    return front(...came);
   }
 }
 
