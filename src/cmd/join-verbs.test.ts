@@ -140,17 +140,28 @@ describe("groupVerbs", () => {
   test("groupVerbs: a snapshot is whole and private, or not there", async () => {
     const file = join(root, "whole.db");
     const given = { dataDir: root, kubeconfig };
-    const send = (count: number): Response =>
-      new Response(bytes, { headers: { [SNAPSHOT_BYTES_HEADER]: String(count) } });
-    answer = () => send(bytes.length);
+    let catalog = Response.json({ repositories: [] });
+    const send = (path: string, count: number): Response =>
+      path === "/v2/_catalog"
+        ? catalog.clone()
+        : new Response(bytes, { headers: { [SNAPSHOT_BYTES_HEADER]: String(count) } });
+    answer = (path) => send(path, bytes.length);
     await verbs.snapshotSave(file, given);
     expect(await Bun.file(file).bytes()).toEqual(bytes);
     expect(statSync(file).mode & 0o077).toBe(0);
+    expect(existsSync(join(`${file}.images`, "index.json"))).toBe(true);
     expect(verbs.snapshotSave(file, given)).rejects.toThrow("exists");
-    answer = () => send(bytes.length + 1);
     const cut = join(root, "cut.db");
-    expect(verbs.snapshotSave(cut, given)).rejects.toThrow("18 of 19 bytes");
-    expect([cut, `${cut}.partial`].some((path) => existsSync(path))).toBe(false);
+    const left = (): boolean =>
+      ["", ".partial", ".images", ".images.partial"].some((end) => existsSync(`${cut}${end}`));
+    answer = (path) => send(path, bytes.length + 1);
+    const refusal = (): Promise<string> => verbs.snapshotSave(cut, given).then(() => "", String);
+    expect(await refusal()).toContain("18 of 19 bytes");
+    expect(left()).toBe(false);
+    answer = (path) => send(path, bytes.length);
+    catalog = new Response("not JSON");
+    expect(await refusal()).toContain("listing the repositories");
+    expect(left()).toBe(false);
   });
 
   test("groupVerbs: a stopped cluster's state is saved and restored", async () => {

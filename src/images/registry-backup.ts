@@ -73,18 +73,29 @@ export async function restoreRegistry(directory: string, send: SendToRegistry): 
 
 async function repositoriesOf(send: SendToRegistry): Promise<string[]> {
   return pages(REPOSITORIES_A_PAGE, async (query) => {
-    const response = await send(`/v2/_catalog?${query}`, {});
-    await expectSuccess(response, "listing the repositories");
-    return catalogSchema.parse(await response.json()).repositories;
+    const what = "listing the repositories";
+    return (await ask(send, `/v2/_catalog?${query}`, what, catalogSchema)).repositories;
   });
 }
 
 async function tagsOf(send: SendToRegistry, repository: string): Promise<string[]> {
   return pages(TAGS_A_PAGE, async (query) => {
-    const response = await send(`/v2/${repository}/tags/list?${query}`, {});
-    await expectSuccess(response, `listing the tags of ${repository}`);
-    return tagsSchema.parse(await response.json()).tags;
+    const what = `listing the tags of ${repository}`;
+    return (await ask(send, `/v2/${repository}/tags/list?${query}`, what, tagsSchema)).tags;
   });
+}
+
+async function ask<T extends z.ZodType>(
+  send: SendToRegistry,
+  path: string,
+  what: string,
+  answer: T,
+): Promise<z.infer<T>> {
+  const response = await send(path, {});
+  await expectSuccess(response, what);
+  const parsed = answer.safeParse(await response.json().catch(() => undefined));
+  if (parsed.success) return parsed.data;
+  throw new ImageError("unsupported", `${what}: the registry answered something else`);
 }
 
 /** Pages of the distribution API go on after the last name of the one before. */
