@@ -319,7 +319,7 @@ function serveControlPlane(server: Server, images: ServerImages, parts: () => Pa
       name === nodeName
         ? (request) => askNode(parts(), request)
         : kubeletOf(name, controlPlane, doors.peers),
-    proxyTransport: createProxyTransport(directory, () => parts().proxy),
+    proxyTransport: createProxyTransport(directory, () => parts().proxy, doors.api),
     upgrader: doors.api,
     clusterCidr: ranges.clusterCidr,
     serviceCidr: ranges.serviceCidr,

@@ -4,6 +4,8 @@ import type { ProxyTransport } from "../apiserver/index.ts";
 import { EGRESS_ERROR } from "../lib/index.ts";
 import type { Proxy } from "../proxy/index.ts";
 import type { DataDirectory } from "./data-directory.ts";
+import type { ApiListener } from "./listeners.ts";
+import { proxiedUpgrade } from "./proxied-upgrade.ts";
 
 /** What decides on the way in: nobody is asked, for the API server has authorized the request. */
 const EVERYTHING = { namespace: "default", allows: () => true };
@@ -15,10 +17,11 @@ const EVERYTHING = { namespace: "default", allows: () => true };
 export function createProxyTransport(
   directory: Pick<DataDirectory, "sockets">,
   proxy: () => Pick<Proxy, "openEgress">,
+  listener: Pick<ApiListener, "takeOver">,
 ): ProxyTransport {
   const unix = join(directory.sockets, "api-proxy.sock");
   let opened = false;
-  return async (request, { scheme, host, port }) => {
+  return async (request, { scheme, host, port }, upgraded) => {
     if (!opened) {
       proxy().openEgress(unix, EVERYTHING);
       opened = true;
@@ -27,16 +30,21 @@ export function createProxyTransport(
     const headers = new Headers(request.headers);
     headers.set("host", `${host}:${port}`);
     headers.set("x-kubun-scheme", scheme);
-    const answer = await fetch(`http://cluster.invalid${pathname}${search}`, {
-      unix,
-      method: request.method,
-      headers,
-      redirect: "manual",
-      // What is compressed stays so: the client understands it, or did not ask for it.
-      decompress: false,
-      signal: request.signal,
-      ...(request.body === null ? {} : { body: request.body, duplex: "half" }),
-    } as RequestInit);
+    const target = `${pathname}${search}`;
+    const { method } = request;
+    const answer =
+      upgraded === undefined
+        ? await fetch(`http://cluster.invalid${target}`, {
+            unix,
+            method,
+            headers,
+            redirect: "manual",
+            // What is compressed stays so: the client understands it, or did not ask for it.
+            decompress: false,
+            signal: request.signal,
+            ...(request.body === null ? {} : { body: request.body, duplex: "half" }),
+          } as RequestInit)
+        : await proxiedUpgrade({ unix, method, target, headers, came: upgraded, listener });
     const code = answer.headers.get(EGRESS_ERROR);
     if (code === null) return new Response(answer.body, answer);
     const why = (await answer.text()).trim();

@@ -10,7 +10,7 @@ export { createLogger } from "./pino-logger.ts";
 export type { LogLevel } from "./pino-logger.ts";
 export { HttpsDoor } from "./https/https-door.ts";
 export type { PresentedCertificate } from "./https/presented-certificate.ts";
-export type { TakeOver } from "./https/served-connection.ts";
+export type { RawSocket, TakeOver } from "./https/served-connection.ts";
 export type { MessageSession, MessageSocket } from "./https/web-socket.ts";
 export { closeLocalRanges, openLocalRanges, ROUTE_PROTOCOL } from "./local-ranges.ts";
 export { createNetworkCommands } from "./network-commands.ts";

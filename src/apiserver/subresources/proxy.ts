@@ -10,8 +10,16 @@ export interface ProxyDestination {
   readonly port: number;
 }
 
-/** Sends a request into the cluster; rejects with a sentence when nothing answers there. */
-export type ProxyTransport = (request: Request, destination: ProxyDestination) => Promise<Response>;
+/**
+ * Sends a request into the cluster; rejects with a sentence when nothing answers there. `upgraded`
+ * is the client's own request where it asks for another protocol: its connection is joined to the
+ * endpoint's when that agrees, and the answer is not sent then.
+ */
+export type ProxyTransport = (
+  request: Request,
+  destination: ProxyDestination,
+  upgraded?: Request,
+) => Promise<Response>;
 
 /** What of a client's request is for this server alone. */
 const OWN_FIELDS = ["authorization", "connection", "host", "keep-alive", "transfer-encoding"];
@@ -27,16 +35,16 @@ const MAX_PORT = 65_535;
  */
 export async function proxyRequest(api: ApiRequest, transport: ProxyTransport): Promise<Response> {
   const { definition, request } = api;
-  // An upgraded connection has no answer that could be passed on.
-  if (request.headers.has("upgrade")) {
-    throw badRequest("connections cannot be upgraded through the proxy: use port-forward");
+  const upgrades = request.headers.has("upgrade");
+  if (upgrades && (definition.resource === "nodes" || request.body !== null)) {
+    throw badRequest("only requests to pods and Services without a body upgrade their connections");
   }
   if (definition.resource === "nodes") return askNode(api);
   const destination = await (definition.resource === "pods" ? podOf(api) : serviceOf(api));
   const { scheme, host, port } = destination;
   const sent = forwarded(api, `${scheme}://${host}:${port}`);
   try {
-    return await transport(sent, destination);
+    return await transport(sent, destination, ...(upgrades ? [request] : []));
   } catch (error) {
     if (error instanceof StatusError) throw error;
     const why = error instanceof Error ? error.message : String(error);
