@@ -60,6 +60,9 @@ export class SpdyConnection {
   readonly #streams = new Map<number, SpdyStream>();
   /** Those with more unread than they have room for. */
   readonly #unread = new Set<SpdyStream>();
+  /** Streams that we opened and the other side has not answered yet. */
+  readonly #unanswered = new Set<number>();
+  #allAnswered: PromiseWithResolvers<void> | undefined;
   #nextId: number;
   #waiting: SpdyFrame[] = [];
   #waitingBytes = 0;
@@ -86,8 +89,16 @@ export class SpdyConnection {
     this.#nextId += 2;
     const ended = options.ended === true;
     const stream = this.#adopt(id, new Map(Object.entries(headers)), { ended });
+    this.#unanswered.add(id);
     this.#send(synStreamFrame(id, this.#writer.next(headers), { fin: ended }));
     return stream;
+  }
+
+  /** Resolves when the other side has answered all streams that we opened, or the connection ended. */
+  async answered(): Promise<void> {
+    if (this.#closed || this.#unanswered.size === 0) return;
+    this.#allAnswered ??= Promise.withResolvers();
+    await this.#allAnswered.promise;
   }
 
   /** Bytes from the transport. */
@@ -119,6 +130,7 @@ export class SpdyConnection {
     for (const stream of this.#streams.values()) stream.lost(error);
     this.#streams.clear();
     this.#unread.clear();
+    this.#allAnswered?.resolve();
     this.drained();
     this.#options.onClose?.();
   }
@@ -156,7 +168,7 @@ export class SpdyConnection {
         return this.#opened(frame);
       case "headers":
         // A client has no use for what answers say. For a server it is part of the compression.
-        if (this.#options.role === "client") return undefined;
+        if (this.#options.role === "client") return this.#answered(frame.streamId);
         return this.#inflater.read(frame.headerBlock).then(() => undefined);
       case "data":
         this.#data(frame);
@@ -164,7 +176,7 @@ export class SpdyConnection {
       case "reset":
         this.#streams.get(frame.streamId)?.lost(new SpdyError(`stream reset (${frame.status})`));
         this.#forget(frame.streamId);
-        return undefined;
+        return this.#answered(frame.streamId);
       case "ping": {
         // Odd ids are the client's questions, even ones the server's; the rest are answers.
         const theirs = this.#options.role === "client" ? 0 : 1;
@@ -177,6 +189,11 @@ export class SpdyConnection {
       default:
         return unreachable(frame);
     }
+  }
+
+  #answered(streamId: number): undefined {
+    this.#unanswered.delete(streamId);
+    if (this.#unanswered.size === 0) this.#allAnswered?.resolve();
   }
 
   async #opened(frame: Extract<SpdyFrame, { type: "syn-stream" }>): Promise<void> {
@@ -362,6 +379,8 @@ export class SpdyStream {
   endReading(): void {
     this.#reading = false;
     this.#inbox.end();
+    // Reading what is left of it asks for nothing any more.
+    this.#host.readAgain();
     this.#overWhenBoth();
   }
 

@@ -9,7 +9,7 @@ export type SpdyFrame =
       /** Names and values, compressed in one stream over all frames of a connection. */
       readonly headerBlock: Buffer;
     }
-  | { readonly type: "headers"; readonly headerBlock: Buffer }
+  | { readonly type: "headers"; readonly streamId: number; readonly headerBlock: Buffer }
   | { readonly type: "go-away" }
   | { readonly type: "reset"; readonly streamId: number; readonly status: number }
   | { readonly type: "ping"; readonly id: number }
@@ -87,8 +87,7 @@ function parseFrame(frame: Buffer): SpdyFrame {
       return { type: "ping", id: body.readUInt32BE(0) };
     case HEADERS:
     case SYN_REPLY:
-      streamIdIn(body, 4);
-      return { type: "headers", headerBlock: body.subarray(4) };
+      return { type: "headers", streamId: streamIdIn(body, 4), headerBlock: body.subarray(4) };
     case GOAWAY:
       return { type: "go-away" };
     default:

@@ -6,7 +6,8 @@ import type { ByteStream, ExecOptions, StreamOptions, StreamSession } from "../r
  * the server speaks none of our protocols, `not-found` when the URL is not known there (any more).
  */
 export interface CriStreams {
-  exec(url: string, options: ExecOptions): Promise<StreamSession>;
+  /** The program of a session that is closed before its end is killed. */
+  exec(url: string, options: ExecOptions, containerId: string): Promise<StreamSession>;
   attach(url: string, options: StreamOptions): Promise<StreamSession>;
   /** Connects to `port` on the pod's own localhost. */
   portForward(url: string, port: number): Promise<ByteStream>;

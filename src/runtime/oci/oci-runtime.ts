@@ -274,7 +274,7 @@ class CriRuntime implements OciRuntime {
     const { url } = await client
       .call(RUNTIME.exec, request, { timeoutMs: CALL_TIMEOUT_MS })
       .catch(rethrowNotFound);
-    return this.#options.streams.exec(url, options);
+    return this.#options.streams.exec(url, options, containerId);
   }
 
   async execSync(

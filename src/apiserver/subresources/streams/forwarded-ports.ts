@@ -1,4 +1,4 @@
-import { StatusError } from "../../../apimachinery/index.ts";
+import { type Status, StatusError } from "../../../apimachinery/index.ts";
 import { CHANNEL, RESET, SpdyConnection } from "../../../lib/index.ts";
 import type { SpdyStream, SpdyTransport } from "../../../lib/index.ts";
 import type { MessageSocket, RawSession, RawSocket } from "./connection-upgrade.ts";
@@ -121,11 +121,10 @@ async function passBack(node: NodeStream, data: SpdyStream): Promise<string | un
   for await (const { channel, payload } of node.messages()) {
     if (channel === CHANNEL.stdout) await data.write(payload);
     if (channel !== CHANNEL.error) continue;
-    const { status, message } = JSON.parse(Buffer.from(payload).toString()) as {
-      readonly status?: string;
-      readonly message?: string;
-    };
-    return status === "Success" ? undefined : (message ?? "unknown");
+    const status = JSON.parse(Buffer.from(payload).toString()) as Status;
+    if (status.status === "Success") return undefined;
+    // The cause is the message without the words that every such Status begins with.
+    return (status.details?.causes?.[0]?.message ?? status.message ?? "unknown").trim();
   }
   return undefined;
 }

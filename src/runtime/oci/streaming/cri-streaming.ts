@@ -1,5 +1,7 @@
 import type { Clock } from "../../../lib/index.ts";
+import type { StreamSession } from "../../runtime.ts";
 import type { CriStreams } from "../cri-streams.ts";
+import { machineProcesses, processesOfExec, type ProcessTable } from "./exec-reaper.ts";
 import { openPortStream } from "./port-stream.ts";
 import { openStreamSession } from "./stream-session.ts";
 
@@ -7,10 +9,41 @@ import { openStreamSession } from "./stream-session.ts";
  * Streams by way of the streaming server of a container runtime, over SPDY: of what such servers
  * speak, only that can end the input of a program without ending the session.
  */
-export function createCriStreams(options: { readonly clock: Clock }): CriStreams {
+export function createCriStreams(options: {
+  readonly clock: Clock;
+  readonly processes?: ProcessTable;
+}): CriStreams {
+  const processes = options.processes ?? machineProcesses();
   return {
-    exec: (url, streams) => openStreamSession(url, streams, options),
+    async exec(url, streams, containerId) {
+      const sinceTicks = processes.nowTicks();
+      const session = await openStreamSession(url, streams, options);
+      const { command } = streams;
+      return killedWhenCut(session, () => {
+        const all = processes.inContainer(containerId);
+        for (const each of processesOfExec(all, { command, sinceTicks })) processes.kill(each);
+      });
+    },
     attach: (url, streams) => openStreamSession(url, streams, options),
     portForward: (url, port) => openPortStream(url, port, options),
+  };
+}
+
+/** The session, whose program does not outlive it. */
+function killedWhenCut(session: StreamSession, kill: () => void): StreamSession {
+  let over = false;
+  void session.ended.then(() => (over = true));
+  const { stdin, stdout, stderr, ended } = session;
+  return {
+    ...(stdin === undefined ? {} : { stdin }),
+    ...(stdout === undefined ? {} : { stdout }),
+    ...(stderr === undefined ? {} : { stderr }),
+    ended,
+    resize: (size) => session.resize(size),
+    close() {
+      if (!over) kill();
+      over = true;
+      session.close();
+    },
   };
 }

@@ -21,6 +21,8 @@ export async function openPortStream(
   const failures = connection.open({ ...common, streamtype: "error" }, { ended: true });
   const data = connection.open({ ...common, streamtype: "data" });
   const failed = textOf(failures.readable);
+  // As in `openStreamSession`: a stream that was not answered keeps a thread of the server.
+  await connection.answered();
   return {
     readable: endingWith(data.readable, failed, () => connection.close()),
     writable: writableOf(data),
