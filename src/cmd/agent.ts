@@ -83,13 +83,7 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
   const api = openApi(agent);
   const images = openImages(agent, api.fetch);
   const certificate = await ensureIngressCertificate(ground.directory, ground.clock.now());
-  const { proxy, kubelet, runtime, placeOf } = createParts(
-    agent,
-    api.client,
-    images,
-    ports,
-    certificate,
-  );
+  const { proxy, kubelet, runtime, placeOf } = createParts(agent, api, images, ports, certificate);
   link.serveHttp(async (request, peer) => {
     const { pathname } = new URL(request.url);
     if (!hasServerCertificate(peer)) return new Response("only servers may ask\n", { status: 403 });
@@ -247,8 +241,8 @@ function openImages({ ground, servers }: Agent, fetchAsNode: Fetch): ImageStore 
 }
 
 function createParts(
-  { flags, ground, joined, link }: Agent,
-  client: Client,
+  { flags, ground, joined, link, servers }: Agent,
+  { client, fetch }: { client: Client; fetch: Fetch },
   images: ImageStore,
   ports: PortChoices,
   certificate: KeyPair,
@@ -260,6 +254,10 @@ function createParts(
     nodeName,
     client,
     images,
+    registry: {
+      sources: () => [fetch],
+      hosts: () => servers.list.map((server) => new URL(server).host),
+    },
     nodeAddress: advertiseAddress,
     ...(flags.maxPods === undefined ? {} : { maxPods: flags.maxPods }),
     peerAddress: `${ground.peerHost}:${link.port}`,

@@ -3,7 +3,6 @@ import type { ServerEndpoint } from "../apiserver/index.ts";
 import type { ServerFlags } from "../cli/index.ts";
 import { NODES } from "../client/index.ts";
 import { REPLICATION_PATH } from "../images/index.ts";
-import type { ImageStore } from "../images/index.ts";
 import { PEER_ADDRESS_ANNOTATION } from "../kubelet/index.ts";
 import { sleep } from "../lib/index.ts";
 import type { Clock, Fetch } from "../lib/index.ts";
@@ -125,7 +124,7 @@ export async function startCluster(
   const images = openServerImages(ground, store, doors.peers);
   const controlPlane = serveControlPlane(server, images, () => parts);
   const certificate = await ensureIngressCertificate(ground.directory, ground.clock.now());
-  const parts = createParts(server, controlPlane, images.store, certificate);
+  const parts = createParts(server, controlPlane, images, certificate);
   images.replication.start(running.signal);
   const reached = await Promise.race([
     startParts(server, controlPlane, parts),
@@ -372,14 +371,15 @@ function kubeletOf(
 function createParts(
   server: Server,
   controlPlane: ControlPlane,
-  images: ImageStore,
+  images: ServerImages,
   certificate: KeyPair,
 ): Parts {
   const { flags, ground, doors, store } = server;
   const { clock, logger, nodeName, advertiseAddress } = ground;
   const node = createLocalNode({
     ...ground,
-    images,
+    images: images.store,
+    registry: images.registry,
     client: controlPlane.clientOf("kubelet"),
     nodeAddress: flags.nodeIp ?? advertiseAddress,
     ...(flags.maxPods === undefined ? {} : { maxPods: flags.maxPods }),

@@ -14,6 +14,7 @@ import {
   createCriStreams,
   createMixedRuntime,
   createOciRuntime,
+  type RegistryRoute,
   type RuntimePart,
   type WasiRuntime,
 } from "../runtime/index.ts";
@@ -25,6 +26,8 @@ export interface ContainerRuntimeChoice {
   readonly ranges: AddressRanges;
   /** "own", "none" or "unix:///…", as the flag says. */
   readonly endpoint?: string;
+  /** Where the runtime finds the cluster's own images. */
+  readonly registries: () => readonly RegistryRoute[];
   /** Told of the network of the containers, where there can be any. */
   readonly onNetworks?: (networks: BridgeNetworks) => void;
   readonly clock: Clock;
@@ -57,6 +60,7 @@ export function besideContainers(wasm: WasiRuntime, choice: ContainerRuntimeChoi
     ...(isOwn ? {} : { endpoint }),
     networks,
     streams: createCriStreams({ clock }),
+    registries: choice.registries,
     processes: createProcessSpawner(),
     clock,
     logger,

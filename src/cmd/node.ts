@@ -16,12 +16,16 @@ import { besideContainers } from "./container-runtime.ts";
 import type { DataDirectory } from "./data-directory.ts";
 import { keyvalueThrough } from "./keyvalue-gate.ts";
 import { dnsIpOf } from "./node-dns.ts";
+import { createNodeRegistry } from "./node-registry.ts";
+import type { NodeRegistryOptions } from "./node-registry.ts";
 import { GIT_VERSION } from "./version.ts";
 
 export interface NodeOptions {
   readonly directory: DataDirectory;
   readonly client: Client;
   readonly images: ImageStore;
+  /** Who else has the cluster's images, for a runtime that pulls them itself. */
+  readonly registry: NodeRegistryOptions;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -74,6 +78,7 @@ export function createLocalNode(options: NodeOptions): LocalNode {
   const { ranges, containerRuntimeEndpoint: endpoint } = options;
   let networks: BridgeNetworks | undefined;
   const runtime = besideContainers(createRuntime(options), {
+    registries: createNodeRegistry(options.registry),
     onNetworks: (made) => (networks = made),
     directory,
     ranges,

@@ -5,12 +5,15 @@ import { ANY_SERVER } from "../os/index.ts";
 import type { NodeLink } from "../os/index.ts";
 import type { Store } from "../store/index.ts";
 import type { Ground } from "./ground.ts";
+import type { NodeRegistryOptions } from "./node-registry.ts";
 import { memberName } from "./peer-access.ts";
 
 /** The images of this server, and what keeps them alike with those of the other servers. */
 export interface ServerImages {
   readonly store: ImageStore;
   readonly replication: ImageReplication;
+  /** This server and the others, as a node of the cluster finds its images. */
+  readonly registry: NodeRegistryOptions;
   /** The registry as other servers may read and write it. */
   readonly forServers: Fetch;
 }
@@ -46,5 +49,13 @@ export function openServerImages(
     logger: logger.child({ room: "images" }),
   });
   const distribution = createDistributionApp({ images: store, authorize: () => "allow" });
-  return { store, replication, forServers: async (request) => distribution.fetch(request) };
+  const forServers: Fetch = async (request) => distribution.fetch(request);
+  const registry: NodeRegistryOptions = {
+    sources: () => [forServers, ...peers().map(({ fetch }) => fetch)],
+    hosts: () =>
+      membership
+        .members()
+        .flatMap(({ apiAddress }) => /^https:\/\/(.+)$/.exec(apiAddress)?.[1] ?? []),
+  };
+  return { store, replication, registry, forServers };
 }
