@@ -5,6 +5,9 @@ import { machineProcesses, processesOfExec, type ProcessTable } from "./exec-rea
 import { openPortStream } from "./port-stream.ts";
 import { openStreamSession } from "./stream-session.ts";
 
+/** A session may be cut while its program is on its way to begin. */
+const LOOK_AGAIN_MS = [100, 400, 1500];
+
 /**
  * Streams by way of the streaming server of a container runtime, over SPDY: of what such servers
  * speak, only that can end the input of a program without ending the session.
@@ -20,8 +23,16 @@ export function createCriStreams(options: {
       const session = await openStreamSession(url, streams, options);
       const { command } = streams;
       return killedWhenCut(session, () => {
-        const all = processes.inContainer(containerId);
-        for (const each of processesOfExec(all, { command, sinceTicks })) processes.kill(each);
+        const untilTicks = processes.nowTicks();
+        const kill = (delays: readonly number[]): void => {
+          const all = processes.inContainer(containerId);
+          const found = processesOfExec(all, { command, sinceTicks, untilTicks });
+          for (const each of found) processes.kill(each);
+          const [next, ...later] = delays;
+          if (found.length > 0 || next === undefined) return;
+          options.clock.after(next, () => kill(later));
+        };
+        kill(LOOK_AGAIN_MS);
       });
     },
     attach: (url, streams) => openStreamSession(url, streams, options),

@@ -11,7 +11,7 @@ const process = (pid: number, startTicks: number, ...command: string[]): SeenPro
 });
 
 function found(all: readonly SeenProcess[], command: readonly string[]): number[] {
-  return processesOfExec(all, { command, sinceTicks: 900 }).map(({ pid }) => pid);
+  return processesOfExec(all, { command, sinceTicks: 900, untilTicks: 1100 }).map(({ pid }) => pid);
 }
 
 describe("processesOfExec", () => {

@@ -20,8 +20,8 @@ export interface ProcessTable {
 
 /** Hundredths of a second in `/proc`, whatever the kernel counts in. */
 const TICKS_A_SECOND = 100;
-/** How long a container runtime may take from the connection to the program's start. */
-const MAX_START_TICKS = 5 * TICKS_A_SECOND;
+/** How long a container runtime may take from the last word of the client to the start. */
+const MAX_START_TICKS = 2 * TICKS_A_SECOND;
 
 /**
  * The program that an exec began, and what came of it. A CRI tells nothing of it and lets it run
@@ -30,12 +30,20 @@ const MAX_START_TICKS = 5 * TICKS_A_SECOND;
  */
 export function processesOfExec(
   all: readonly SeenProcess[],
-  exec: { readonly command: readonly string[]; readonly sinceTicks: number },
+  exec: {
+    readonly command: readonly string[];
+    /** When it was asked for … */
+    readonly sinceTicks: number;
+    /** … and when it was cut. */
+    readonly untilTicks: number;
+  },
 ): readonly SeenProcess[] {
+  // Who was asked to begin it did so soon, even when it was cut late.
+  const latest = Math.min(exec.untilTicks, exec.sinceTicks + MAX_START_TICKS) + MAX_START_TICKS;
   const ids = new Set(all.map(({ pid }) => pid));
   const roots = all
     .filter(({ parent, startTicks }) => !ids.has(parent) && startTicks >= exec.sinceTicks)
-    .filter(({ startTicks }) => startTicks <= exec.sinceTicks + MAX_START_TICKS)
+    .filter(({ startTicks }) => startTicks <= latest)
     .toSorted((a, b) => a.startTicks - b.startTicks || a.pid - b.pid);
   const same = roots.find(({ command }) => command.join("\0") === exec.command.join("\0"));
   const root = same ?? (roots.length === 1 ? roots[0] : undefined);
