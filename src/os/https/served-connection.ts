@@ -226,6 +226,7 @@ export class ServedConnection implements AnswerWriter, RawSocket {
     for (let at = 0; at < chunk.length;) {
       const exchange = this.#exchange;
       if (this.#state === "head") at = this.#takeHead(chunk, at);
+      else if (this.#state === "raw") return this.#session?.data(chunk.subarray(at));
       else if (this.#state !== "busy" || exchange === undefined) return;
       else if (exchange.body.done) return this.#keep(chunk.subarray(at));
       else at = this.#takeBody(exchange, chunk, at);

@@ -123,6 +123,11 @@ export class WebSocketSession implements RawSession, MessageSocket {
     const [first, second] = bytes;
     if (first === undefined || second === undefined) return this.#wait(2);
     const short = second & 0x7f;
+    const control = (first & 0x08) !== 0;
+    const illegal = (second & MASKED) === 0 || (first & 0x70) !== 0;
+    if (illegal || (control && (short > MAX_CONTROL_BYTES || (first & FIN) === 0))) {
+      return this.#fail(PROTOCOL_ERROR, "malformed frame");
+    }
     const extended = short === 126 ? 2 : short === 127 ? 8 : 0;
     const head = 2 + extended + 4;
     if (bytes.length < head) return this.#wait(head);
@@ -132,11 +137,6 @@ export class WebSocketSession implements RawSession, MessageSocket {
         : extended === 2
           ? bytes.readUInt16BE(2)
           : Number(bytes.readBigUInt64BE(2));
-    const control = (first & 0x08) !== 0;
-    const illegal = (second & MASKED) === 0 || (first & 0x70) !== 0;
-    if (illegal || (control && (length > MAX_CONTROL_BYTES || (first & FIN) === 0))) {
-      return this.#fail(PROTOCOL_ERROR, "malformed frame");
-    }
     if (length + this.#partBytes > MAX_MESSAGE_BYTES) {
       return this.#fail(TOO_BIG, `a message has at most ${MAX_MESSAGE_BYTES} bytes`);
     }
