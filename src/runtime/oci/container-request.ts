@@ -140,7 +140,8 @@ function oomScoreOf(resources: ContainerResources | undefined): number {
       return -997;
     case "Burstable":
       return 999;
-    default:
+    case "BestEffort":
+    case undefined:
       return 1000;
   }
 }

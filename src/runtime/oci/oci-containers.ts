@@ -102,7 +102,7 @@ export class OciContainers {
       for (const id of this.#known.keys()) if (!ids.has(id)) this.#known.delete(id);
     }
     const found = await Promise.all(
-      containers.map(({ id, podSandboxId, state }) => {
+      containers.map(async ({ id, podSandboxId, state }) => {
         const known = this.#known.get(id);
         const isAsKnown = known?.state === CONTAINER_STATES[state];
         return known !== undefined && isAsKnown ? known : this.#ask(client, id, podSandboxId);

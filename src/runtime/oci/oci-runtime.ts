@@ -70,10 +70,8 @@ export interface OciRuntime extends ContainerRuntime {
   start(): Promise<void>;
   /** Says why no container can run here, or undefined. Starts nothing. */
   obstacle(): string | undefined;
-  /** Lets go; containerd and the pods run on. */
+  /** Lets go: containerd and the pods run on. A containerd of ours without any pod ends. */
   shutdown(): void;
-  /** Ends our own containerd when it has no pods any more; called before {@link shutdown}. */
-  endDaemon(): Promise<void>;
   /** Our own containerd, while it runs. */
   readonly daemonPid: number | undefined;
 }
@@ -159,19 +157,10 @@ class CriRuntime implements OciRuntime {
   }
 
   shutdown(): void {
+    const hasNoPods = this.#connection.isUsed && this.#sandboxes.isEmpty;
     this.#watch.close();
     this.#connection.close();
-  }
-
-  async endDaemon(): Promise<void> {
-    const containerd = this.#containerd;
-    if (containerd === undefined || !containerd.wasUsed) return;
-    if (containerd.isAlive) {
-      if ((await this.#sandboxes.list()).length > 0) return;
-      this.shutdown();
-      await containerd.stop();
-    }
-    containerd.forget();
+    if (hasNoPods) this.#containerd?.end();
   }
 
   async updateRuntimeConfig(config: RuntimeConfig): Promise<void> {
@@ -372,7 +361,13 @@ class CriRuntime implements OciRuntime {
               prepare: () => networks.open(),
             },
           }),
-      onReady: async (client) => this.#watch.listen(client),
+      onReady: async (client) => {
+        this.#watch.listen(client);
+        // Not waited for, because a list itself waits until the server is ready.
+        this.#sandboxes.list().catch((error: unknown) => {
+          logger.warn("the pods of the container runtime could not be listed", { error });
+        });
+      },
       clock,
       logger,
     });

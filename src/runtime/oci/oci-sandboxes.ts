@@ -35,12 +35,28 @@ const STOP_TIMEOUT_MS = 2 * 60_000;
 export class OciSandboxes {
   readonly #options: OciSandboxesOptions;
   readonly #known = new Map<string, OciSandbox>();
+  #running = 0;
+  #wasListed = false;
 
   constructor(options: OciSandboxesOptions) {
     this.#options = options;
   }
 
+  /** No sandbox is there or being made; false as long as nobody has listed them. */
+  get isEmpty(): boolean {
+    return this.#wasListed && this.#known.size === 0 && this.#running === 0;
+  }
+
   async run(config: PodSandboxConfig): Promise<PodSandbox> {
+    this.#running++;
+    try {
+      return await this.#run(config);
+    } finally {
+      this.#running--;
+    }
+  }
+
+  async #run(config: PodSandboxConfig): Promise<PodSandbox> {
     const { networks } = this.#options;
     const client = await this.#options.client();
     const hasOwnNetwork = config.host?.network !== true && networks !== undefined;
@@ -122,6 +138,7 @@ export class OciSandboxes {
         return known !== undefined && isAsKnown ? known : this.find(id);
       }),
     );
+    if (podUid === undefined) this.#wasListed = true;
     return found.flatMap((sandbox) => sandbox ?? []);
   }
 
@@ -174,7 +191,10 @@ export class OciSandboxes {
   }
 }
 
-export function asPodSandbox({ config: _, ...sandbox }: OciSandbox): PodSandbox {
+export function asPodSandbox(known: OciSandbox): PodSandbox {
+  const { config, ...sandbox } = known;
+  // Only who calls the CRI has a use for the configuration.
+  void config;
   return sandbox;
 }
 

@@ -68,15 +68,16 @@ describe("protobuf", () => {
   test("decode skips fields that it does not know, of every wire type", () => {
     const Newer = message({ name: string(1), a: integer(90), b: string(91), c: one(92, Inner) });
     const newer = encode(Newer, { name: "kept", a: 2 ** 40, b: "later", c: { name: "deep" } });
-    const fixed = Buffer.from([
-      ...[0xb1, 0x01, 1, 2, 3, 4, 5, 6, 7, 8],
-      ...[0xb5, 0x01, 1, 2, 3, 4],
-    ]);
-    expect(decode(Inner, Buffer.concat([newer, fixed]))).toEqual({ name: "kept", count: 0 });
+    const eightBytes = Buffer.from([0xb1, 0x01, 1, 2, 3, 4, 5, 6, 7, 8]);
+    const fourBytes = Buffer.from([0xb5, 0x01, 1, 2, 3, 4]);
+    expect(decode(Inner, Buffer.concat([newer, eightBytes, fourBytes]))).toEqual({
+      name: "kept",
+      count: 0,
+    });
   });
 
   test("decode reads times in nanoseconds to a fraction of a microsecond", () => {
-    const nanoseconds = 1_763_890_000_123_456_789;
+    const nanoseconds = 1_763_890_000 * 1e9 + 123_456_000;
     const { count } = decode(Inner, encode(Inner, { count: nanoseconds }));
     expect(Math.abs(count - nanoseconds)).toBeLessThan(1000);
     expect(decode(Inner, encode(Inner, { count: -7 })).count).toBe(-7);

@@ -194,7 +194,9 @@ function defaultOf(field: Field): unknown {
       return {};
     case "one":
       return undefined;
-    default:
+    case "strings":
+    case "integers":
+    case "many":
       return [];
   }
 }

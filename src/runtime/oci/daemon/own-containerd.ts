@@ -104,10 +104,10 @@ export class OwnContainerd {
     }
   }
 
-  /** There are no pods any more: nothing has to be found at the next start. */
-  forget(): void {
+  /** There are no pods any more: it ends by itself, and nothing has to be found at the next start. */
+  end(): void {
+    if (this.#identity !== undefined) this.#options.processes.kill(this.#identity, "SIGTERM");
     rmSync(this.#recordPath, { force: true });
-    this.#identity = undefined;
   }
 
   /** The last it said, for who has to explain why it does not answer. */

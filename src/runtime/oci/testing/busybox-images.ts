@@ -32,10 +32,10 @@ while :; do wait; done
 `;
 
 const PAGES: Readonly<Record<string, string>> = {
-  exit: 'echo "\${QUERY_STRING#code=}" > /tmp/code; { sleep 0.1; kill -USR1 1; } >/dev/null 2>&1 &',
+  exit: 'echo "${QUERY_STRING#code=}" > /tmp/code; { sleep 0.1; kill -USR1 1; } >/dev/null 2>&1 &',
   // httpd hides its own environment from the pages.
   env: "tr '\\0' '\\n' < /proc/1/environ | grep \"^${QUERY_STRING#name=}=\"",
-  file: 'cat "\${QUERY_STRING#path=}"',
+  file: 'cat "${QUERY_STRING#path=}"',
   healthz: "echo ok",
 };
 

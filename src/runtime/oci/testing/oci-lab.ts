@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentLogger } from "../../../lib/index.ts";
+import { eventually } from "../../../lib/testing/eventually.ts";
 import { createProcessSpawner, systemClock } from "../../../os/index.ts";
 import type { RuntimeFixture } from "../../testing/runtime-contract.ts";
 import { findContainerTools, thisMachine } from "../daemon/container-tools.ts";
@@ -31,7 +32,6 @@ export class OciLab {
   readonly networks = new LoopbackNetworks(join(this.root, "net"));
   readonly cgroupParent = `/kubun-${this.root.slice(-6)}`;
   readonly #registry: ReturnType<typeof servePlainRegistry>;
-  #last: OciRuntime | undefined;
   #fixtures = 0;
 
   private constructor(registry: ReturnType<typeof servePlainRegistry>) {
@@ -60,7 +60,6 @@ export class OciLab {
       logger: silentLogger,
     });
     await runtime.start();
-    this.#last = runtime;
     return runtime;
   }
 
@@ -107,17 +106,13 @@ export class OciLab {
 
   /** Ends every pod and the containerd, and takes all files and control groups away. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#last?.shutdown();
     const runtime = await this.openRuntime();
-    try {
-      for (const { id } of await runtime.listPodSandboxes()) await runtime.removePodSandbox(id);
-      await runtime.endDaemon();
-    } finally {
-      runtime.shutdown();
-      await this.#registry.stop();
-      this.#removeControlGroups();
-      rmSync(this.root, { recursive: true, force: true });
-    }
+    for (const { id } of await runtime.listPodSandboxes()) await runtime.removePodSandbox(id);
+    runtime.shutdown();
+    await eventually(() => runtime.daemonPid === undefined);
+    await this.#registry.stop();
+    this.#removeControlGroups();
+    rmSync(this.root, { recursive: true, force: true });
   }
 
   #removeControlGroups(): void {
