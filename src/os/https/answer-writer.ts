@@ -3,7 +3,8 @@ import { STATUS_CODES } from "node:http";
 /** Where an answer goes. */
 export interface AnswerWriter {
   readonly closed: boolean;
-  nowMs(): number;
+  /** The value of the Date field. */
+  readonly date: string;
   /** False: what follows should wait for {@link writable}. */
   write(bytes: Uint8Array): boolean;
   /** Resolves when everything is written, or the client is gone. */
@@ -124,7 +125,7 @@ function headOf(
   }
   if (options.given !== null) text += `content-length: ${options.given}\r\n`;
   for (const field of options.fields) text += field;
-  text += `date: ${new Date(writer.nowMs()).toUTCString()}\r\n`;
+  text += `date: ${writer.date}\r\n`;
   return options.keep ? `${text}\r\n` : `${text}connection: close\r\n\r\n`;
 }
 

@@ -36,11 +36,15 @@ export class HttpsDoor {
 
   constructor(options: HttpsDoorOptions) {
     this.#options = options;
+    const date = new HttpDate();
     this.#context = {
       handle: options.handle,
       came: new WeakMap(),
       connections: new Set(),
       now: () => options.clock.now(),
+      get date() {
+        return date.at(options.clock.now());
+      },
       leaving: false,
     };
     this.#listener = this.#listen(options.port, options.keys);
@@ -147,4 +151,19 @@ export class HttpsDoor {
 
 function sessionOf(open: (socket: MessageSocket) => MessageSession): TakeOver["open"] {
   return (socket) => new WebSocketSession(socket, open);
+}
+
+/** The time as an HTTP date, written once a second. */
+class HttpDate {
+  #second = 0;
+  #text = "";
+
+  at(nowMs: number): string {
+    const second = Math.floor(nowMs / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#text = new Date(nowMs).toUTCString();
+    }
+    return this.#text;
+  }
 }

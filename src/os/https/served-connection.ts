@@ -58,6 +58,8 @@ export interface ConnectionContext {
   readonly came: WeakMap<Request, ServedConnection>;
   readonly connections: Set<ServedConnection>;
   now(): number;
+  /** The time as an HTTP date, of this second. */
+  readonly date: string;
   /** Takes no further request on any connection. */
   leaving: boolean;
 }
@@ -76,11 +78,10 @@ const MAX_AHEAD_BYTES = 256 * 1024;
 const MAX_HELD_BYTES = 32 * 1024 * 1024;
 
 interface Exchange {
-  readonly request: Request;
+  readonly request: ServedRequest;
   readonly head: RequestHead;
   readonly body: BodyReader;
   readonly inbox: ByteInbox | undefined;
-  readonly gone: () => void;
   received: number;
   answered: boolean;
 }
@@ -119,8 +120,8 @@ export class ServedConnection implements AnswerWriter, RawSocket {
     return this.#state === "closed" || this.#state === "ending";
   }
 
-  nowMs(): number {
-    return this.#context.now();
+  get date(): string {
+    return this.#context.date;
   }
 
   onHandshake(certificate: PresentedCertificate | undefined): void {
@@ -157,7 +158,7 @@ export class ServedConnection implements AnswerWriter, RawSocket {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     if (exchange !== undefined) {
-      exchange.gone();
+      exchange.request.abandon();
       if (!exchange.body.done) exchange.inbox?.fail(new Error("the client is gone"));
     }
     this.#wake();
@@ -275,8 +276,8 @@ export class ServedConnection implements AnswerWriter, RawSocket {
       ? undefined
       : new ByteInbox({ onRoom: () => this.resume(), onCancel: () => this.resume() });
     for (const part of parts) inbox?.push(part);
-    const { request, gone } = requestOf(head, inbox?.stream ?? wholeBody(parts));
-    const exchange = { request, head, body, inbox, gone, received: end - at, answered: false };
+    const request = requestOf(head, inbox?.stream ?? wholeBody(parts));
+    const exchange = { request, head, body, inbox, received: end - at, answered: false };
     this.#exchange = exchange;
     if (head.fields.expectContinue && !body.done) {
       this.write(Buffer.from("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -350,33 +351,37 @@ function wholeBody(parts: readonly Buffer[]): Uint8Array<ArrayBuffer> | undefine
   return new Uint8Array(parts.length === 1 ? only : Buffer.concat(parts));
 }
 
-/** The signal is made when somebody asks for it, which few do. */
+/** Its signal is made when somebody asks for it, which few do. */
+class ServedRequest extends Request {
+  #gone = false;
+  #abort: AbortController | undefined;
+
+  override get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    if (this.#gone) this.#abort.abort();
+    return this.#abort.signal;
+  }
+
+  /** Its client left. */
+  abandon(): void {
+    this.#gone = true;
+    this.#abort?.abort();
+  }
+}
+
 function requestOf(
   head: RequestHead,
   body: ReadableStream | Uint8Array<ArrayBuffer> | undefined,
-): { request: Request; gone: () => void } {
+): ServedRequest {
   const { bytes, fieldsStart, end, method, host, target } = head;
   const headers = fieldEntries(bytes, fieldsStart, end - 2).map(
     ([name, value]): [string, string] => [name, value.toString("latin1")],
   );
-  const bodiless = body === undefined || method === "GET" || method === "HEAD";
-  const request = new Request(`https://${host === "" ? "localhost" : host}${target}`, {
-    method,
-    headers,
-    ...(bodiless ? {} : { body, duplex: "half" }),
-  });
-  let isGone = false;
-  let made: AbortController | undefined;
-  Object.defineProperty(request, "signal", {
-    get() {
-      made ??= new AbortController();
-      if (isGone) made.abort();
-      return made.signal;
-    },
-  });
-  const gone = (): void => {
-    isGone = true;
-    made?.abort();
-  };
-  return { request, gone };
+  const url = `https://${host === "" ? "localhost" : host}${target}`;
+  if (body === undefined || method === "GET" || method === "HEAD") {
+    return new ServedRequest(url, { method, headers });
+  }
+  // Streams need the last one, which the types do not know.
+  const init = { method, headers, body, duplex: "half" };
+  return new ServedRequest(url, init);
 }
