@@ -94,7 +94,7 @@ export class SpdyConnection {
     return stream;
   }
 
-  /** Resolves when the other side has answered all streams that we opened, or the connection ended. */
+  /** Resolves when all streams that we opened were answered, or the connection ended. */
   async answered(): Promise<void> {
     if (this.#closed || this.#unanswered.size === 0) return;
     this.#allAnswered ??= Promise.withResolvers();

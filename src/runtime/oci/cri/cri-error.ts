@@ -40,7 +40,7 @@ export class CriError extends Error {
   }
 }
 
-/** What a failure of a call means to the kubelet; `otherwise` is for what gRPC's code leaves open. */
+/** What a failure of a call means to the kubelet; `otherwise` is what gRPC leaves open. */
 export function asRuntimeError(error: unknown, otherwise: RuntimeErrorCode): unknown {
   if (!(error instanceof CriError)) return error;
   return new RuntimeError(codeOf(error, otherwise), error.details, { cause: error });
