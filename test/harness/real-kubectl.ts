@@ -32,10 +32,13 @@ export interface Kubectl {
   feed(stdin: string, ...args: string[]): Promise<string>;
 }
 
-/** The real kubectl with a kubeconfig. */
-export function kubectlWith(kubeconfig: string): Kubectl {
+/** The real kubectl with a kubeconfig; `command` puts it elsewhere, into a network namespace. */
+export function kubectlWith(
+  kubeconfig: string,
+  { command = (cmd) => [...cmd] }: { command?: (cmd: readonly string[]) => string[] } = {},
+): Kubectl {
   const run = (args: string[], stdin?: string): Promise<CommandResult> =>
-    runCommand([realClient("kubectl"), ...args], {
+    runCommand(command([realClient("kubectl"), ...args]), {
       env: { KUBECONFIG: kubeconfig, HOME: join(kubeconfig, "..") },
       ...(stdin === undefined ? {} : { stdin }),
     });

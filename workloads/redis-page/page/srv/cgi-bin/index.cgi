@@ -1,12 +1,12 @@
 #!/bin/sh
 # The page: what is in the database, and a form that writes to it. The address of the database comes
-# from a ConfigMap (REDIS_HOST, REDIS_PORT), its password from a Secret (REDISCLI_AUTH).
+# from a ConfigMap (REDIS_HOST), its password from a Secret (REDISCLI_AUTH).
 MAX_FORM=4096
 MAX_KEYS=100
 
 redis() {
   # Nothing of a form becomes a flag: keys and values stand behind the command's name.
-  redis-cli -h "${REDIS_HOST:-redis}" -p "${REDIS_PORT:-6379}" --no-auth-warning "$@" 2>&1
+  redis-cli -h "${REDIS_HOST:-redis}" --no-auth-warning "$@" 2>&1
 }
 
 answer() {
