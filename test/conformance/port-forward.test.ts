@@ -16,10 +16,12 @@ async function forwarded(
   { kubeconfig }: SpawnedServer,
   what: string,
   use: (url: string) => Promise<void>,
+  given: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const port = what.startsWith("service/") ? ":80" : ":8080";
   const command = [realClient("kubectl"), "--kubeconfig", kubeconfig, "port-forward", what, port];
-  const child = Bun.spawn(command, { stdout: "pipe", stderr: "pipe" });
+  const env = { ...process.env, ...given };
+  const child = Bun.spawn(command, { stdout: "pipe", stderr: "pipe", env });
   try {
     const { value } = await child.stdout.getReader().read();
     const address = /127\.0\.0\.1:\d+/.exec(new TextDecoder().decode(value))?.[0];
@@ -54,12 +56,20 @@ describe("kubectl port-forward", () => {
           );
           for (const answer of answers) expect(answer).toContain(`this is on-${node}`);
         });
+        const shell = await kubectl("exec", `on-${node}`, "--", "sh");
+        expect(shell.stderr).toContain(
+          "pods/exec is not possible: a WASM container runs one program and has no shell",
+        );
       }
       await kubectl.ok("expose", "pod", "on-agent-1", "--port=80", "--target-port=8080");
-      await forwarded(server, "service/on-agent-1", async (url) => {
+      const answers = async (url: string): Promise<void> => {
         const text = await eventually(async () => (await fetch(url)).text());
         expect(text).toContain("this is on-agent-1");
-      });
+      };
+      await forwarded(server, "service/on-agent-1", answers);
+      // What kubectl did before it knew of WebSockets.
+      const spdy = { KUBECTL_PORT_FORWARD_WEBSOCKETS: "false" };
+      await forwarded(server, "service/on-agent-1", answers, spdy);
       const missing = await kubectl("port-forward", "pod/nobody", ":80");
       expect(missing.stderr).toContain('pods "nobody" not found');
       expect(agent.output()).not.toContain("nobody caught");
