@@ -208,7 +208,9 @@ describe("kubectl and the API", () => {
     expect(await refused("logs", "lonely", "-c", "other")).toContain(
       "container other is not valid for pod lonely",
     );
-    expect(await refused("exec", "lonely", "--", "ls")).toContain("pods/exec is not possible");
+    expect(await refused("exec", "lonely", "--", "ls")).toContain(
+      "pods/exec is not supported by this server yet",
+    );
     expect(await kubectl("delete", "pod", "lonely")).toContain('pod "lonely" deleted');
   });
 
