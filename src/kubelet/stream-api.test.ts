@@ -108,7 +108,7 @@ async function transcript(answer: Response): Promise<string[]> {
 }
 
 describe("stream API of the kubelet", () => {
-  test("exec: bytes, sizes and the end of the input go in, output and the exit code out", async () => {
+  test("exec: bytes, sizes and the end of input go in, output and exit code out", async () => {
     const node = new Node();
     const { input, answer, program } = await node.stream(`${EXEC}&command=-n`);
     expect(node.asked).toEqual([
@@ -144,7 +144,7 @@ describe("stream API of the kubelet", () => {
     );
   });
 
-  test("exec: a client that leaves takes the program with it, whichever way it leaves", async () => {
+  test("exec: a client that leaves in any way takes the program with it", async () => {
     const node = new Node();
     const [ended, aborted, deaf] = [
       await node.stream(EXEC),

@@ -57,7 +57,7 @@ function pair(onStream: (stream: SpdyStream) => number | undefined): {
 }
 
 describe("SpdyConnection", () => {
-  test("SpdyConnection: streams carry headers and bytes both ways, and each side ends alone", async () => {
+  test("SpdyConnection: streams carry bytes both ways, and each side ends alone", async () => {
     const opened: SpdyStream[] = [];
     const { client } = pair((stream) => void opened.push(stream));
     const first = client.connection.open({ streamtype: "stdin", port: "80" });
@@ -127,7 +127,7 @@ describe("SpdyConnection", () => {
     expect(written).toBeTrue();
   });
 
-  test("SpdyConnection: refused streams are reset, pings of the other side are answered", async () => {
+  test("SpdyConnection: refused streams are reset, their pings are answered", async () => {
     const { client, server } = pair(() => RESET.refused);
     const stream = client.connection.open({ streamtype: "shell" });
     await eventually(() => stream.failure !== undefined);

@@ -49,8 +49,8 @@ const MAX_DATA_BYTES = 32 * 1024;
 
 /**
  * One side of a SPDY/3.1 connection as Kubernetes and container runtimes use it for streams of
- * programs and ports. Windows are not counted: as with Kubernetes' own implementation, a reader that
- * is slow holds the whole connection back.
+ * programs and ports. Windows are not counted: as with Kubernetes' own implementation, a reader
+ * that is slow holds the whole connection back.
  */
 export class SpdyConnection {
   readonly #options: SpdyConnectionOptions;

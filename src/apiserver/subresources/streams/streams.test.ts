@@ -120,7 +120,7 @@ describe("pods/exec", () => {
     ]);
   });
 
-  test("pods/exec: a client that leaves is told to the node; a node that is lost, to it", async () => {
+  test("pods/exec: who leaves is told to the other side, client or node", async () => {
     const world = await World.create();
     await world.api.send("GET", EXEC, undefined, SOCKET);
     world.session?.closed();

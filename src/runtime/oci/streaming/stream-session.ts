@@ -22,8 +22,8 @@ export async function openStreamSession(
 ): Promise<StreamSession> {
   const connection = await openStreamingConnection({ url, protocols: PROTOCOLS }, { clock });
   const session = new SpdyStreamSession(connection, options);
-  // A containerd (1.6) that has not answered a stream when its connection ends waits for ever to end
-  // that stream, and the container whose output it is can never be stopped: see test/BUGS.md.
+  // A containerd (1.6) that has not answered a stream when its connection ends waits for ever to
+  // end that stream, and the container whose output it is can never be stopped: see test/BUGS.md.
   await connection.answered();
   return session;
 }
