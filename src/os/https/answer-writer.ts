@@ -23,6 +23,8 @@ export interface AnswerFraming {
 /** Answers up to this length are sent in one go; others, and those of unknown length, in parts. */
 const WHOLE_BYTES = 256 * 1024;
 const PART_BYTES = 256 * 1024;
+/** A record of TLS holds this. */
+const JOINED_BYTES = 16 * 1024;
 const LAST_CHUNK = Buffer.from("0\r\n\r\n");
 const LINE_END = Buffer.from("\r\n");
 
@@ -66,7 +68,11 @@ export async function sendAnswer(
     const bytes = await answer.bytes();
     const length = String(bytes.length);
     const head = headOf(writer, answer, { keep, given: length, fields: [] });
-    writer.write(joined(head, bytes));
+    if (bytes.length > JOINED_BYTES) {
+      // A copy of this would cost more than a write of its own.
+      writer.write(Buffer.from(head, "latin1"));
+      writer.write(bytes);
+    } else writer.write(joined(head, bytes));
     return true;
   }
   const { body } = answer;
