@@ -135,6 +135,12 @@ export class SpdyConnection {
     this.#options.onClose?.();
   }
 
+  /** Asks the other side for a word: writing is what shows that it is gone while nobody reads. */
+  ping(): void {
+    // Odd ids are a client's.
+    this.#send(pingFrame(this.#options.role === "client" ? 1 : 2));
+  }
+
   /** Says that nothing more follows, and closes the transport. */
   close(): void {
     if (this.#closed) return;

@@ -1,5 +1,8 @@
-import { CHANNEL } from "../../../lib/index.ts";
+import { type CancelTimer, CHANNEL, type Clock } from "../../../lib/index.ts";
 import { MAX_UNREAD_INPUT_BYTES, type NodeStream } from "./node-stream.ts";
+
+/** How often a client that is not read is sent something: only so it is noticed that it left. */
+export const PROBE_EVERY_MS = 5_000;
 
 /** The connection of a client that runs or joins a program. */
 export interface ChannelClient {
@@ -18,10 +21,13 @@ export interface ChannelClient {
 export class ChannelRelay {
   readonly #node: NodeStream;
   readonly #client: ChannelClient;
+  readonly #clock: Clock;
+  #cancelProbe: CancelTimer | undefined;
   #paused = false;
   #over = false;
 
-  constructor(node: NodeStream, client: ChannelClient) {
+  constructor(node: NodeStream, client: ChannelClient, clock: Clock) {
+    this.#clock = clock;
     this.#node = node;
     this.#client = client;
   }
@@ -47,8 +53,10 @@ export class ChannelRelay {
     if (room === undefined || this.#paused) return this.#checkUnread();
     this.#paused = true;
     this.#client.pause();
+    this.#probe();
     void room.then(() => {
       this.#paused = false;
+      this.#cancelProbe?.();
       if (!this.#over) this.#client.resume();
     });
     this.#checkUnread();
@@ -57,7 +65,15 @@ export class ChannelRelay {
   /** The client is gone. */
   left(): void {
     this.#over = true;
+    this.#cancelProbe?.();
     this.#node.close();
+  }
+
+  #probe(): void {
+    this.#cancelProbe = this.#clock.after(PROBE_EVERY_MS, () => {
+      void this.#client.send(CHANNEL.stdout, new Uint8Array());
+      this.#probe();
+    });
   }
 
   #checkUnread(): void {
@@ -82,6 +98,7 @@ export class ChannelRelay {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#cancelProbe?.();
     this.#node.close();
     this.#client.finish();
   }

@@ -1,5 +1,6 @@
 import type { Pod } from "../../../api/index.ts";
 import { badRequest } from "../../../apimachinery/index.ts";
+import type { Clock } from "../../../lib/index.ts";
 import type { ApiRequest } from "../../api-request.ts";
 import { flagOf } from "../../query-options.ts";
 import { chooseContainer } from "../pod-log.ts";
@@ -58,7 +59,7 @@ export async function remoteCommand(
         open: (socket) => serveSpdyChannels(socket, node, options),
       });
     }
-    return upgradedAnswer(upgradeTo(protocol, { upgrader, request, node }));
+    return upgradedAnswer(upgradeTo(protocol, { upgrader, request, node, clock: context.clock }));
   } catch (error) {
     node.close();
     throw error;
@@ -71,12 +72,13 @@ function upgradeTo(
     readonly upgrader: ConnectionUpgrader;
     readonly request: Request;
     readonly node: NodeStream;
+    readonly clock: Clock;
   },
 ): boolean {
-  const { upgrader, request, node } = given;
+  const { upgrader, request, node, clock } = given;
   return upgrader.upgrade(request, {
     protocol,
-    open: (socket) => serveWebSocketChannels(socket, node, { protocol }),
+    open: (socket) => serveWebSocketChannels(socket, node, { protocol, clock }),
   });
 }
 

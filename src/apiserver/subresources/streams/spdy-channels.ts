@@ -1,6 +1,6 @@
 import { CHANNEL, RESET, SpdyConnection, type SpdyStream } from "../../../lib/index.ts";
-import type { Clock } from "../../../lib/index.ts";
-import { type ChannelClient, ChannelRelay } from "./channel-relay.ts";
+import type { CancelTimer, Clock } from "../../../lib/index.ts";
+import { type ChannelClient, ChannelRelay, PROBE_EVERY_MS } from "./channel-relay.ts";
 import type { RawSession, RawSocket } from "./connection-upgrade.ts";
 import type { NodeStream } from "./node-stream.ts";
 
@@ -32,8 +32,17 @@ export function serveSpdyChannels(
   const relay = new ChannelRelay(
     node,
     clientOver(() => connection, streams),
+    options.clock,
   );
   const stopWaiting = options.clock.after(STREAM_CREATION_MS, () => connection.close());
+  let stopProbing: CancelTimer = () => undefined;
+  const probe = (): void => {
+    stopProbing = options.clock.after(PROBE_EVERY_MS, () => {
+      connection.ping();
+      probe();
+    });
+  };
+  probe();
   const connection = new SpdyConnection({
     role: "server",
     transport: {
@@ -57,6 +66,7 @@ export function serveSpdyChannels(
     },
     onClose() {
       stopWaiting();
+      stopProbing();
       relay.left();
     },
   });

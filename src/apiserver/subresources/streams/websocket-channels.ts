@@ -1,4 +1,4 @@
-import { CHANNEL } from "../../../lib/index.ts";
+import { CHANNEL, type Clock } from "../../../lib/index.ts";
 import { type ChannelClient, ChannelRelay } from "./channel-relay.ts";
 import type { MessageSession, MessageSocket } from "./connection-upgrade.ts";
 import type { NodeStream } from "./node-stream.ts";
@@ -17,7 +17,7 @@ const TOO_MUCH = 1009;
 export function serveWebSocketChannels(
   socket: MessageSocket,
   node: NodeStream,
-  { protocol }: { readonly protocol: string },
+  { protocol, clock }: { readonly protocol: string; readonly clock: Clock },
 ): MessageSession {
   let room: PromiseWithResolvers<void> | undefined;
   const client: ChannelClient = {
@@ -33,7 +33,7 @@ export function serveWebSocketChannels(
     pause: () => socket.pause?.(),
     resume: () => socket.resume?.(),
   };
-  const relay = new ChannelRelay(node, client);
+  const relay = new ChannelRelay(node, client, clock);
   // Clients may wait for a first message to know that the way is open.
   void client.send(CHANNEL.stdout, new Uint8Array());
   void relay.run();
