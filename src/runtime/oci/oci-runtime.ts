@@ -157,10 +157,10 @@ class CriRuntime implements OciRuntime {
   }
 
   shutdown(): void {
-    const hasNoPods = this.#connection.isUsed && this.#sandboxes.isEmpty;
+    const isIdle = this.#connection.isUsed && this.#containerd?.hasTasks === false;
     this.#watch.close();
     this.#connection.close();
-    if (hasNoPods) this.#containerd?.end();
+    if (isIdle) this.#containerd?.end({ forgotten: this.#sandboxes.isEmpty });
   }
 
   async updateRuntimeConfig(config: RuntimeConfig): Promise<void> {

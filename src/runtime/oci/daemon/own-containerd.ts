@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -29,6 +30,8 @@ export interface OwnContainerdOptions {
 
 const MAX_LOG_BYTES = 10 * 1024 * 1024;
 const LOG_TAIL_BYTES = 2048;
+/** Below the state: the tasks of the namespace that the CRI uses. */
+const TASKS = "io.containerd.runtime.v2.task/k8s.io";
 const STOP_PATIENCE_MS = 10_000;
 const STOP_POLL_MS = 20;
 /** Bit 24 of a capability mask: CAP_SYS_RESOURCE. */
@@ -104,10 +107,16 @@ export class OwnContainerd {
     }
   }
 
-  /** There are no pods any more: it ends by itself, and nothing has to be found at the next start. */
-  end(): void {
+  /** Whether any program of a pod runs: each has a directory as long as it does. */
+  get hasTasks(): boolean {
+    const tasks = join(this.#options.places.state, TASKS);
+    return existsSync(tasks) && readdirSync(tasks).length > 0;
+  }
+
+  /** Nothing runs: it ends by itself. `forgotten`: nor has anything to be found at the next start. */
+  end({ forgotten }: { readonly forgotten: boolean }): void {
     if (this.#identity !== undefined) this.#options.processes.kill(this.#identity, "SIGTERM");
-    rmSync(this.#recordPath, { force: true });
+    if (forgotten) rmSync(this.#recordPath, { force: true });
   }
 
   /** The last it said, for who has to explain why it does not answer. */
