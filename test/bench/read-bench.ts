@@ -2,14 +2,17 @@
  * Reading a full cluster: lists of 10,000 pods, 1,000 watchers of the same objects, `kubectl get
  * pods` from start to end, and the memory of the server that holds it all.
  *
- *     bun test/bench/read-bench.ts [--pods 10000] [--config-maps 10000] [--watchers 1000]
+ *     bun test/bench/read-bench.ts [--pods 10000] [--config-maps 10000] [--watchers 1000] \
+ *         [--profile DIRECTORY]
+ *
+ * `--profile` has Bun write CPU profiles (.cpuprofile and .md) of the server to the directory.
  */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import type { ConfigMap, Pod } from "../../src/api/index.ts";
 import { CONFIG_MAPS, NAMESPACES, PODS } from "../../src/client/index.ts";
 import { realClient } from "../harness/real-kubectl.ts";
-import { runCommand, spawnServer } from "../harness/spawned-server.ts";
+import { KUBUN, runCommand, spawnServer } from "../harness/spawned-server.ts";
 import { percentile, printTable, sampleProcess } from "./measure-process.ts";
 
 const LISTS = 20;
@@ -24,13 +27,18 @@ const { values } = parseArgs({
     pods: { type: "string", default: "10000" },
     "config-maps": { type: "string", default: "10000" },
     watchers: { type: "string", default: "1000" },
+    profile: { type: "string" },
   },
 });
 const pods = Number(values.pods);
 const configMaps = Number(values["config-maps"]);
 const watchers = Number(values.watchers);
 
-await using server = await spawnServer();
+const { profile } = values;
+const bun = ["--cpu-prof", "--cpu-prof-md", "--cpu-prof-dir", profile ?? ""];
+const command = (cmd: readonly string[]): string[] =>
+  profile === undefined ? [...cmd] : [process.execPath, ...bun, `${KUBUN}.ts`, ...cmd.slice(1)];
+await using server = await spawnServer({ command });
 const rows: string[][] = [];
 for (const name of ["full", "few", "watched"]) {
   await server.client
