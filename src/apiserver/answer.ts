@@ -22,6 +22,17 @@ export function wantsPretty(request: Request, query: URLSearchParams): boolean {
   return PRETTY_AGENTS.some((prefix) => agent.startsWith(prefix));
 }
 
+/** An answer whose JSON is there as bytes, to be sent as it is. */
+export function answerJson(
+  json: { readonly body: BodyInit; readonly length: number },
+  media: Media,
+  { status = 200, warnings }: AnswerOptions = {},
+): Response {
+  const headers = answerHeaders(media, warnings);
+  headers.push(["content-length", String(json.length)]);
+  return new Response(json.body, { status, headers });
+}
+
 /** An answer whose JSON text is known already. */
 export async function answerText(
   json: string,

@@ -1,9 +1,12 @@
 import { apiVersionOf, forbiddenField, invalid, type ListMeta } from "../apimachinery/index.ts";
 import type { ListRequest, ObjectList, StoredObject } from "../registry/index.ts";
-import { answerObject, answerText, type AnswerOptions, wantsPretty } from "./answer.ts";
+import { answerJson, answerObject, answerText, type AnswerOptions, wantsPretty } from "./answer.ts";
 import type { ApiRequest } from "./api-request.ts";
+import { listBody, type ListParts } from "./list-body.ts";
 import { limitOf } from "./query-options.ts";
 import { includeObjectOf, partialListOf, partialOf, tableOf } from "./table.ts";
+
+const LIST_END = "]}";
 
 /** GET of one object, of its status subresource too. */
 export async function getObject(api: ApiRequest): Promise<Response> {
@@ -66,13 +69,15 @@ function byName(name: string): string {
   return `metadata.name=${name.replace(/[\\,=]/g, "\\$&")}`;
 }
 
-export function answerList(api: ApiRequest, list: ObjectList): Promise<Response> {
+export function answerList(api: ApiRequest, list: ObjectList): Response | Promise<Response> {
   const { media, definition, context } = api;
   const metadata = listMeta(list);
   const options = { pretty: wantsPretty(api.request, api.query), warnings: api.warnings };
   switch (media.representation) {
     case "object":
-      return answerText(listText(api, list, metadata), media, options);
+      return media.format === "json" && !options.pretty
+        ? answerJson(listBody(listParts(api, list, metadata)), media, options)
+        : answerText(listText(api, list, metadata), media, options);
     case "partial": {
       const objects = list.items.map((item) => item.object);
       return answerObject(partialListOf(objects, metadata), media, options);
@@ -88,10 +93,19 @@ export function answerList(api: ApiRequest, list: ObjectList): Promise<Response>
 }
 
 /** Put together from the texts of the objects, none of which is parsed for it. */
-function listText({ definition }: ApiRequest, list: ObjectList, metadata: ListMeta): string {
+function listText(api: ApiRequest, list: ObjectList, metadata: ListMeta): string {
   const items = list.items.map((item) => item.itemJson()).join(",");
+  return `${listHead(api, metadata)}${items}${LIST_END}`;
+}
+
+function listParts(api: ApiRequest, list: ObjectList, metadata: ListMeta): ListParts {
+  const items = list.items.map((item) => item.itemBytes());
+  return { head: listHead(api, metadata), items, end: LIST_END };
+}
+
+function listHead({ definition }: ApiRequest, metadata: ListMeta): string {
   const type = `"kind":"${definition.listKind}","apiVersion":"${apiVersionOf(definition)}"`;
-  return `{${type},"metadata":${JSON.stringify(metadata)},"items":[${items}]}`;
+  return `{${type},"metadata":${JSON.stringify(metadata)},"items":[`;
 }
 
 function listMeta(list: ObjectList): ListMeta {

@@ -5,7 +5,9 @@ import { MAX_REMEMBERED_LINES, WatchLines } from "./watch-handler.ts";
 function stored(name: string): StoredObject {
   const object = { metadata: { name } };
   const json = (): string => JSON.stringify(object);
-  return { revision: 1 as StoredObject["revision"], object, json, itemJson: json };
+  const itemBytes = () => ({ head: "", stored: Buffer.from(json()), from: 0 });
+  const revision = 1 as StoredObject["revision"];
+  return { revision, object, json, itemJson: json, itemBytes };
 }
 
 test("WatchLines: makes the line of an event once", () => {

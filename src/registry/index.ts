@@ -12,7 +12,7 @@ export type { StoreAddress } from "./keyvalue/value-key.ts";
 export { noSuchKey } from "./keyvalue/value-writer.ts";
 export { notLeading } from "./leading.ts";
 export type { ListRequest, ObjectList, Selection } from "./list-page.ts";
-export type { StoredObject } from "./object-codec.ts";
+export type { ItemBytes, StoredObject } from "./object-codec.ts";
 export type { ObjectObserver } from "./observe-objects.ts";
 export { createRegistry } from "./registry.ts";
 export type { PresentObjects, Registry, RegistryOptions } from "./registry.ts";

@@ -17,6 +17,15 @@ export interface StoredObject {
   json(): string;
   /** The same without kind and apiVersion, which a list says once for all its items. */
   itemJson(): string;
+  /** The bytes of {@link itemJson}, where they lie. */
+  itemBytes(): ItemBytes;
+}
+
+/** The head, which is ASCII, and then what is stored from a place on. */
+export interface ItemBytes {
+  readonly head: string;
+  readonly stored: Uint8Array;
+  readonly from: number;
 }
 
 /**
@@ -24,11 +33,13 @@ export interface StoredObject {
  *
  * Stored JSON starts with `{"kind":…,"apiVersion":…,"metadata":{` in exactly this order and has no
  * resourceVersion. The text a client sees is therefore the stored text with
- * `"resourceVersion":"7",` put in at a known place: a list of 10,000 objects parses nothing.
+ * `"resourceVersion":"7",` put in at a known place: a list of 10,000 objects parses nothing, and
+ * does not even make texts of its objects' bytes.
  */
 export class ObjectCodec {
   readonly #definition: ResourceDefinition;
   readonly #storedHead: string;
+  readonly #storedHeadBytes: Uint8Array;
   /** What clients of this version see; stored objects of other versions start differently. */
   readonly #servedHead: string;
   readonly #stored = new WeakMap<KeyValue, StoredObject>();
@@ -45,6 +56,7 @@ export class ObjectCodec {
     this.#cipher = cipher;
     const { kind, apiVersion } = storedType(definition);
     this.#storedHead = headOf(kind, apiVersion);
+    this.#storedHeadBytes = this.#encoder.encode(this.#storedHead);
     this.#servedHead =
       definition.custom === undefined
         ? this.#storedHead
@@ -90,6 +102,7 @@ export class ObjectCodec {
       object,
       json: () => JSON.stringify(object),
       itemJson: () => itemText(object),
+      itemBytes: () => bytesOf(itemText(object)),
     };
   }
 
@@ -107,8 +120,16 @@ export class ObjectCodec {
 
   itemJson(kv: KeyValue, revision: Revision): string {
     return this.#definition.fromStorage === undefined
-      ? this.#withHead(`{"metadata":{`, kv, revision)
+      ? this.#withHead(ITEM_HEAD, kv, revision)
       : itemText(this.stored(kv).object);
+  }
+
+  itemBytes(kv: KeyValue, revision: Revision): ItemBytes {
+    const head = this.#storedHeadBytes;
+    const { value: stored } = kv;
+    const plain = this.#definition.fromStorage === undefined && this.#cipher === undefined;
+    if (!plain || !startsWith(stored, head)) return bytesOf(this.itemJson(kv, revision));
+    return { head: `${ITEM_HEAD}"resourceVersion":"${revision}",`, stored, from: head.length };
   }
 
   #storedJson(kv: KeyValue, revision: Revision): string {
@@ -143,6 +164,16 @@ export class ObjectCodec {
 }
 
 const METADATA = ',"metadata":{';
+const ITEM_HEAD = '{"metadata":{';
+
+function bytesOf(text: string): ItemBytes {
+  return { head: "", stored: Buffer.from(text), from: 0 };
+}
+
+function startsWith(bytes: Uint8Array, head: Uint8Array): boolean {
+  for (let at = 0; at < head.length; at++) if (bytes[at] !== head[at]) return false;
+  return true;
+}
 
 function headOf(kind: string, apiVersion: string): string {
   return `{"kind":"${kind}","apiVersion":"${apiVersion}"${METADATA}`;
@@ -171,6 +202,10 @@ class DecodedLazily implements StoredObject {
 
   itemJson(): string {
     return this.#codec.itemJson(this.#kv, this.revision);
+  }
+
+  itemBytes(): ItemBytes {
+    return this.#codec.itemBytes(this.#kv, this.revision);
   }
 }
 
