@@ -37,7 +37,7 @@ const UNUSED_PLUGINS = [
   "io.containerd.tracing.processor.v1.otlp",
 ];
 
-/** The configuration file of our containerd (config.toml, version 2, containerd 1.6 and later 1.x). */
+/** The configuration file of our containerd (config.toml, version 2, since containerd 1.5). */
 export function containerdConfig(options: ContainerdConfigOptions): string {
   const { places, runc, mayLowerOomScore } = options;
   const cri = '"io.containerd.grpc.v1.cri"';

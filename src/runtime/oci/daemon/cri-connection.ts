@@ -213,8 +213,8 @@ export class CriConnection {
 function noCri(socketPath: string): RuntimeError {
   return new RuntimeError(
     "unsupported",
-    `what listens at unix://${socketPath} does not serve the CRI (runtime.v1): its CRI plugin may ` +
-      `be disabled (disabled_plugins in containerd's config.toml), or it is too old`,
+    `what listens at unix://${socketPath} does not serve the CRI (runtime.v1): its CRI plugin ` +
+      `may be disabled (disabled_plugins in containerd's config.toml), or it is too old`,
   );
 }
 

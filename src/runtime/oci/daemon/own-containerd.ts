@@ -113,7 +113,7 @@ export class OwnContainerd {
     return existsSync(tasks) && readdirSync(tasks).length > 0;
   }
 
-  /** Nothing runs: it ends by itself. `forgotten`: nor has anything to be found at the next start. */
+  /** Nothing runs: it ends by itself. `forgotten`: nor has the next start to find anything. */
   end({ forgotten }: { readonly forgotten: boolean }): void {
     if (this.#identity !== undefined) this.#options.processes.kill(this.#identity, "SIGTERM");
     if (forgotten) rmSync(this.#recordPath, { force: true });
