@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../../src/lib/testing/eventually.ts";
 import { containersObstacle, expectOk, startContainerLab } from "../harness/container-lab.ts";
@@ -165,6 +173,30 @@ describe.skipIf(obstacle !== undefined)(`containers${obstacle ? `: ${obstacle}` 
   );
 
   test(
+    "containers: programs hear their input over both transports, and end with their session",
+    async () => {
+      await runPod("worked", { containers: [script("c", "sleep 3600")] });
+      await ready("worked");
+      for (const websockets of ["true", "false"]) {
+        const exec = (...rest: string[]): string[] =>
+          lab.command([
+            ...["env", `KUBECTL_REMOTE_COMMAND_WEBSOCKETS=${websockets}`, realClient("kubectl")],
+            ...["--kubeconfig", lab.server.kubeconfig, "exec", "-i", "worked", "--", ...rest],
+          ]);
+        const { stdout } = await runCommand(exec("cat"), { stdin: "to the end" });
+        expect(stdout).toBe("to the end");
+        // A number that no other program of this machine sleeps for.
+        const sleep = ["sleep", `${websockets === "true" ? 8 : 9}${process.pid}`];
+        const client = Bun.spawn(exec(...sleep), { stdin: "pipe" });
+        await eventually(() => runs(sleep), SOON);
+        client.kill("SIGKILL");
+        await eventually(() => !runs(sleep), SOON);
+      }
+    },
+    TEST_TIMEOUT_MS,
+  );
+
+  test(
     "containers: redis-page keeps what its page is told, and a component asks the page",
     async () => {
       const readme = readFileSync(join(workloads, "redis-page", "README.md"), "utf8");
@@ -186,3 +218,15 @@ describe.skipIf(obstacle !== undefined)(`containers${obstacle ? `: ${obstacle}` 
     TEST_TIMEOUT_MS,
   );
 });
+
+/** Whether a program of this machine, in a container or not, was begun with these very words. */
+function runs(words: readonly string[]): boolean {
+  return readdirSync("/proc").some((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8") === `${words.join("\0")}\0`;
+    } catch {
+      // No process, or one that ended.
+      return false;
+    }
+  });
+}
