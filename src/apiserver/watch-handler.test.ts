@@ -30,3 +30,13 @@ test("WatchLines: forgets the oldest at its limit", () => {
   expect(lines.remembered).toBe(MAX_REMEMBERED_LINES);
   expect(lines.line("ADDED", first)).not.toBe(line);
 });
+
+test("WatchLines: puts the same lines together once", () => {
+  const lines = new WatchLines();
+  const group = [lines.line("ADDED", stored("a")), lines.line("ADDED", stored("b"))];
+  const joined = lines.join(group);
+  expect(new TextDecoder().decode(joined).match(/"ADDED".*\n/g)).toHaveLength(2);
+  expect(lines.join([...group])).toBe(joined);
+  expect(lines.join([...group].toReversed())).not.toBe(joined);
+  expect(lines.join(group.slice(0, 1))).toBe(group[0] as Uint8Array);
+});

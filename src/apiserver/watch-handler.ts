@@ -12,6 +12,8 @@ type ObjectEventType = Exclude<WatchEvent["type"], "BOOKMARK">;
 
 /** Lines that are kept for the next watcher: as many as may be on their way at a time. */
 export const MAX_REMEMBERED_LINES = 1024;
+/** Longer groups of lines are not kept: what one watcher missed for long, no other one wants. */
+const MAX_REMEMBERED_BYTES = 256 * 1024;
 
 /**
  * The lines of recent events, shared by all watchers of an object: a thousand watchers cost one
@@ -20,6 +22,10 @@ export const MAX_REMEMBERED_LINES = 1024;
 export class WatchLines {
   /** In the order in which they were made, so that the oldest goes first. */
   readonly #lines = new Map<StoredObject, Partial<Record<ObjectEventType, Uint8Array>>>();
+
+  /** The lines that were put together last. */
+  #group: readonly Uint8Array[] = [];
+  #joined = new Uint8Array(0);
 
   get remembered(): number {
     return this.#lines.size;
@@ -37,6 +43,20 @@ export class WatchLines {
     }
     return (lines[type] ??= encoder.encode(`{"type":"${type}","object":${stored.json()}}\n`));
   }
+
+  /** Watchers that keep up are given the same lines one after the other: one copy does for all. */
+  join(group: readonly Uint8Array[]): Uint8Array {
+    const [only] = group;
+    if (group.length === 1 && only !== undefined) return only;
+    const same = group.length === this.#group.length;
+    if (same && group.every((line, index) => line === this.#group[index])) return this.#joined;
+    const joined = Buffer.concat(group);
+    if (joined.length <= MAX_REMEMBERED_BYTES) {
+      this.#group = group;
+      this.#joined = joined;
+    }
+    return joined;
+  }
 }
 
 /** A watch as a stream of JSON lines, one event each. */
@@ -51,6 +71,7 @@ export function watchObjects(api: ApiRequest, lines: WatchLines): Response {
   return answerWatch(api, {
     watch: (signal) => api.resource.watch({ ...ended, signal }),
     encode: encoderFor(api, lines),
+    join: (group) => lines.join(group),
   });
 }
 

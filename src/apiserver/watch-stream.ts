@@ -15,6 +15,8 @@ export interface Watched<Event> {
   watch(signal: AbortSignal): AsyncIterable<readonly Event[]>;
   /** One line, its end included. */
   encode(event: Event): Uint8Array;
+  /** The lines of events that happened together. */
+  join?(lines: readonly Uint8Array[]): Uint8Array;
 }
 
 /** A watch as JSON lines, one an event, until `timeoutSeconds` passed or its client ends it. */
@@ -32,8 +34,10 @@ export function answerWatch<Event>(api: ApiRequest, watched: Watched<Event>): Re
   };
   if (request.signal.aborted) stop();
   request.signal.addEventListener("abort", stop, { once: true });
-  const lines = (group: readonly Event[]): Uint8Array =>
-    joined(group.map((event) => watched.encode(event)));
+  const lines = (group: readonly Event[]): Uint8Array => {
+    const encoded = group.map((event) => watched.encode(event));
+    return watched.join?.(encoded) ?? Buffer.concat(encoded);
+  };
   const body = streamOf(events, { lines, stop, api });
   return new Response(body, { headers: answerHeaders({ ...api.media, format: "json" }) });
 }
@@ -89,11 +93,6 @@ function streamOf<Event>(
     },
     { highWaterMark: 1 },
   );
-}
-
-function joined(lines: readonly Uint8Array[]): Uint8Array {
-  const [only] = lines;
-  return lines.length === 1 && only !== undefined ? only : Buffer.concat(lines);
 }
 
 /** Errors in a running watch are events: its status code has been sent. */
