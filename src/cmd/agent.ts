@@ -27,6 +27,7 @@ import { admitKnownPeers, knownToAgent } from "./known-peers.ts";
 import { keepMachineCertificate } from "./machine-certificate.ts";
 import { askNode } from "./node-api.ts";
 import { dnsRecord, dnsSettings, startNodeDns, zoneOptions } from "./node-dns.ts";
+import { removeContainerPods } from "./container-runtime.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { findRunningServer } from "./running-cluster.ts";
@@ -120,6 +121,7 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
       if (pods === "end") await kubelet.terminateAll();
       running.abort();
       await Promise.all([kubelet.drained(), proxy.drained()]);
+      if (pods === "end") await removeContainerPods(runtime, flags.containerRuntimeEndpoint);
       runtime.shutdown();
       await link.close();
       await images.close();

@@ -37,6 +37,7 @@ import { isKubeletPath, isServer, tunnelsOver } from "./peer-access.ts";
 import { createProxyTransport } from "./proxy-transport.ts";
 import { askNode } from "./node-api.ts";
 import { dnsRecord, dnsSettings, startNodeDns, zoneOptions } from "./node-dns.ts";
+import { removeContainerPods } from "./container-runtime.ts";
 import { createLocalNode, maxProxyConnections } from "./node.ts";
 import type { LocalNode } from "./node.ts";
 import { proxySettings, proxyUrls, recordProcess, removeRecord } from "./process-record.ts";
@@ -168,6 +169,9 @@ function describeRunning(given: Running): RunningCluster {
       traffic.abort();
       answering.abort();
       await Promise.all([parts.kubelet.drained(), parts.proxy.drained()]);
+      if (pods === "end") {
+        await removeContainerPods(parts.runtime, server.flags.containerRuntimeEndpoint);
+      }
       parts.runtime.shutdown();
       await doors.api.stop();
       await images.store.close();

@@ -21,6 +21,9 @@ import {
 import { bridgeOf } from "./choose-ranges.ts";
 import type { DataDirectory } from "./data-directory.ts";
 
+/** The handler of sandboxes that are a container runtime's. */
+const CONTAINER_HANDLER = "runc";
+
 export interface ContainerRuntimeChoice {
   readonly directory: DataDirectory;
   readonly ranges: AddressRanges;
@@ -39,7 +42,7 @@ export function besideContainers(wasm: WasiRuntime, choice: ContainerRuntimeChoi
   const { directory, ranges, endpoint, clock } = choice;
   if (endpoint === "none") return wasm;
   const logger = choice.logger.child({ room: "containers" });
-  const place = join(directory.path, "containers");
+  const place = directory.containers;
   const bridge = bridgeOf(directory);
   const commands = createNetworkCommands();
   const isOwn = endpoint === undefined || endpoint === "own";
@@ -72,4 +75,18 @@ export function besideContainers(wasm: WasiRuntime, choice: ContainerRuntimeChoi
     ...(isOwn ? {} : { asksAlways: true }),
     logger,
   });
+}
+
+/**
+ * Takes down the pods of a containerd of our own with their networks: it ends when it has none. What
+ * modules ran in stays, for the next server to run them in.
+ */
+export async function removeContainerPods(
+  runtime: RuntimePart,
+  endpoint: string | undefined,
+): Promise<void> {
+  if (endpoint !== undefined && endpoint !== "own") return;
+  const pods = await runtime.listPodSandboxes();
+  const ofContainers = pods.filter(({ handler }) => handler === CONTAINER_HANDLER);
+  await Promise.all(ofContainers.map(({ id }) => runtime.removePodSandbox(id)));
 }

@@ -32,6 +32,8 @@ export interface DataDirectory {
   readonly images: string;
   readonly kubelet: string;
   readonly runtime: string;
+  /** What a containerd of our own keeps; there with the first container. */
+  readonly containers: string;
   readonly podLogs: string;
   /** Bundles of what worker processes run, made once a version. */
   readonly workerCode: string;
@@ -66,6 +68,7 @@ export function locateDataDirectory(given: string): DataDirectory {
     images: join(path, "images"),
     kubelet: join(path, "kubelet"),
     runtime: join(path, "runtime"),
+    containers: join(path, "containers"),
     podLogs: join(path, "pod-logs"),
     workerCode: join(path, "worker-code"),
     sockets: socketDirectory(path),

@@ -4,6 +4,7 @@ import { openImageStore } from "../images/index.ts";
 import { silentLogger } from "../lib/index.ts";
 import { isSameProcess, systemClock, systemRandom } from "../os/index.ts";
 import { leaveRanges } from "./choose-ranges.ts";
+import { besideContainers, removeContainerPods } from "./container-runtime.ts";
 import { locateDataDirectory, partsOf, readSettings } from "./data-directory.ts";
 import type { DataDirectory, ServerRecord } from "./data-directory.ts";
 import { createRuntime, podCidrOfFirstNode } from "./node.ts";
@@ -27,10 +28,10 @@ export async function stopCluster(dataDir: string): Promise<boolean> {
 
 /** Ends what a server that was ended by SIGTERM, or killed, left running. */
 async function endOrphanedPods(directory: DataDirectory): Promise<boolean> {
-  const { clusterCidr } = readSettings(directory);
-  if (clusterCidr === undefined) return false;
+  const { clusterCidr, serviceCidr } = readSettings(directory);
+  if (clusterCidr === undefined || serviceCidr === undefined) return false;
   const logger = silentLogger;
-  const runtime = createRuntime({
+  const modules = createRuntime({
     directory,
     images: openImageStore({ directory: directory.images, clock: systemClock, logger }),
     podCidr: podCidrOfFirstNode(clusterCidr),
@@ -39,10 +40,18 @@ async function endOrphanedPods(directory: DataDirectory): Promise<boolean> {
     logger,
     warmWorkers: 0,
   });
+  const runtime = besideContainers(modules, {
+    directory,
+    ranges: { clusterCidr, serviceCidr },
+    registries: () => [],
+    clock: systemClock,
+    logger,
+  });
   await runtime.start();
   const containers = await runtime.listContainers();
   const running = containers.filter((container) => container.state === "running");
   await Promise.all(running.map(({ id }) => runtime.stopContainer(id, { gracePeriodMs: 0 })));
+  await removeContainerPods(runtime, undefined);
   runtime.shutdown();
   await leaveRanges(directory);
   return running.length > 0;
