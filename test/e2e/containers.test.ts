@@ -178,18 +178,17 @@ describe.skipIf(obstacle !== undefined)(`containers${obstacle ? `: ${obstacle}` 
       await runPod("worked", { containers: [script("c", "sleep 3600")] });
       await ready("worked");
       for (const websockets of ["true", "false"]) {
-        const exec = (...rest: string[]): string[] =>
-          lab.command([
-            ...["env", `KUBECTL_REMOTE_COMMAND_WEBSOCKETS=${websockets}`, realClient("kubectl")],
-            ...["--kubeconfig", lab.server.kubeconfig, "exec", "-i", "worked", "--", ...rest],
-          ]);
+        const variable = `KUBECTL_REMOTE_COMMAND_WEBSOCKETS=${websockets}`;
+        const client = ["env", variable, realClient("kubectl")];
+        const into = ["--kubeconfig", lab.server.kubeconfig, "exec", "-i", "worked", "--"];
+        const exec = (...rest: string[]): string[] => lab.command([...client, ...into, ...rest]);
         const { stdout } = await runCommand(exec("cat"), { stdin: "to the end" });
         expect(stdout).toBe("to the end");
         // A number that no other program of this machine sleeps for.
         const sleep = ["sleep", `${websockets === "true" ? 8 : 9}${process.pid}`];
-        const client = Bun.spawn(exec(...sleep), { stdin: "pipe" });
+        const sleeping = Bun.spawn(exec(...sleep), { stdin: "pipe" });
         await eventually(() => runs(sleep), SOON);
-        client.kill("SIGKILL");
+        sleeping.kill("SIGKILL");
         await eventually(() => !runs(sleep), SOON);
       }
     },
