@@ -141,7 +141,8 @@ export class CriConnection {
       }
       client?.close();
       if (answer instanceof CriError && answer.isUnimplemented) throw noCri(socketPath);
-      const gone = own === undefined ? answer instanceof CriError : !own.containerd.isAlive;
+      // Nobody here starts what somebody else keeps running: pods are tried again later anyway.
+      const gone = own === undefined || !own.containerd.isAlive;
       if (gone || clock.monotonic() > deadline) throw this.#silent(answer);
       await sleep(clock, START_POLL_MS);
     }
