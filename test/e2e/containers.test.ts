@@ -38,9 +38,17 @@ describe.skipIf(obstacle !== undefined)(`containers${obstacle ? `: ${obstacle}` 
   }, TEST_TIMEOUT_MS);
 
   afterAll(async () => {
-    await lab?.[Symbol.asyncDispose]();
+    const { dataDir } = lab.server;
+    await lab[Symbol.asyncDispose]();
+    await eventually(() => !processes().includes(dataDir), { what: "containerd ends" });
     rmSync(work, { recursive: true, force: true });
   }, TEST_TIMEOUT_MS);
+
+  /** The command lines of all that runs on this machine. */
+  function processes(): string {
+    const { stdout } = Bun.spawnSync(["sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null"]);
+    return new TextDecoder().decode(stdout);
+  }
 
   /** An image of BusyBox and these files. */
   async function buildImage(name: string, files: Readonly<Record<string, string>>): Promise<void> {
