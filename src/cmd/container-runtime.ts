@@ -78,7 +78,7 @@ export function besideContainers(wasm: WasiRuntime, choice: ContainerRuntimeChoi
 }
 
 /**
- * Takes down the pods of a containerd of our own with their networks: it ends when it has none. What
+ * Takes down the pods of a containerd of our own with their networks: it ends with the last. What
  * modules ran in stays, for the next server to run them in.
  */
 export async function removeContainerPods(

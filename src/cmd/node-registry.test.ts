@@ -33,7 +33,7 @@ describe("createNodeRegistry", () => {
     expect(await named.text()).toBe("other");
   });
 
-  test("createNodeRegistry: who does not know the secret reads nothing, and nobody writes", async () => {
+  test("createNodeRegistry: without the secret nothing is read, and nobody writes", async () => {
     const source = sourceOf({ "/v2/redis/manifests/v1": "manifest" });
     const path = "/v2/redis/manifests/v1";
     expect((await serveImage(get(path, "GET", "Bearer other"), SECRET, [source])).status).toBe(403);
