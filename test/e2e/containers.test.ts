@@ -213,11 +213,12 @@ describe.skipIf(obstacle !== undefined)(`containers${obstacle ? `: ${obstacle}` 
         .replaceAll("http://127.0.0.1:8080", lab.server.ingress)
         .replace(/kubun (image push|service)/g, `kubun $1 --data-dir ${lab.server.dataDir}`)
         .replaceAll("curl ", "curl --fail-with-body -sS --retry 5 --retry-all-errors ");
+      // The packages come from outside, where the network of the lab does not lead.
+      const [build = "", rest = ""] = adapted.split(/\n(.*)/s);
       const path = [join(realClient("kubectl"), ".."), join(KUBUN, "..")].join(":");
-      const result = await runCommand(lab.command(["sh", "-eu", "-c", adapted]), {
-        cwd: root,
-        env: { PATH: `${path}:${process.env["PATH"]}`, KUBECONFIG: lab.server.kubeconfig },
-      });
+      const env = { PATH: `${path}:${process.env["PATH"]}`, KUBECONFIG: lab.server.kubeconfig };
+      expectOk([build], await runCommand(["sh", "-eu", "-c", build], { cwd: root }));
+      const result = await runCommand(lab.command(["sh", "-eu", "-c", rest]), { cwd: root, env });
       const said = expectOk(["README of redis-page"], result);
       expect(said).toContain("<tr><td>colour<td>green");
       expect(said).toMatch(/visit 1\n+1\n$/);
