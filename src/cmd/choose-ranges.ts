@@ -8,6 +8,7 @@ import {
   openLocalRanges,
 } from "../os/index.ts";
 import type { AddressRanges, ClaimedRanges } from "../os/index.ts";
+import { closeBridgeNetworks } from "../runtime/index.ts";
 import { readSettings } from "./data-directory.ts";
 import type { DataDirectory, Settings } from "./data-directory.ts";
 import type { Ground } from "./ground.ts";
@@ -84,7 +85,11 @@ export function addressesOfModules(directory: DataDirectory): {
 export async function leaveRanges(directory: Pick<DataDirectory, "path">): Promise<void> {
   const commands = createNetworkCommands();
   if (commands.obstacle() !== undefined) return;
-  await closeLocalRanges(commands, bridgeOf(directory));
+  const bridge = bridgeOf(directory);
+  const links = (await commands.ipJson(["link", "show"])) as { readonly ifname?: string }[];
+  if (!links.some(({ ifname }) => ifname === bridge)) return;
+  await closeBridgeNetworks(commands, bridge);
+  await closeLocalRanges(commands, bridge);
 }
 
 /**

@@ -29,5 +29,5 @@ export type { KnownSandbox, PodNetworks, SandboxKey } from "./oci/pod-networks.t
 export type { RegistryMirror, RegistryRoute } from "./oci/registry-routes.ts";
 export { createMixedRuntime } from "./mixed/mixed-runtime.ts";
 export type { MixedRuntimeOptions, RuntimePart } from "./mixed/mixed-runtime.ts";
-export { createBridgeNetworks } from "./oci/network/bridge-networks.ts";
+export { closeBridgeNetworks, createBridgeNetworks } from "./oci/network/bridge-networks.ts";
 export type { BridgeNetworks, BridgeNetworksOptions } from "./oci/network/bridge-networks.ts";

@@ -23,6 +23,8 @@ import { trafficOf } from "./traffic.ts";
 
 /** On a Service, for the proxies: whom they scale up from zero when somebody asks it. */
 export const WAKES_DEPLOYMENT = "kubun.dev/wakes-deployment";
+/** What was decided about is looked at again so soon after it changed. */
+const CHANGED_RETRY_MS = 500;
 const UNPROCESSABLE = 422;
 
 /** Scales Deployments that ask for it to zero when nobody needs them, and tells who wakes them. */
@@ -102,9 +104,11 @@ class ScaleToZeroController {
     switch (plan.type) {
       case "wait":
         return plan.againMs === undefined ? {} : { requeueAfterMs: plan.againMs };
-      case "sleep":
-        await this.#scale(deployment, 0, `nothing asked for it for ${settings.idleMs / 1000}s`);
-        return {};
+      case "sleep": {
+        const why = `nothing asked for it for ${settings.idleMs / 1000}s`;
+        const done = await this.#scale(deployment, 0, why);
+        return done ? {} : { requeueAfterMs: CHANGED_RETRY_MS };
+      }
       case "scale":
         await this.#scale(deployment, plan.replicas, "requests under way");
         return { requeueAfterMs: plan.againMs };
@@ -143,23 +147,28 @@ class ScaleToZeroController {
     });
   }
 
-  async #scale(deployment: Deployment, replicas: number, why: string): Promise<void> {
-    const { namespace = "", name = "" } = deployment.metadata;
+  /**
+   * Holds for the Deployment as it was looked at: one that has slept and been woken since then has
+   * the same number of replicas. False: it has changed, and is to be looked at again.
+   */
+  async #scale(deployment: Deployment, replicas: number, why: string): Promise<boolean> {
+    const { namespace = "", name = "", resourceVersion } = deployment.metadata;
     const patch = [
-      { op: "test", path: "/spec/replicas", value: deployment.spec?.replicas ?? 1 },
+      { op: "test", path: "/metadata/resourceVersion", value: resourceVersion },
       { op: "replace", path: "/spec/replicas", value: replicas },
     ];
     try {
       const resource = this.#context.client.resource(DEPLOYMENTS, namespace);
       await resource.patch(name, patch, { type: "json", subresource: "scale" });
     } catch (error) {
-      // Somebody else scaled it at this moment: that change is looked at next.
-      if (isNotFound(error) || (error instanceof ApiError && error.code === UNPROCESSABLE)) return;
+      if (isNotFound(error)) return true;
+      if (error instanceof ApiError && error.code === UNPROCESSABLE) return false;
       throw error;
     }
     const reason = replicas === 0 ? "ScaledToZero" : "ScaledByConcurrency";
     const text = `Scaled to ${replicas}: ${why}`;
     this.#recorder.event(typed(deployment), "Normal", reason, text);
+    return true;
   }
 
   /** Tells the proxies, on the Service, whom to wake. */

@@ -6,7 +6,12 @@ import { silentLogger } from "../../../lib/index.ts";
 import type { NetworkCommands } from "../../network-commands.ts";
 import type { PodSandboxConfig } from "../../runtime.ts";
 import type { KnownSandbox } from "../pod-networks.ts";
-import { type BridgeNetworks, createBridgeNetworks, tableOf } from "./bridge-networks.ts";
+import {
+  type BridgeNetworks,
+  closeBridgeNetworks,
+  createBridgeNetworks,
+  tableOf,
+} from "./bridge-networks.ts";
 
 const TIMEOUT_MS = 20_000;
 const BRIDGE = "kubun-0test";
@@ -241,7 +246,7 @@ describe.skipIf(obstacle !== undefined)("createBridgeNetworks", () => {
       expect(await cables()).toEqual([]);
       expect(readdirSync(join(directory, "network", "pods"))).toEqual([]);
       expect(readdirSync(join(directory, "network", "sandboxes"))).toEqual([]);
-      await next.close();
+      await closeBridgeNetworks(commands, BRIDGE);
       const { exitCode } = await run(inLab("nft", "list", "table", "ip", tableOf(BRIDGE)));
       expect(exitCode).not.toBe(0);
     },

@@ -27,8 +27,6 @@ export interface BridgeNetworksOptions {
 export interface BridgeNetworks extends PodNetworks {
   /** Whether a container pod of this node has the address. */
   has(ip: string): boolean;
-  /** Takes away all that {@link PodNetworks.open} made. For when the last pod is gone. */
-  close(): Promise<void>;
 }
 
 const IP_FORWARD = "ipv4/ip_forward";
@@ -146,14 +144,6 @@ class NodeBridge implements BridgeNetworks {
   has(ip: string): boolean {
     for (const held of this.#held.values()) if (held.ip === ip) return true;
     return false;
-  }
-
-  async close(): Promise<void> {
-    this.#laid = undefined;
-    const { commands, bridge } = this.#options;
-    if (commands.obstacle() !== undefined) return;
-    await commands.nft(deleteTableScript(tableOf(bridge)));
-    this.#script = "";
   }
 
   /** Why no container of this node can have an address of its own. */
@@ -289,6 +279,14 @@ class NodeBridge implements BridgeNetworks {
 
 function keyOf({ uid, attempt }: SandboxKey): string {
   return `${uid}_${attempt}`;
+}
+
+/** Takes away the rules of a bridge whose pods are gone. */
+export async function closeBridgeNetworks(
+  commands: NetworkCommands,
+  bridge: string,
+): Promise<void> {
+  await commands.nft(deleteTableScript(tableOf(bridge)));
 }
 
 /** The table of a node's bridge. */
