@@ -121,7 +121,10 @@ export async function startAgent(flags: AgentFlags): Promise<RunningAgent> {
       if (pods === "end") await kubelet.terminateAll();
       running.abort();
       await Promise.all([kubelet.drained(), proxy.drained()]);
-      if (pods === "end") await removeContainerPods(runtime, flags.containerRuntimeEndpoint);
+      if (pods === "end") {
+        const endpoint = flags.containerRuntimeEndpoint;
+        await removeContainerPods(runtime, { endpoint, logger: ground.logger });
+      }
       runtime.shutdown();
       await link.close();
       await images.close();

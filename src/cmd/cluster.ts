@@ -170,7 +170,8 @@ function describeRunning(given: Running): RunningCluster {
       answering.abort();
       await Promise.all([parts.kubelet.drained(), parts.proxy.drained()]);
       if (pods === "end") {
-        await removeContainerPods(parts.runtime, server.flags.containerRuntimeEndpoint);
+        const endpoint = server.flags.containerRuntimeEndpoint;
+        await removeContainerPods(parts.runtime, { endpoint, logger: ground.logger });
       }
       parts.runtime.shutdown();
       await doors.api.stop();

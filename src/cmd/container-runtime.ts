@@ -83,10 +83,18 @@ export function besideContainers(wasm: WasiRuntime, choice: ContainerRuntimeChoi
  */
 export async function removeContainerPods(
   runtime: RuntimePart,
-  endpoint: string | undefined,
+  { endpoint, logger }: { readonly endpoint: string | undefined; readonly logger: Logger },
 ): Promise<void> {
   if (endpoint !== undefined && endpoint !== "own") return;
   const pods = await runtime.listPodSandboxes();
   const ofContainers = pods.filter(({ handler }) => handler === CONTAINER_HANDLER);
-  await Promise.all(ofContainers.map(({ id }) => runtime.removePodSandbox(id)));
+  const removals = ofContainers.map(async ({ id, name, namespace }) => {
+    try {
+      await runtime.removePodSandbox(id);
+    } catch (error) {
+      // The rest of the cluster has to end all the same: its store above all.
+      logger.error("a pod with containers was not taken down", { namespace, name, error });
+    }
+  });
+  await Promise.all(removals);
 }

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
 import { CommandError } from "../cli/index.ts";
 import { openImageStore } from "../images/index.ts";
 import { silentLogger } from "../lib/index.ts";
-import { isSameProcess, systemClock, systemRandom } from "../os/index.ts";
+import { createLogger, isSameProcess, systemClock, systemRandom } from "../os/index.ts";
 import { leaveRanges } from "./choose-ranges.ts";
 import { besideContainers, removeContainerPods } from "./container-runtime.ts";
 import { locateDataDirectory, partsOf, readSettings } from "./data-directory.ts";
@@ -51,7 +51,10 @@ async function endOrphanedPods(directory: DataDirectory): Promise<boolean> {
   const containers = await runtime.listContainers();
   const running = containers.filter((container) => container.state === "running");
   await Promise.all(running.map(({ id }) => runtime.stopContainer(id, { gracePeriodMs: 0 })));
-  await removeContainerPods(runtime, undefined);
+  await removeContainerPods(runtime, {
+    endpoint: undefined,
+    logger: createLogger({ level: "warn" }),
+  });
   runtime.shutdown();
   await leaveRanges(directory);
   return running.length > 0;
